@@ -1,0 +1,179 @@
+package model
+
+// An Observation is what one restart of the server at one worker count showed.
+type Observation struct {
+	Workers int
+	// Threads per worker; 0 counts as 1.
+	Threads int
+
+	// Throughput is the rate of accepted answers at saturation, in requests per second.
+	Throughput float64
+	// CPUPerRequest is the server's CPU time over the answers it gave, in seconds; 0 is unknown.
+	CPUPerRequest float64
+	// Memory is the proportional set size plus swapped size of the whole tree at the end of the
+	// load, in bytes; 0 is unknown. Peak is the highest charge the limit saw; 0 is unknown.
+	Memory, Peak float64
+
+	// Failed marks a count that did not work; Why says so in words and MemoryKilled that the
+	// kernel's limit was the reason. The figures above are then not used.
+	Failed       bool
+	MemoryKilled bool
+	Why          string
+
+	// GeneratorBound marks a throughput that the generator, not the server, decided: a lower bound.
+	GeneratorBound bool
+
+	// MeetsObjective is nil without an objective; ObjectiveWhy says what was missed.
+	MeetsObjective *bool
+	ObjectiveWhy   string
+}
+
+// A Question is what the advice has to answer.
+type Question struct {
+	// Cores asked for, and those the server was really held to while it was measured.
+	Cores, CoresMeasured float64
+	// MemoryBytes is the cap; 0 is none.
+	MemoryBytes float64
+	// MemoryHeadroom is the share of the cap to leave free.
+	MemoryHeadroom float64
+	// Tolerance is the share of the best throughput one may give up: 0.05.
+	Tolerance float64
+	// Confidence of every interval: 0.95.
+	Confidence float64
+	// RuleOfThumb is the count to compare with, (2 x cores) + 1.
+	RuleOfThumb int
+	// Lowest and Highest bound the recommendation: the counts the user allowed.
+	Lowest, Highest int
+	// Seed of the bootstrap.
+	Seed int64
+}
+
+// Advice is the answer to a Question.
+type Advice struct {
+	// Made is false when the measurement can't carry a recommendation; Caveats then say why.
+	Made bool
+
+	Workers   int
+	Low, High int
+	// HighResolved is false when the measured range ends before the interval does.
+	HighResolved bool
+	Confidence   float64
+	LimitedBy    LimitedBy
+	// Throughput in requests per second and Memory in bytes, at Workers.
+	Throughput float64
+	Memory     float64
+	Reasons    []string
+
+	Points      []Point
+	Fit         Fit
+	MemoryLine  *MemoryLine
+	RuleOfThumb Comparison
+	// Prediction is set when fewer cores were measured than asked for.
+	Prediction *Prediction
+	// OtherKnees are the knees of other rules, for comparison only.
+	OtherKnees []Knee
+	Caveats    []Caveat
+}
+
+// LimitedBy names what bound the recommended count.
+type LimitedBy string
+
+// What can bound a recommended count.
+const (
+	LimitedByThroughput  LimitedBy = "throughput"
+	LimitedByMemory      LimitedBy = "memory"
+	LimitedByObjective   LimitedBy = "objective"
+	LimitedBySearchRange LimitedBy = "search_range"
+)
+
+// A Point is one worker count with all its restarts taken together.
+type Point struct {
+	Workers, Trials int
+	// Throughput is the mean over restarts, in requests per second, with its interval.
+	Throughput, ThroughputLow, ThroughputHigh float64
+	// CPUPerRequest in seconds and Memory in bytes are medians; 0 is unknown.
+	CPUPerRequest, Memory float64
+	Feasible              bool
+	WhyInfeasible         string
+	GeneratorBound        bool
+	MeetsObjective        *bool
+}
+
+// A Caveat is a reason to trust the advice less, as data: Code is stable, Message is a sentence,
+// Figures hold the numbers behind it, with the unit in the key.
+type Caveat struct {
+	Code    string             `json:"code"`
+	Message string             `json:"message"`
+	Figures map[string]float64 `json:"figures"`
+}
+
+// Fit is the throughput curve that was chosen, and those that were tried.
+type Fit struct {
+	// Accepted is true for a parametric curve that passed the lack-of-fit test.
+	Accepted   bool
+	Model      string
+	Parameters map[string]float64
+	Candidates []Candidate
+	// LackOfFitP is the test's p value; nil when there were no replicates to test with.
+	LackOfFitP *float64
+	// Curve is the fitted throughput in requests per second, one point for every integer count
+	// of the measured range.
+	Curve []CurvePoint
+	// Reading says in words what the parameters mean.
+	Reading string
+}
+
+// A Candidate is one curve that was tried.
+type Candidate struct {
+	Model      string
+	Parameters map[string]float64
+	LackOfFitP *float64
+	RMSE       float64
+	Accepted   bool
+	// WhyNot says why it was not accepted.
+	WhyNot string
+}
+
+// A CurvePoint is a fitted throughput in requests per second.
+type CurvePoint struct {
+	Workers    int
+	Throughput float64
+}
+
+// MemoryLine is memory = Base + Workers x Marginal, in bytes, over whole process trees.
+type MemoryLine struct {
+	Base, Marginal                  float64
+	MarginalLow, MarginalHigh       float64
+	HighestWithinCap                int // largest count whose upper bound stays under the cap; 0 is none, -1 without a cap
+	residual, meanN, sumSquaresN, t float64
+	n                               int
+}
+
+// A Comparison sets the rule of thumb beside the recommendation.
+type Comparison struct {
+	Workers  int
+	Measured bool
+	// Ratio is the recommendation's throughput over the rule's, with its interval.
+	Ratio, RatioLow, RatioHigh float64
+	// MemoryDifference is the recommendation's memory less the rule's, in bytes.
+	MemoryDifference float64
+	// Why says why the rule's count could not be compared.
+	Why string
+}
+
+// A Prediction is what the asked cores could do: always an upper bound.
+type Prediction struct {
+	Cores float64
+	// Throughput is cores over CPU time per request, in requests per second.
+	Throughput float64
+	// Workers is the smallest count that reaches (1 - tolerance) of it in the closed network.
+	Workers int
+}
+
+// A Knee is one rule's choice.
+type Knee struct {
+	Rule    string
+	Workers int
+	// Note says why there is none, or why it is not to be followed.
+	Note string
+}

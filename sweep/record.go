@@ -1,0 +1,203 @@
+package sweep
+
+import "time"
+
+// A Record is one sweep as it is on disk: a folder with plan.json and trials.jsonl.
+type Record struct {
+	// Dir is the folder; empty for a record in memory only.
+	Dir    string
+	Plan   Plan
+	Trials []Trial
+}
+
+// A Plan is what a sweep set out to do: everything but the measurements. It is plan.json.
+type Plan struct {
+	SchemaVersion string      `json:"schema_version"`
+	StartedAt     time.Time   `json:"started_at"`
+	Tool          Tool        `json:"tool"`
+	Environment   Environment `json:"environment"`
+	Target        Target      `json:"target"`
+	Scenario      Scenario    `json:"scenario"`
+	Budget        Budget      `json:"budget"`
+	Settings      Settings    `json:"settings"`
+}
+
+// Tool is the program that measured.
+type Tool struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+}
+
+// Environment is the machine, and how the server was held on it.
+type Environment struct {
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	Kernel   string `json:"kernel"`
+	CPUModel string `json:"cpu_model"`
+	// CPUsOnline are the machine's, CPUsAllowed those advise itself may use.
+	CPUsOnline  int `json:"cpus_online"`
+	CPUsAllowed int `json:"cpus_allowed"`
+	// CPUsServer and CPUsGenerator are the numbers of the cores each was held to.
+	CPUsServer    []int `json:"cpus_server"`
+	CPUsGenerator []int `json:"cpus_generator"`
+	// CoresServer is what the server could use: whole cores or a quota over them.
+	CoresServer     float64  `json:"cores_server"`
+	MemoryBytes     int64    `json:"memory_bytes"`
+	LimitsMethod    string   `json:"limits_method"`
+	LimitsShortfall []string `json:"limits_shortfall"`
+}
+
+// Target is what was started.
+type Target struct {
+	Adapter string   `json:"adapter"`
+	Command []string `json:"command"`
+	// CommandSHA256 is of the command before secrets in it were masked.
+	CommandSHA256 string `json:"command_sha256"`
+	Masked        bool   `json:"masked,omitempty"`
+	Version       string `json:"version"`
+	Workdir       string `json:"workdir"`
+	// Found says how the command was found; empty when it was given.
+	Found string `json:"found,omitempty"`
+}
+
+// Scenario is what was asked of it. Headers and bodies stay in the user's file: they may be secret.
+type Scenario struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	// File is the scenario's path; empty for the short form.
+	File      string     `json:"file,omitempty"`
+	Requests  []Request  `json:"requests"`
+	RateRPS   float64    `json:"rate_rps,omitempty"`
+	Objective *Objective `json:"objective,omitempty"`
+}
+
+// Request is one of the scenario's requests, as a reader needs it.
+type Request struct {
+	Name   string  `json:"name"`
+	Method string  `json:"method"`
+	Path   string  `json:"path"`
+	Weight float64 `json:"weight"`
+}
+
+// Objective is what has to hold at the scenario's rate; a zero is not asked for.
+type Objective struct {
+	LatencySeconds map[string]float64 `json:"latency_seconds,omitempty"` // by quantile: p50, p90, p95, p99, max
+	ErrorShare     *float64           `json:"error_share,omitempty"`
+}
+
+// Budget is what the user asked for.
+type Budget struct {
+	Cores       float64 `json:"cores"`
+	MemoryBytes int64   `json:"memory_bytes"`
+}
+
+// Settings are the sweep's own.
+type Settings struct {
+	Lowest            int     `json:"lowest"`
+	Highest           int     `json:"highest"`
+	Counts            []int   `json:"counts,omitempty"` // exactly these, when the user listed them
+	TimeSeconds       float64 `json:"time_seconds"`
+	Tolerance         float64 `json:"tolerance"`
+	Confidence        float64 `json:"confidence"`
+	MemoryHeadroom    float64 `json:"memory_headroom"`
+	Seed              int64   `json:"seed"`
+	Connections       int     `json:"connections"`
+	WindowSeconds     float64 `json:"window_seconds"`
+	RuleOfThumb       int     `json:"rule_of_thumb"`
+	StopSeconds       float64 `json:"stop_seconds"`
+	ReadySeconds      float64 `json:"ready_seconds"`
+	ErrorShareAllowed float64 `json:"error_share_allowed"`
+}
+
+// Outcome is how a trial ended.
+type Outcome string
+
+// How a trial can end. Only OK carries figures that a curve may use.
+const (
+	OK              Outcome = "ok"
+	NotStarted      Outcome = "not_started"       // the server ended before it was ready
+	NotReady        Outcome = "not_ready"         // the probe or the worker count never came
+	KilledForMemory Outcome = "killed_for_memory" // the memory limit ended a process
+	Died            Outcome = "died"              // the server ended under load
+	Errors          Outcome = "errors"            // more answers failed than allowed
+)
+
+// A Trial is one restart with its load phases: one line of trials.jsonl.
+type Trial struct {
+	ID             int       `json:"id"`
+	Shape          Shape     `json:"shape"`
+	Repeat         int       `json:"repeat"`
+	Why            string    `json:"why"`
+	StartedAt      time.Time `json:"started_at"`
+	Outcome        Outcome   `json:"outcome"`
+	Detail         string    `json:"detail,omitempty"`
+	StartupSeconds float64   `json:"startup_seconds"`
+	ElapsedSeconds float64   `json:"elapsed_seconds"`
+	Phases         []Phase   `json:"phases"`
+	Server         Server    `json:"server"`
+	Generator      Generator `json:"generator"`
+}
+
+// Shape is how many of what.
+type Shape struct {
+	Workers int    `json:"workers"`
+	Threads int    `json:"threads"`
+	Class   string `json:"class"`
+}
+
+// The kinds of a Phase.
+const (
+	PhaseSaturation = "saturation" // closed loop, a constant number of connections
+	PhaseRate       = "rate"       // open loop at the scenario's rate
+)
+
+// Phase is one stretch of load.
+type Phase struct {
+	Kind           string            `json:"kind"`
+	Connections    int               `json:"connections,omitempty"`
+	RatePlannedRPS float64           `json:"rate_planned_rps"`
+	Sent           uint64            `json:"sent"`
+	Late           uint64            `json:"late"`
+	OK             uint64            `json:"ok"`
+	Failed         uint64            `json:"failed"`
+	ThroughputRPS  float64           `json:"throughput_rps"`
+	WindowSeconds  float64           `json:"window_seconds"`
+	Latency        Latency           `json:"latency_seconds"`
+	Errors         map[string]uint64 `json:"errors"`
+	// Histogram is the HDR histogram of the latencies, compressed and in base64, to be merged.
+	Histogram string   `json:"histogram,omitempty"`
+	SliceOK   []uint64 `json:"slice_ok,omitempty"`
+}
+
+// Latency holds quantiles in seconds.
+type Latency struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P95 float64 `json:"p95"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// Server is what the server's tree used.
+type Server struct {
+	Workers              int      `json:"workers_seen"`
+	CPUSeconds           float64  `json:"cpu_seconds"`
+	CPUSecondsPerRequest float64  `json:"cpu_seconds_per_request"`
+	ThrottledShare       *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
+	MemoryPSSBytes       int64    `json:"memory_pss_bytes"`
+	MemoryPeakBytes      int64    `json:"memory_peak_bytes"`
+	SwapBytes            int64    `json:"swap_bytes"`
+	RequestsServed       uint64   `json:"requests_served"`
+}
+
+// The generator's verdicts on itself.
+const (
+	GeneratorOK    = "ok"
+	GeneratorBound = "generator_bound"
+)
+
+// Generator is what the load generator used, and whether it was the bottleneck.
+type Generator struct {
+	CPUShare float64 `json:"cpu_share"`
+	Verdict  string  `json:"verdict"`
+}

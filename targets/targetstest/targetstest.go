@@ -1,0 +1,108 @@
+// Package targetstest has what tests with real servers share: finding the programs they need, and
+// proving that nothing of a sweep is left on the machine.
+package targetstest
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// packages names the Debian package of a program where the two differ.
+var packages = map[string]string{
+	"qemu-system-x86_64": "qemu-system-x86",
+	"nginx":              "nginx-light",
+	"ps":                 "procps",
+}
+
+// Need skips the test when a program is missing, and prints the line that installs it. With
+// CI=true a missing program is a failure: there, nothing may be skipped.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	var missing []string
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err == nil {
+			continue
+		}
+		if name, ok := packages[p]; ok {
+			p = name
+		}
+		missing = append(missing, p)
+	}
+	if len(missing) > 0 {
+		Lacking(t, "apt-get install "+strings.Join(missing, " "))
+	}
+}
+
+// Lacking skips the test and says what would make it run; with CI=true it fails it.
+func Lacking(t testing.TB, remedy string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("with CI=true nothing may be skipped; this test needs: %s", remedy)
+	}
+	t.Skipf("this test needs: %s", remedy)
+}
+
+// Flask is the folder of the sample Flask application, app:app.
+func Flask() string { return app("flask") }
+
+func app(name string) string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(here), "..", "testdata", "apps", name)
+}
+
+// NothingLeft fails the test unless, within ten seconds, no living process has mark among its
+// arguments or in its environment and no cgroup of advise is without a living owner. The mark is a
+// word that only this test's processes carry.
+func NothingLeft(t testing.TB, mark string) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		left := append(processes(mark), cgroups()...)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func processes(mark string) []string {
+	var found []string
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if pid == os.Getpid() {
+			continue
+		}
+		args, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		if strings.Contains(string(args), mark) || strings.Contains(string(env), mark) {
+			found = append(found, strconv.Itoa(pid)+" "+strings.ReplaceAll(string(args), "\x00", " "))
+		}
+	}
+	return found
+}
+
+func cgroups() []string {
+	var found []string
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "advise-") {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found
+}
