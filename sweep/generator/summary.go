@@ -1,0 +1,210 @@
+package generator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A Verdict is the generator's judgement of itself.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictOK Verdict = "ok"
+	// VerdictBound: the generator was, or may have been, the bottleneck. It used more than 80 % of
+	// its cores, or it handed out open-loop requests late.
+	VerdictBound Verdict = "generator_bound"
+)
+
+const (
+	boundShare = 0.80
+	// boundLate is the share of planned requests that may be handed out late.
+	boundLate = 0.05
+	// LateAfter is the delay that makes an open-loop request late: what timers and the
+	// scheduler of a busy core take stays below.
+	LateAfter = 5 * time.Millisecond
+)
+
+// Slice is the length of one time slice of Summary.SliceOK.
+const Slice = 100 * time.Millisecond
+
+// A Summary is what one attack measured. Counts are of the window unless they say Total, and
+// Totals are of the whole attack with its warm-up.
+//
+// In a closed loop a request belongs to the window in which it ended. In an open loop it
+// belongs to the window in which it was due, whenever it was answered.
+type Summary struct {
+	WarmupSeconds float64 `json:"warmup_seconds"`
+	// WarmupLimited says that WarmupLimit ended the warm-up before WarmupRequests were answered.
+	WarmupLimited bool `json:"warmup_limited"`
+	// WindowSeconds is Attack.Window, less if the attack was interrupted or given up, and 0
+	// if that was in the warm-up.
+	WindowSeconds float64 `json:"window_seconds"`
+	// ThroughputRPS is the successes per second that ended inside the window.
+	ThroughputRPS float64 `json:"throughput_rps"`
+
+	// Planned is how many requests were due; in a closed loop, how many began.
+	Planned uint64 `json:"planned"`
+	// Sent is how many of them went out on a connection.
+	Sent uint64 `json:"sent"`
+	// Late is how many the generator handed out more than LateAfter after they were due.
+	// Waiting for a free connection is not lateness: that is the server's, and in Latency.
+	Late   uint64            `json:"late"`
+	OK     uint64            `json:"ok"`
+	Failed uint64            `json:"failed"`
+	Errors map[string]uint64 `json:"errors"` // Failed by kind
+	// Backlog is the number of requests that were due but unanswered when the window ended.
+	Backlog uint64 `json:"backlog"`
+	// Sustained is false if an open loop's backlog ran away: `rate not sustained`.
+	Sustained bool `json:"sustained"`
+
+	OKTotal     uint64 `json:"ok_total"`
+	FailedTotal uint64 `json:"failed_total"`
+	SentTotal   uint64 `json:"sent_total"`
+	// Retried is how often a request was sent again because the server had closed the kept
+	// connection it went out on, or died over it. Over the whole attack.
+	Retried uint64 `json:"retried"`
+
+	// Latency is of the successes, from sending in a closed loop, from when they were due in
+	// an open loop. Requests that timed out are in it with the time until they were given up,
+	// which is a lower bound; other failures are not, since a refusal is fast.
+	Latency Latency `json:"latency_seconds"`
+	// Histogram is the HDR histogram behind it: microseconds, three significant digits, V2
+	// compressed, base64.
+	Histogram string `json:"histogram"`
+
+	// SliceOK counts the successes of each Slice of time since the attack began; the window
+	// begins with slice WindowSlice.
+	SliceOK     []uint64 `json:"slice_ok"`
+	WindowSlice int      `json:"window_slice"`
+
+	// CPUSeconds is the generator's CPU time inside the window, CPUShare that of its cores.
+	CPUSeconds float64 `json:"cpu_seconds"`
+	CPUShare   float64 `json:"cpu_share"`
+	Verdict    Verdict `json:"verdict"`
+	// MaxRSSBytes is the generator's peak resident memory.
+	MaxRSSBytes int64 `json:"max_rss_bytes"`
+
+	// Interrupted says that the attack was cancelled, and the figures are of a part of it.
+	Interrupted bool `json:"interrupted,omitempty"`
+}
+
+// Latency holds quantiles in seconds; all are 0 without a request.
+type Latency struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P95 float64 `json:"p95"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// Merge adds the summary of another generator that drove the same server at the same time:
+// counts and throughput add up, quantiles come from both histograms, and CPUShare is that of
+// the busier one. On an error s is unchanged.
+func (s *Summary) Merge(other *Summary) error {
+	ours, err := decodeHistogram(s.Histogram)
+	if err != nil {
+		return err
+	}
+	theirs, err := decodeHistogram(other.Histogram)
+	if err != nil {
+		return err
+	}
+	if dropped := ours.Merge(theirs); dropped > 0 {
+		return fmt.Errorf("merge histograms: %d values are out of range", dropped)
+	}
+	encoded, err := encodeHistogram(ours)
+	if err != nil {
+		return err
+	}
+	s.Histogram, s.Latency = encoded, quantiles(ours)
+
+	s.WarmupSeconds = max(s.WarmupSeconds, other.WarmupSeconds)
+	s.WindowSeconds = max(s.WindowSeconds, other.WindowSeconds)
+	s.WarmupLimited = s.WarmupLimited || other.WarmupLimited
+	s.ThroughputRPS += other.ThroughputRPS
+	s.Planned += other.Planned
+	s.Sent += other.Sent
+	s.Late += other.Late
+	s.OK += other.OK
+	s.Failed += other.Failed
+	s.Backlog += other.Backlog
+	s.Sustained = s.Sustained && other.Sustained
+	s.OKTotal += other.OKTotal
+	s.FailedTotal += other.FailedTotal
+	s.SentTotal += other.SentTotal
+	s.Retried += other.Retried
+	s.Errors = maps.Clone(s.Errors)
+	if s.Errors == nil {
+		s.Errors = make(map[string]uint64)
+	}
+	for kind, n := range other.Errors {
+		s.Errors[kind] += n
+	}
+	// Slices are put side by side at the windows' beginnings.
+	shift := max(s.WindowSlice, other.WindowSlice)
+	slices := make([]uint64, max(len(s.SliceOK)-s.WindowSlice, len(other.SliceOK)-other.WindowSlice)+shift)
+	for _, of := range []*Summary{s, other} {
+		for i, n := range of.SliceOK {
+			slices[i+shift-of.WindowSlice] += n
+		}
+	}
+	s.SliceOK, s.WindowSlice = slices, shift
+	s.CPUSeconds += other.CPUSeconds
+	s.CPUShare = max(s.CPUShare, other.CPUShare)
+	if other.Verdict == VerdictBound {
+		s.Verdict = VerdictBound
+	}
+	s.MaxRSSBytes += other.MaxRSSBytes
+	s.Interrupted = s.Interrupted || other.Interrupted
+	return nil
+}
+
+// newHistogram has the same range in every attack, so that any two merge.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, 2*maxDuration.Microseconds(), 3)
+}
+
+func record(h *hdrhistogram.Histogram, latency time.Duration) {
+	us := (latency + time.Microsecond/2).Microseconds()
+	// The only error is a value out of range, and this one is in it.
+	_ = h.RecordValue(min(max(us, 1), h.HighestTrackableValue()))
+}
+
+func quantiles(h *hdrhistogram.Histogram) Latency {
+	if h.TotalCount() == 0 {
+		return Latency{}
+	}
+	seconds := func(us int64) float64 { return float64(us) / 1e6 }
+	at := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99})
+	return Latency{P50: seconds(at[0]), P90: seconds(at[1]), P95: seconds(at[2]), P99: seconds(at[3]), Max: seconds(h.Max())}
+}
+
+func encodeHistogram(h *hdrhistogram.Histogram) (string, error) {
+	b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return "", fmt.Errorf("encode histogram: %w", err)
+	}
+	return string(b), nil
+}
+
+var errGeometry = errors.New("its range or precision is not the generator's")
+
+// decodeHistogram reads "" as empty.
+func decodeHistogram(encoded string) (*hdrhistogram.Histogram, error) {
+	if encoded == "" {
+		return newHistogram(), nil
+	}
+	h, err := hdrhistogram.Decode([]byte(encoded))
+	if err != nil {
+		return nil, fmt.Errorf("decode histogram: %w", err)
+	}
+	if want := newHistogram(); h.SignificantFigures() != want.SignificantFigures() || h.HighestTrackableValue() != want.HighestTrackableValue() {
+		return nil, fmt.Errorf("decode histogram: %w", errGeometry)
+	}
+	return h, nil
+}
