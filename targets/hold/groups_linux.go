@@ -1,0 +1,281 @@
+package hold
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// groups are the cgroups made for one tree: of one version, or none.
+type groups struct {
+	One *cgroup1 `json:"cgroup1,omitempty"`
+	Two *cgroup2 `json:"cgroup2,omitempty"`
+}
+
+func makeGroups(name string, l Limits) (groups, error) {
+	var g groups
+	var err error
+	switch l.Method {
+	case Cgroup1:
+		g.One, _, err = makeCgroup1(name, l)
+	case Cgroup2:
+		g.Two, _, err = makeCgroup2(name, l)
+	}
+	return g, err
+}
+
+func (g groups) usage() (Usage, error) {
+	switch {
+	case g.One != nil:
+		return g.One.usage()
+	case g.Two != nil:
+		return g.Two.usage()
+	}
+	return Usage{}, nil
+}
+
+func (g groups) kill() error {
+	switch {
+	case g.One != nil:
+		return g.One.kill()
+	case g.Two != nil:
+		return g.Two.kill()
+	}
+	return nil
+}
+
+func (g groups) remove() error {
+	switch {
+	case g.One != nil:
+		return g.One.remove()
+	case g.Two != nil:
+		return g.Two.remove()
+	}
+	return nil
+}
+
+// inside are the numbers of the processes in the cgroups.
+func (g groups) inside() []int {
+	switch {
+	case g.One != nil:
+		return g.One.inside()
+	case g.Two != nil:
+		return pidsIn(g.Two.Server)
+	}
+	return nil
+}
+
+// rescue kills what a guard that was killed itself has left, and removes its cgroups. Without a
+// cgroup the processes are known by their environment alone.
+func (g groups) rescue(name string, bound time.Duration) error {
+	ours := func(guard string) bool { return guard == name }
+	deadline := time.Now().Add(bound)
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		// What it could not kill is counted below.
+		_ = g.kill()
+		left := killMarked(ours) + len(g.inside())
+		if left == 0 {
+			return g.remove()
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("kill what the guard left: %d processes are still there", left)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// places are the folders in which this process makes cgroups.
+func places() []string {
+	one, two, err := hierarchies()
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, dir := range one {
+		found = append(found, dir)
+	}
+	found = append(found, two.upwards()...)
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// hierarchy2 is the cgroup v2 hierarchy as seen from here; mount is empty if there is none.
+type hierarchy2 struct {
+	mount string
+	own   string // the folder of this process
+}
+
+// upwards are the folder of this process and those above it.
+func (h hierarchy2) upwards() []string {
+	var dirs []string
+	if h.own == "" {
+		return nil
+	}
+	for dir := h.own; ; dir = filepath.Dir(dir) {
+		dirs = append(dirs, dir)
+		if dir == h.mount || dir == "/" {
+			return dirs
+		}
+	}
+}
+
+// hierarchies are the folders that this process is in: by controller for cgroup v1, and for v2.
+func hierarchies() (map[string]string, hierarchy2, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return nil, hierarchy2{}, fmt.Errorf("find the cgroups: %w", err)
+	}
+	memberships, err := self.Cgroups()
+	if err != nil {
+		return nil, hierarchy2{}, fmt.Errorf("find the cgroups: %w", err)
+	}
+	mounts, err := procfs.GetMounts()
+	if err != nil {
+		return nil, hierarchy2{}, fmt.Errorf("find the cgroups: %w", err)
+	}
+	one := make(map[string]string)
+	var two hierarchy2
+	for _, m := range mounts {
+		for _, in := range memberships {
+			unified := in.HierarchyID == 0
+			switch {
+			case m.FSType == "cgroup2" && unified && two.mount == "":
+				if own, ok := within(m, in.Path); ok {
+					two = hierarchy2{mount: m.MountPoint, own: own}
+				}
+			case m.FSType == "cgroup" && !unified:
+				for _, controller := range in.Controllers {
+					_, carried := m.SuperOptions[controller]
+					if own, ok := within(m, in.Path); carried && ok && one[controller] == "" {
+						one[controller] = own
+					}
+				}
+			}
+		}
+	}
+	return one, two, nil
+}
+
+// within is the folder of a cgroup below a mount that may show a part of the hierarchy only.
+func within(m *procfs.MountInfo, path string) (string, bool) {
+	rel, err := filepath.Rel(m.Root, path)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+		return "", false
+	}
+	return filepath.Join(m.MountPoint, rel), true
+}
+
+func setting(dir, file, value string) error {
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
+		return fmt.Errorf("set %s: %w", value, err)
+	}
+	return nil
+}
+
+// number reads a file with one number, or the one after key in a file of "key number" lines.
+func number(dir, file, key string) (uint64, error) {
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return 0, err
+	}
+	if key == "" {
+		return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, key+" "); ok {
+			return strconv.ParseUint(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("read %s: no %s in it", filepath.Join(dir, file), key)
+}
+
+// reader reads many numbers and keeps the first error.
+type reader struct{ err error }
+
+func (r *reader) number(dir, file, key string) uint64 {
+	n, err := number(dir, file, key)
+	if r.err == nil {
+		r.err = err
+	}
+	return n
+}
+
+// pidsIn are the numbers of the processes in a cgroup and those below it.
+func pidsIn(dir string) []int {
+	var pids []int
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil //nolint:nilerr // a cgroup removed meanwhile holds nobody
+		}
+		text, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		for field := range strings.FieldsSeq(string(text)) {
+			// 0 stands for a process in a PID namespace that cannot be seen from here.
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+		return nil
+	})
+	slices.Sort(pids)
+	return slices.Compact(pids)
+}
+
+// killIn kills every process in a cgroup and those below it.
+func killIn(dir string) {
+	for _, pid := range pidsIn(dir) {
+		if s, err := readStat(strconv.Itoa(pid)); err == nil {
+			s.signal(syscall.SIGKILL)
+		}
+	}
+}
+
+// removeFolder removes a cgroup and those below it. The kernel lets go of the processes a moment
+// after they have been waited for, and answers EBUSY until then.
+func removeFolder(dir string, bound time.Duration) error {
+	deadline := time.Now().Add(bound)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := removeOnce(dir)
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if time.Now().After(deadline) || !errors.Is(err, syscall.EBUSY) {
+			return fmt.Errorf("remove the cgroup: %w", err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+func removeOnce(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := removeOnce(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return syscall.Rmdir(dir)
+}
+
+func cpuList(cpus []int) string {
+	sorted := slices.Sorted(slices.Values(cpus))
+	text := make([]string, len(sorted))
+	for i, c := range sorted {
+		text[i] = strconv.Itoa(c)
+	}
+	return strings.Join(text, ",")
+}

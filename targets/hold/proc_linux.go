@@ -1,0 +1,265 @@
+package hold
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// stat is what is used of /proc/PID/stat, see proc(5).
+type stat struct {
+	Process
+	ticks         uint64 // user and system time of the process
+	childrenTicks uint64 // the same of the children it has waited for, and theirs
+	rssPages      int64
+}
+
+// ticksPerSecond is USER_HZ, which is 100 on every architecture Go runs on.
+const ticksPerSecond = 100
+
+func readStat(pid string) (stat, error) {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return stat{}, err
+	}
+	return parseStat(text)
+}
+
+// parseStat takes the name to reach to the last bracket: a process may call itself "a) R 1".
+func parseStat(text []byte) (stat, error) {
+	open, shut := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if open < 1 || shut < open {
+		return stat{}, fmt.Errorf("read a process's state: no name in %q", text)
+	}
+	fields := strings.Fields(string(text[shut+1:]))
+	if len(fields) < 22 {
+		return stat{}, fmt.Errorf("read a process's state: %d fields in %q", len(fields), text)
+	}
+	var fault error
+	number := func(field int) int64 { // numbered as in proc(5)
+		n, err := strconv.ParseInt(fields[field-3], 10, 64)
+		fault = cmp.Or(fault, err)
+		return n
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(text[:open])))
+	fault = err
+	s := stat{
+		Process: Process{
+			PID:        pid,
+			Command:    string(text[open+1 : shut]),
+			State:      fields[0],
+			Parent:     int(number(4)),
+			StartTicks: uint64(number(22)),
+		},
+		ticks:         uint64(number(14) + number(15)),
+		childrenTicks: uint64(number(16) + number(17)),
+		rssPages:      number(24),
+	}
+	if fault != nil {
+		return stat{}, fmt.Errorf("read a process's state: %w", fault)
+	}
+	return s, nil
+}
+
+func stats() ([]stat, error) {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = proc.Close() }()
+	names, err := proc.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var all []stat
+	for _, name := range names {
+		if name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		// One that has gone meanwhile is none.
+		if s, err := readStat(name); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+func processes() ([]Process, error) {
+	all, err := stats()
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Process, len(all))
+	for i, s := range all {
+		found[i] = s.Process
+	}
+	return found, nil
+}
+
+// members are the descendants of the guard. As it is their subreaper, no fork and no setsid makes
+// a process anything else.
+func members(all []Process, guard, _ int) []Process {
+	children := make(map[int][]Process)
+	for _, p := range all {
+		children[p.Parent] = append(children[p.Parent], p)
+	}
+	var tree []Process
+	for next := []int{guard}; len(next) > 0; next = next[1:] {
+		for _, p := range children[next[0]] {
+			tree = append(tree, p)
+			next = append(next, p.PID)
+		}
+		delete(children, next[0])
+	}
+	slices.SortFunc(tree, func(a, b Process) int { return cmp.Compare(a.PID, b.PID) })
+	return tree
+}
+
+// signal reaches this process and never another that has got its number since.
+func (p Process) signal(sig syscall.Signal) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
+		// No pidfd before Linux 5.3, nor under some container's seccomp filter.
+		if p.lives() {
+			_ = syscall.Kill(p.PID, sig)
+		}
+		return
+	}
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if p.lives() {
+		_ = unix.PidfdSendSignal(fd, sig, nil, 0)
+	}
+}
+
+func (p Process) lives() bool {
+	now, err := readStat(strconv.Itoa(p.PID))
+	return err == nil && now.StartTicks == p.StartTicks
+}
+
+// cpuTime adds up the living of the tree and what they and the guard have waited for.
+func cpuTime(guard, _ int) (time.Duration, error) {
+	all, err := stats()
+	if err != nil {
+		return 0, err
+	}
+	procs := make([]Process, len(all))
+	byPID := make(map[int]stat, len(all))
+	for i, s := range all {
+		procs[i] = s.Process
+		byPID[s.PID] = s
+	}
+	sum := byPID[guard].childrenTicks
+	for _, p := range members(procs, guard, 0) {
+		sum += byPID[p.PID].ticks + byPID[p.PID].childrenTicks
+	}
+	return time.Duration(sum) * time.Second / ticksPerSecond, nil
+}
+
+func memoryOf(tree []Process) (Memory, error) {
+	m := Memory{Exact: true}
+	for _, p := range tree {
+		proc, err := procfs.NewProc(p.PID)
+		if err != nil {
+			continue
+		}
+		rollup, err := proc.ProcSMapsRollup()
+		switch {
+		case err == nil:
+			m.PSS += int64(rollup.Pss)
+			m.SwapPSS += int64(rollup.SwapPss)
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH):
+			// It has ended meanwhile.
+		case errors.Is(err, fs.ErrPermission):
+			s, err := readStat(strconv.Itoa(p.PID))
+			if err != nil {
+				continue
+			}
+			m.PSS += s.rssPages * int64(os.Getpagesize())
+			m.Exact = false
+		default:
+			return Memory{}, fmt.Errorf("read the memory of process %d: %w", p.PID, err)
+		}
+	}
+	return m, nil
+}
+
+// tcpListen is TCP_LISTEN of the kernel's net/tcp_states.h.
+const tcpListen = 10
+
+func listening(tree []Process) ([]netip.AddrPort, error) {
+	found := make(map[netip.AddrPort]bool)
+	// The tree may have other network namespaces than advise, and more than one.
+	sockets := make(map[string]map[string]netip.AddrPort)
+	for _, p := range tree {
+		dir := "/proc/" + strconv.Itoa(p.PID)
+		space, err := os.Readlink(dir + "/ns/net")
+		if err != nil {
+			continue
+		}
+		if sockets[space] == nil {
+			if sockets[space], err = listeners(dir); err != nil {
+				continue
+			}
+		}
+		open, err := os.ReadDir(dir + "/fd")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+			return nil, fmt.Errorf("list the open files of process %d: %w", p.PID, err)
+		}
+		for _, fd := range open {
+			// One closed meanwhile is none.
+			link, err := os.Readlink(dir + "/fd/" + fd.Name())
+			if err != nil {
+				continue
+			}
+			if address, ok := sockets[space][link]; ok {
+				found[address] = true
+			}
+		}
+	}
+	var addresses []netip.AddrPort
+	for a := range found {
+		addresses = append(addresses, a)
+	}
+	slices.SortFunc(addresses, netip.AddrPort.Compare)
+	return addresses, nil
+}
+
+// listeners are the listening addresses of a process's network namespace by the name that an open
+// socket has under /proc/PID/fd.
+func listeners(dir string) (map[string]netip.AddrPort, error) {
+	proc, err := procfs.NewFS(dir)
+	if err != nil {
+		return nil, err
+	}
+	four, err := proc.NetTCP()
+	if err != nil {
+		return nil, err
+	}
+	six, err := proc.NetTCP6()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the kernel may be without IPv6
+		return nil, err
+	}
+	found := make(map[string]netip.AddrPort)
+	for _, line := range append(four, six...) {
+		address, ok := netip.AddrFromSlice(line.LocalAddr)
+		if ok && line.St == tcpListen {
+			found[fmt.Sprintf("socket:[%d]", line.Inode)] = netip.AddrPortFrom(address.Unmap(), uint16(line.LocalPort))
+		}
+	}
+	return found, nil
+}
