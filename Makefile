@@ -1,0 +1,80 @@
+# `make` lists what there is. Building and running need Go alone; `make test` says what else it wants.
+
+SHELL         := /bin/bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED := 0
+
+# Downloaded tools and the tests' virtual environment, shared by all checkouts.
+export ADVISE_TEST_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/advise-test
+
+# The Debian packages that tests with real programs need.
+PACKAGES := gunicorn python3-flask python3-django python3-venv procps qemu-system-x86 chromium
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.9.0
+GOLANGCI_LINT := $(ADVISE_TEST_CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOVULNCHECK   := $(ADVISE_TEST_CACHE)/bin/govulncheck-$(GOVULNCHECK_VERSION)
+
+PLATFORMS := linux/arm64 darwin/arm64
+FUZZTIME  ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: build
+build: ## build bin/advise
+	go build -trimpath -o bin/advise ./cmd/advise
+
+.PHONY: run
+run: build ## sweep the built-in demo server: the main job, in about a minute
+	@mkdir -p bin/empty && cd bin/empty && ../advise --cores 1 --mem 512M --time 60s
+
+# Packages are tested one after the other: load measured beside other load would mean nothing.
+.PHONY: test
+test: test-needs ## run every test; as root on Debian, install what the real-server tests need first
+	go test -p 1 -timeout 9m ./...
+
+.PHONY: test-needs
+test-needs:
+	@.ci/install-packages $(PACKAGES)
+	@.ci/make-venv $(ADVISE_TEST_CACHE)/venv
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run the linters and check the formatting
+	$(GOLANGCI_LINT) run ./...
+
+$(GOLANGCI_LINT):
+	@echo "install golangci-lint $(GOLANGCI_LINT_VERSION): this compiles for a few minutes, once"
+	@.ci/install-tool github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) $@
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## look the dependencies up in the vulnerability database (needs vuln.go.dev)
+	$(GOVULNCHECK) ./...
+
+$(GOVULNCHECK):
+	@.ci/install-tool golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) $@
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME each (10s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+		name=$${func#func }; echo "$$(dirname "$$file") $$name"; \
+		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$$(dirname "$$file")" </dev/null; done
+
+.PHONY: cross
+cross: ## compile the program and its tests for the other platforms
+	@for platform in $(PLATFORMS); do \
+		echo "compile for $$platform"; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -o /dev/null ./cmd/advise; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./...; done
+
+.PHONY: tidy-check
+tidy-check: ## fail when go.mod or go.sum is not what the code needs
+	go mod tidy -diff
+
+.PHONY: clean
+clean: ## remove bin/
+	rm -rf bin
