@@ -130,9 +130,6 @@ func ForPath(path string) (*Scenario, error) {
 // Validate returns what keeps the scenario from being sent as it stands. What Parse, Load and
 // ForPath return is valid.
 func (s *Scenario) Validate() error {
-	if err := checkName(s.Name); err != nil {
-		return err
-	}
 	if len(s.Requests) == 0 {
 		return errNoRequests
 	}
@@ -156,11 +153,11 @@ func (s *Scenario) Validate() error {
 			return err
 		}
 	}
-	return s.Objective.validate()
+	return cmp.Or(s.Objective.validate(), checkName(s.Name))
 }
 
 func (r Request) validate() error {
-	if err := cmp.Or(checkName(r.Name), checkMethod(r.Method), checkPath(r.Path), checkWeight(r.Weight)); err != nil {
+	if err := cmp.Or(checkPath(r.Path), checkMethod(r.Method), checkWeight(r.Weight), checkName(r.Name)); err != nil {
 		return err
 	}
 	for name, values := range r.Header {

@@ -30,7 +30,7 @@ func TestForPath(t *testing.T) {
 
 func TestForPathRefuses(t *testing.T) {
 	for path, want := range map[string]string{
-		"":                         `use path "": the name is empty`,
+		"":                         `use path "": the path is empty: write / for the root`,
 		"search":                   `use path "search": path "search" does not start with a slash: write "/search"`,
 		"http://shop.example/a?b=": `use path "http://shop.example/a?b=": path "http://shop.example/a?b=" is a full URL, and only the server that advise starts is driven: write "/a?b="`,
 		"//shop.example/":          `use path "//shop.example/": path "//shop.example/" starts with two slashes, which names another host: write one`,
