@@ -1,0 +1,420 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// What a Question's zero values stand for.
+const (
+	DefaultTolerance  = 0.05
+	DefaultConfidence = 0.95
+)
+
+// Advise recommends a worker count from what restarts at several counts showed.
+//
+// The throughput knee is the smallest measured count that reaches (1 - Tolerance) of the best, over
+// a unimodal fit. The objective may ask for more workers; memory caps what both ask for; LimitedBy
+// names which of them decided. Only measured counts from Lowest to Highest are recommended. A
+// parametric curve never decides the count: when it passes its test it can only widen the interval.
+//
+// Where the objective is met by no count that fits, nothing is recommended: the asked-for promise
+// can't be kept here, and a count beside it would read as if it could.
+//
+// Any input is answered: observations that are no measurements are left out with a caveat, and
+// with nothing left Made is false.
+func Advise(observations []Observation, q Question) Advice {
+	q = q.complete(observations)
+	t := tabulate(observations)
+	line := fitMemory(observations, q.usableMemory(), q.Confidence)
+	a := Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}
+	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
+	a.Points = t.points(q.Confidence, m.feasible)
+	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
+	a.failures(t)
+
+	p, ok := plateauOf(t, q.Lowest, q.Highest, q.Tolerance)
+	var curve *parametricCurve
+	a.Fit, curve = chooseCurve(worked(t), q.CoresMeasured, q.Confidence)
+	if !ok {
+		a.nothingMeasured(t, q)
+		return a
+	}
+	a.OtherKnees = otherKnees(p.groups, a.Fit.Candidates)
+	if len(t.groups) == 1 {
+		only := p.groups[0]
+		a.caveat(CaveatOneCount, fmt.Sprintf("Only %s was measured: there is nothing to compare it with.", quantity(only.workers, "worker")),
+			map[string]float64{"workers": float64(only.workers), "throughput_rps": only.mean})
+		return a
+	}
+	c, ok := a.choose(p, m, q)
+	if !ok {
+		return a
+	}
+	a.Made, a.Workers, a.LimitedBy = true, c.group.workers, c.limitedBy
+	a.Throughput, a.Memory = c.group.mean, m.at(c.group)
+	a.bracket(c, p, t, m, q, curve)
+	a.RuleOfThumb = compare(c.group, t, m, q)
+	a.Prediction = predict(c.group, worked(t), q)
+	a.doubts(c, p, t, q)
+	a.Reasons = a.reasons(c, p, m, q)
+	return a
+}
+
+// complete replaces what is missing or makes no sense by its default.
+func (q Question) complete(observations []Observation) Question {
+	if !(q.Tolerance > 0 && q.Tolerance < 1) {
+		q.Tolerance = DefaultTolerance
+	}
+	if !(q.Confidence > 0 && q.Confidence < 1) {
+		q.Confidence = DefaultConfidence
+	}
+	if !(q.MemoryHeadroom >= 0 && q.MemoryHeadroom < 1) {
+		q.MemoryHeadroom = 0
+	}
+	if !(q.MemoryBytes > 0 && q.MemoryBytes <= mostMemory) {
+		q.MemoryBytes = 0
+	}
+	if !(q.Cores > 0 && q.Cores <= mostSlots) {
+		q.Cores = 0
+	}
+	if !(q.CoresMeasured > 0 && q.CoresMeasured <= mostSlots) {
+		q.CoresMeasured = q.Cores
+	}
+	q.Lowest = max(q.Lowest, 1)
+	if q.Highest < q.Lowest {
+		q.Highest = mostWorkers
+	}
+	return q
+}
+
+// usableMemory is the limit less the headroom, in bytes; 0 without a limit.
+func (q Question) usableMemory() float64 { return q.MemoryBytes * (1 - q.MemoryHeadroom) }
+
+func worked(t table) []group {
+	return slices.DeleteFunc(slices.Clone(t.groups), func(g group) bool { return !g.works() })
+}
+
+// A memoryCap says which counts fit.
+type memoryCap struct {
+	line   *MemoryLine
+	limit  float64 // bytes, headroom taken off; 0 without
+	killed int     // the smallest count that was killed; 0 without
+}
+
+// needs is what a count may need, in bytes: the upper bound of the line, or the most that was
+// measured where that is more; 0 when nothing is known.
+func (m memoryCap) needs(g group) float64 {
+	if m.line == nil {
+		return g.memoryMost
+	}
+	return math.Max(g.memoryMost, m.line.UpperAt(float64(g.workers)))
+}
+
+// at is the memory of a count: as measured, or else from the line; 0 when nothing is known.
+func (m memoryCap) at(g group) float64 {
+	if g.memory == 0 && m.line != nil {
+		return math.Max(0, m.line.At(float64(g.workers)))
+	}
+	return g.memory
+}
+
+func (m memoryCap) fits(g group) bool {
+	return (m.killed == 0 || g.workers < m.killed) && (m.limit == 0 || m.needs(g) <= m.limit)
+}
+
+// feasible says whether a count can be run at all, and why not.
+func (m memoryCap) feasible(g group) (bool, string) {
+	switch {
+	case g.killed:
+		return false, "killed for memory"
+	case !g.works() && g.why != "":
+		return false, g.why
+	case !g.works():
+		return false, "did not work"
+	case m.killed > 0 && g.workers > m.killed:
+		return false, fmt.Sprintf("%s already ran out of memory", quantity(m.killed, "worker"))
+	case !m.fits(g):
+		return false, fmt.Sprintf("may need %s of the %s it can have", megabytes(m.needs(g)), megabytes(m.limit))
+	}
+	return true, ""
+}
+
+// A choice is a count with what decided it.
+type choice struct {
+	group     group
+	limitedBy LimitedBy
+	// floor is the smallest count that the objective leaves, 0 without an objective; ceiling the
+	// largest that memory leaves.
+	floor, ceiling int
+	rising         bool
+}
+
+// choose takes the throughput knee, raises it to what the objective needs and cuts it to what fits.
+func (a *Advice) choose(p plateau, m memoryCap, q Question) (choice, bool) {
+	c := choice{group: p.groups[p.knee], limitedBy: LimitedByThroughput, rising: p.rising(q.Tolerance)}
+	fitting := slices.DeleteFunc(slices.Clone(p.groups), func(g group) bool { return !m.fits(g) })
+	if len(fitting) == 0 {
+		least := p.groups[0]
+		a.caveat(CaveatMemoryTooSmall, fmt.Sprintf("Even %s may need %s, and %s can be used.", quantity(least.workers, "worker"), megabytes(m.needs(least)), megabytes(m.limit)),
+			map[string]float64{"workers": float64(least.workers), "memory_bytes": m.needs(least), "limit_bytes": m.limit})
+		return c, false
+	}
+	c.ceiling = fitting[len(fitting)-1].workers
+	if c.rising {
+		// Whatever lies beyond the measured range can't be had when memory ends it.
+		c.limitedBy = LimitedBySearchRange
+		if m.killed > 0 && m.killed <= q.Highest || m.line != nil && m.line.HighestWithinCap == c.ceiling && c.ceiling < q.Highest {
+			c.limitedBy = LimitedByMemory
+		}
+	}
+	if !m.fits(c.group) {
+		above := slices.IndexFunc(fitting, func(g group) bool { return g.workers > c.group.workers })
+		switch {
+		case above < 0:
+			above = len(fitting)
+		case above == 0:
+			above = 1
+		}
+		c.group, c.limitedBy = fitting[above-1], LimitedByMemory
+	}
+	return a.meetObjective(c, fitting)
+}
+
+// meetObjective moves the choice to the nearest count above, or else below, that meets the
+// objective, where there is one.
+func (a *Advice) meetObjective(c choice, fitting []group) (choice, bool) {
+	asked := slices.ContainsFunc(fitting, func(g group) bool { return g.meets != nil })
+	if !asked {
+		return c, true
+	}
+	meeting := slices.DeleteFunc(slices.Clone(fitting), func(g group) bool { return g.meets == nil || !*g.meets })
+	if len(meeting) == 0 {
+		message := fmt.Sprintf("No measured count meets the objective; %s, the throughput knee, misses it", quantity(c.group.workers, "worker"))
+		if c.group.missed != "" {
+			message += ": " + c.group.missed
+		}
+		a.caveat(CaveatObjectiveNotMet, message+".", map[string]float64{"workers": float64(c.group.workers), "throughput_rps": c.group.mean})
+		return c, false
+	}
+	c.floor = meeting[0].workers
+	if slices.ContainsFunc(meeting, func(g group) bool { return g.workers == c.group.workers }) {
+		return c, true
+	}
+	above := slices.IndexFunc(meeting, func(g group) bool { return g.workers > c.group.workers })
+	if above < 0 {
+		above = len(meeting) - 1
+		c.ceiling = meeting[above].workers
+	}
+	c.group, c.limitedBy = meeting[above], LimitedByObjective
+	return c, true
+}
+
+// bracket sets the interval: the ratio test's, with an accepted curve's bootstrap, within what the
+// objective and memory leave, and around the choice.
+func (a *Advice) bracket(c choice, p plateau, t table, m memoryCap, q Question, curve *parametricCurve) {
+	in := p.interval(t, q.Confidence, q.Tolerance)
+	if curve != nil && in.resolved {
+		low, high := curve.bootstrap(t, p.groups, q)
+		in.low, in.high = min(in.low, low), max(in.high, high)
+	}
+	a.HighResolved = in.resolved && !(c.rising && c.limitedBy != LimitedByMemory)
+	if c.ceiling <= in.high {
+		in.high = c.ceiling
+		a.HighResolved = a.HighResolved || c.limitedBy == LimitedByMemory
+	}
+	a.Low, a.High = min(max(in.low, c.floor), a.Workers), max(in.high, a.Workers)
+}
+
+// compare sets the rule of thumb beside the choice by the ratio of throughputs. Without repeats
+// the interval is the ratio itself.
+func compare(chosen group, t table, m memoryCap, q Question) Comparison {
+	c := Comparison{Workers: q.RuleOfThumb}
+	rule, ok := t.at(q.RuleOfThumb)
+	switch {
+	case !ok:
+		c.Why = "it was not measured"
+		return c
+	case !rule.works():
+		_, c.Why = m.feasible(rule)
+		return c
+	case rule.workers == chosen.workers:
+		c.Measured, c.Ratio, c.RatioLow, c.RatioHigh = true, 1, 1, 1
+		return c
+	}
+	c.Measured = true
+	width, ratio := 0.0, chosen.logMean-rule.logMean
+	if t.freedom > 0 {
+		width = studentT(q.Confidence, t.freedom) * t.spread * math.Sqrt(1/float64(chosen.n)+1/float64(rule.n))
+		width = math.Min(width, 100)
+	}
+	c.Ratio, c.RatioLow, c.RatioHigh = math.Exp(ratio), math.Exp(ratio-width), math.Exp(ratio+width)
+	if mine, other := m.at(chosen), m.at(rule); mine > 0 && other > 0 {
+		c.MemoryDifference = mine - other
+	}
+	return c
+}
+
+// predict says what the asked cores could do where fewer were measured: X = C/c, with c as it was
+// near the knee. nil when all cores were measured, or CPU time was not.
+//
+// # References
+//
+// Lazowska and others, Quantitative System Performance, 1984, section 5.2 (asymptotic bounds).
+func predict(chosen group, groups []group, q Question) *Prediction {
+	if q.Cores <= q.CoresMeasured {
+		return nil
+	}
+	demand := chosen.demand
+	if demand == 0 {
+		demand = medianDemand(groups)
+	}
+	groups = slices.DeleteFunc(groups, func(g group) bool { return g.demand == 0 || g.bound })
+	wait, _, err := fitWait(demandSamples(groups), q.CoresMeasured)
+	if err != nil || demand == 0 {
+		return nil
+	}
+	threads := max(1, chosen.slots/chosen.workers)
+	network := ClosedNetwork{Cores: q.Cores, Demand: demand, Wait: wait}
+	slots, ok := network.SlotsFor(1-q.Tolerance, mostSlots)
+	if !ok {
+		return nil
+	}
+	return &Prediction{Cores: q.Cores, Throughput: network.Saturation(), Workers: (slots + threads - 1) / threads}
+}
+
+func (a *Advice) nothingMeasured(t table, q Question) {
+	tried, allowed := 0, 0
+	for _, g := range t.groups {
+		tried += g.n + g.failed
+		if g.works() {
+			allowed++
+		}
+	}
+	message := "Not one restart worked, so there is nothing to go by."
+	switch {
+	case tried == 0:
+		message = "Nothing was measured."
+	case allowed > 0:
+		message = fmt.Sprintf("No count from %d to %d worked, and no other may be recommended.", q.Lowest, q.Highest)
+	}
+	a.caveat(CaveatNothingMeasured, message, map[string]float64{"restarts": float64(tried)})
+}
+
+// failures tells of counts that did not work, and of observations that were none.
+func (a *Advice) failures(t table) {
+	var killed, failed []int
+	restarts, why := 0, ""
+	for _, g := range t.groups {
+		switch {
+		case g.killed:
+			killed = append(killed, g.workers)
+		case g.failed > 0:
+			failed = append(failed, g.workers)
+			restarts += g.failed
+			why = g.why
+		}
+	}
+	if len(killed) > 0 {
+		a.caveat(CaveatKilledForMemory, fmt.Sprintf("The kernel killed the server for memory at %s workers.", listed(killed)),
+			map[string]float64{"workers": float64(killed[0])})
+	}
+	if len(failed) > 0 {
+		message := fmt.Sprintf("%s failed at %s workers", quantity(restarts, "restart"), listed(failed))
+		if why != "" {
+			message += ": " + why
+		}
+		a.caveat(CaveatCountFailed, message+".", map[string]float64{"workers": float64(failed[0]), "restarts_failed": float64(restarts)})
+	}
+	if t.ignored > 0 {
+		a.caveat(CaveatIgnored, fmt.Sprintf("%s left out: the figures are no measurements.", quantity(t.ignored, "observation")),
+			map[string]float64{"observations": float64(t.ignored)})
+	}
+}
+
+// doubts tells what makes the recommendation less sure.
+func (a *Advice) doubts(c choice, p plateau, t table, q Question) {
+	last := p.groups[len(p.groups)-1]
+	if c.rising && c.limitedBy != LimitedByMemory {
+		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: the best count may be higher.", quantity(last.workers, "worker")),
+			map[string]float64{"workers": float64(last.workers), "throughput_rps": last.mean})
+	}
+	if p.groups[p.best].bound || c.group.bound {
+		bound := p.groups[p.best]
+		a.caveat(CaveatGeneratorBound, fmt.Sprintf("The load generator was the bottleneck at %s, so %s requests per second and %s are a lower bound.",
+			quantity(bound.workers, "worker"), figure(bound.mean), quantity(c.group.workers, "worker")),
+			map[string]float64{"workers": float64(bound.workers), "throughput_rps": bound.mean})
+		a.HighResolved = false
+	}
+	if !a.HighResolved && !(c.rising && c.limitedBy != LimitedByMemory) {
+		a.caveat(CaveatNotResolved, fmt.Sprintf("The restarts differ too much, or are too few, to say which count up to %d is enough: more time would tell.", last.workers),
+			map[string]float64{"workers_measured": float64(last.workers), "spread_share": t.spread})
+	}
+	if c.group.n < 3 || t.freedom == 0 {
+		a.caveat(CaveatFewRepeats, fmt.Sprintf("%s had %s; three or more make the figures firm.", quantity(c.group.workers, "worker"), quantity(c.group.n, "restart")),
+			map[string]float64{"restarts": float64(c.group.n)})
+	}
+	if t.freedom > 0 && t.spread > q.Tolerance {
+		a.caveat(CaveatNoisy, fmt.Sprintf("Throughput differed by %s between restarts of the same count, more than the %s that decide.", percent(t.spread), percent(q.Tolerance)),
+			map[string]float64{"spread_share": t.spread, "tolerance_share": q.Tolerance})
+	}
+	if q.MemoryBytes > 0 && a.Memory == 0 {
+		a.caveat(CaveatMemoryUnknown, "Memory was not measured, so the limit was not checked beyond what ran.", map[string]float64{"limit_bytes": q.MemoryBytes})
+	}
+	a.fewerCores(q)
+}
+
+func (a *Advice) fewerCores(q Question) {
+	if q.Cores <= q.CoresMeasured {
+		return
+	}
+	figures := map[string]float64{"cores": q.Cores, "cores_measured": q.CoresMeasured}
+	message := fmt.Sprintf("%s cores were asked for and %s measured", figure(q.Cores), figure(q.CoresMeasured))
+	if a.Prediction != nil {
+		figures["throughput_rps"], figures["workers"] = a.Prediction.Throughput, float64(a.Prediction.Workers)
+		message += fmt.Sprintf("; %s requests per second with %s is an upper bound: a lock or shared hyper-threads don't show on fewer cores",
+			figure(a.Prediction.Throughput), quantity(a.Prediction.Workers, "worker"))
+	}
+	a.caveat(CaveatFewerCores, message+".", figures)
+}
+
+// reasons justify the number in a few sentences.
+func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string {
+	knee, best := p.groups[p.knee], p.groups[p.best]
+	share := fmt.Sprintf("%s of the best", percent(math.Exp(p.fit[p.knee]-p.fit[p.best])))
+	if p.knee == p.best {
+		share = "the best measured"
+	}
+	first := fmt.Sprintf("%s answered %s requests per second, %s", quantity(knee.workers, "worker"), figure(knee.mean), share)
+	if p.knee != p.best {
+		first += fmt.Sprintf(" (%s at %d)", figure(best.mean), best.workers)
+	}
+	if p.knee > 0 {
+		below := p.groups[p.knee-1]
+		first += fmt.Sprintf("; %d reached %s.", below.workers, percent(math.Exp(p.fit[p.knee-1]-p.fit[p.best])))
+	} else {
+		first += "; no fewer were measured."
+	}
+	reasons := []string{first}
+	switch c.limitedBy {
+	case LimitedByMemory:
+		reasons = append(reasons, fmt.Sprintf("Memory allows no more than %s.", quantity(c.ceiling, "worker")))
+	case LimitedByObjective:
+		reasons = append(reasons, fmt.Sprintf("The objective decides: it is met at %s and not at %d.", quantity(c.group.workers, "worker"), knee.workers))
+	case LimitedBySearchRange:
+		reasons = append(reasons, "Throughput was still rising at the end of the range.")
+	case LimitedByThroughput:
+	}
+	if a.Fit.Accepted || medianDemand(p.groups) > 0 {
+		reasons = append(reasons, sentence(a.Fit.Reading))
+	}
+	if m.line != nil && a.Memory > 0 {
+		memory := fmt.Sprintf("Each worker adds %s: %s in all", megabytes(m.line.Marginal), megabytes(a.Memory))
+		if q.MemoryBytes > 0 {
+			memory += fmt.Sprintf(" of %s", megabytes(q.MemoryBytes))
+		}
+		reasons = append(reasons, memory+".")
+	}
+	return reasons
+}

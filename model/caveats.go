@@ -1,0 +1,50 @@
+package model
+
+// The stable codes of caveats. The first group stands with a recommendation, the second says why
+// there is none.
+const (
+	// CaveatFewRepeats: the recommended count was restarted less than three times, or no count was
+	// restarted twice. Figures: restarts.
+	CaveatFewRepeats = "few_repeats"
+	// CaveatNotResolved: the restarts can't say where the interval ends. Figures: workers_measured,
+	// spread_share.
+	CaveatNotResolved = "not_resolved"
+	// CaveatSearchRange: throughput was still rising at the largest count that was measured.
+	// Figures: workers, throughput_rps.
+	CaveatSearchRange = "search_range"
+	// CaveatGeneratorBound: the load generator, not the server, decided a throughput the choice
+	// rests on, so figures are a lower bound. Figures: workers, throughput_rps.
+	CaveatGeneratorBound = "generator_bound"
+	// CaveatKilledForMemory: a count ran out of memory. Figures: workers (the smallest).
+	CaveatKilledForMemory = "killed_for_memory"
+	// CaveatCountFailed: a count did not work for another reason. Figures: workers (the smallest),
+	// restarts_failed.
+	CaveatCountFailed = "count_failed"
+	// CaveatFewerCores: fewer cores were measured than asked for; the prediction is an upper bound.
+	// Figures: cores, cores_measured, throughput_rps, workers.
+	CaveatFewerCores = "fewer_cores_measured"
+	// CaveatNoisy: restarts of one count differ by more than the tolerance. Figures: spread_share,
+	// tolerance_share.
+	CaveatNoisy = "noisy"
+	// CaveatMemoryUnknown: there is a memory limit, but memory was not measured.
+	// Figures: limit_bytes.
+	CaveatMemoryUnknown = "memory_unknown"
+	// CaveatIgnored: observations were no measurements and were left out. Figures: observations.
+	CaveatIgnored = "ignored_observations"
+
+	// CaveatNothingMeasured: no restart at any allowed count worked. Figures: restarts.
+	CaveatNothingMeasured = "nothing_measured"
+	// CaveatOneCount: a single count was measured, and there is nothing to compare it with.
+	// Figures: workers, throughput_rps.
+	CaveatOneCount = "one_count"
+	// CaveatObjectiveNotMet: no count that fits meets the objective. Figures: workers (the
+	// throughput knee, which would be recommended without the objective), throughput_rps.
+	CaveatObjectiveNotMet = "objective_not_met"
+	// CaveatMemoryTooSmall: no count that was measured fits in the memory. Figures: workers (the
+	// smallest), memory_bytes (what it may need), limit_bytes (what it may use).
+	CaveatMemoryTooSmall = "memory_too_small"
+)
+
+func (a *Advice) caveat(code, message string, figures map[string]float64) {
+	a.Caveats = append(a.Caveats, Caveat{Code: code, Message: message, Figures: figures})
+}

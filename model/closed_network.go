@@ -1,0 +1,107 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// A ClosedNetwork is N slots that take turns on some cores: each request holds a core for Demand
+// seconds and waits Wait seconds elsewhere, both exponentially distributed. (The machine repairman
+// model, with the cores as repairmen.) Servers whose requests are all alike bend more sharply at
+// the knee than this curve does.
+//
+// # References
+//
+// Lazowska and others, Quantitative System Performance, 1984, section 8.3; Kleinrock, Queueing
+// Systems volume 1, 1975, section 3.8 (finite population).
+type ClosedNetwork struct {
+	// Cores may be a fraction: a quota.
+	Cores float64
+	// Demand is the CPU time of one request and Wait the time it waits, in seconds.
+	Demand, Wait float64
+}
+
+// ThroughputAt returns the throughput of so many slots (workers x threads), in requests per
+// second: that of the birth-death process whose k requests at the cores complete at the rate
+// min(k, Cores)/Demand while the others come back at the rate (slots-k)/Wait.
+func (n ClosedNetwork) ThroughputAt(slots int) float64 {
+	if slots < 1 || !(n.Demand > 0) || !(n.Cores > 0) {
+		return 0
+	}
+	if !(n.Wait > 0) {
+		return math.Min(float64(slots), n.Cores) / n.Demand
+	}
+	// Only ratios of the probabilities matter, so they are scaled down before they overflow.
+	p, total, completed := 1.0, 1.0, 0.0
+	for k := 1; k <= slots; k++ {
+		rate := math.Min(float64(k), n.Cores) / n.Demand
+		p *= float64(slots-k+1) / n.Wait / rate
+		total += p
+		completed += p * rate
+		if total > 1e250 {
+			p, total, completed = p/total, 1, completed/total
+		}
+	}
+	return completed / total
+}
+
+// Saturation is the throughput no number of slots can pass, in requests per second.
+func (n ClosedNetwork) Saturation() float64 { return n.Cores / n.Demand }
+
+// SlotsFor returns the smallest number of slots that reaches a share of the saturation throughput,
+// up to a highest number. ok is false when none does.
+func (n ClosedNetwork) SlotsFor(share float64, highest int) (slots int, ok bool) {
+	for low, high := 1, highest; low <= high; {
+		middle := low + (high-low)/2
+		if n.ThroughputAt(middle) >= share*n.Saturation() {
+			slots, ok, high = middle, true, middle-1
+		} else {
+			low = middle + 1
+		}
+	}
+	return slots, ok
+}
+
+// A demandSample is a Sample of slots with the service demand that was measured with it.
+type demandSample struct {
+	slots, restarts    int
+	throughput, demand float64
+}
+
+// fitWait finds the one thing about a closed network that can't be measured from outside, how long
+// a request waits, by least squares on throughput. The demand is that measured at each count.
+func fitWait(samples []demandSample, cores float64) (wait, sse float64, err error) {
+	if len(samples) == 0 || !(cores > 0) {
+		return 0, 0, fmt.Errorf("fit a closed network to %d: %w", len(samples), ErrTooFewCounts)
+	}
+	at := func(s demandSample, wait float64) float64 {
+		return ClosedNetwork{Cores: cores, Demand: s.demand, Wait: wait}.ThroughputAt(s.slots)
+	}
+	// The smallest count queues least: Little's law there gives the start.
+	start := samples[0]
+	for _, s := range samples {
+		if s.slots < start.slots {
+			start = s
+		}
+	}
+	first := math.Max(start.demand*1e-3, float64(start.slots)/start.throughput-start.demand)
+	problem := leastSquares{
+		lower: []float64{0},
+		rows:  len(samples),
+		residuals: func(p, r []float64) {
+			for i, s := range samples {
+				r[i] = math.Sqrt(float64(s.restarts)) * (s.throughput - at(s, p[0]))
+			}
+		},
+		jacobian: func(p []float64, j *mat.Dense) {
+			for i, s := range samples {
+				h := 1e-6 * (p[0] + s.demand)
+				j.Set(i, 0, math.Sqrt(float64(s.restarts))*(at(s, p[0]+h)-at(s, p[0]))/h)
+			}
+		},
+	}
+	best := problem.solve([]float64{first})
+	return best.parameters[0], best.sse, nil
+}

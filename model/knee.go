@@ -1,0 +1,176 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A plateau is the smallest of the counts that may be recommended whose throughput reaches
+// (1 - tolerance) of the best, over a unimodal fit: single restarts make a tooth of one count and
+// a gap of another, and the highest of many noisy means is too high.
+type plateau struct {
+	groups []group
+	// fit is the unimodal fit of the logarithm of throughput, weighted by restarts.
+	fit []float64
+	// best is the first index of the top, knee that of the choice, both into groups.
+	best, knee int
+	// topRestarts is how many restarts stand behind the top's value.
+	topRestarts int
+	// line is the logarithm of the throughput that has to be reached.
+	line float64
+}
+
+// plateauOf looks among the counts that work, from lowest to highest. ok is false without any.
+func plateauOf(t table, lowest, highest int, tolerance float64) (p plateau, ok bool) {
+	var y, weight []float64
+	for _, g := range t.groups {
+		if g.works() && g.workers >= lowest && g.workers <= highest {
+			p.groups = append(p.groups, g)
+			y, weight = append(y, g.logMean), append(weight, float64(g.n))
+		}
+	}
+	if len(p.groups) == 0 {
+		return p, false
+	}
+	p.fit = unimodal(y, weight)
+	top := slices.Max(p.fit)
+	p.best = slices.Index(p.fit, top)
+	for i, v := range p.fit {
+		if v == top {
+			p.topRestarts += p.groups[i].n
+		}
+	}
+	p.line = top + math.Log1p(-tolerance)
+	p.knee = slices.IndexFunc(p.fit, func(v float64) bool { return v >= p.line })
+	return p, true
+}
+
+// rising is true when the best count is the largest that was measured and the throughput there is
+// still growing by more than half the tolerance over the last quarter of the range.
+func (p plateau) rising(tolerance float64) bool {
+	last := len(p.groups) - 1
+	if last == 0 || p.best != last {
+		return false
+	}
+	before := last - 1
+	for before > 0 && 4*p.groups[before].workers > 3*p.groups[last].workers {
+		before--
+	}
+	return p.knee == last || p.fit[last]-p.fit[before] > tolerance/2
+}
+
+// An interval of counts. resolved is false when no count is surely good enough.
+type interval struct {
+	low, high int
+	resolved  bool
+}
+
+// interval holds each count against every other by the ratio of their throughputs: differences of
+// mean logarithms with the pooled spread and Student's t. A count whose ratio to some other is
+// surely below (1 - tolerance) is ruled out, and so is everything below it. The first whose ratios
+// to all others are surely no less ends the interval.
+//
+// # References
+//
+// Fieller, Some problems in interval estimation, 1954 (intervals of ratios; on the logarithmic
+// scale they are those of a difference); Hsu, Multiple Comparisons, 1996, chapter 4 (comparison
+// with the best).
+func (p plateau) interval(t table, confidence, tolerance float64) interval {
+	last := len(p.groups) - 1
+	in := interval{low: p.groups[0].workers, high: p.groups[last].workers}
+	if t.freedom == 0 {
+		return in
+	}
+	factor, line := studentT(confidence, t.freedom)*t.spread, math.Log1p(-tolerance)
+	for i := range p.groups {
+		ruledOut, sure := false, true
+		for j := range p.groups {
+			if i == j {
+				continue
+			}
+			ratio := p.groups[i].logMean - p.groups[j].logMean
+			width := factor * math.Sqrt(1/float64(p.groups[i].n)+1/float64(p.groups[j].n))
+			ruledOut = ruledOut || ratio+width < line
+			sure = sure && ratio-width >= line
+		}
+		if ruledOut && i < p.best {
+			in.low = p.groups[i].workers + 1
+		}
+		if sure && !in.resolved {
+			in.high, in.resolved = p.groups[i].workers, true
+		}
+	}
+	return in
+}
+
+// otherKnees returns what other rules would choose among the measured means: for comparison only.
+func otherKnees(groups []group, candidates []Candidate) []Knee {
+	var x, y []float64
+	for _, g := range groups {
+		x, y = append(x, float64(g.workers)), append(y, g.mean)
+	}
+	if len(x) < 3 {
+		return nil
+	}
+	knees := []Knee{{Rule: "kneedle", Note: "the curve has no bend"}}
+	if i, ok := kneedle(x, y); ok {
+		knees[0] = Knee{Rule: "kneedle", Workers: groups[i].workers, Note: "the bend of the curve, whatever throughput that gives up"}
+	}
+	power := 0
+	for i := range y {
+		if y[i]*y[i]/x[i] > y[power]*y[power]/x[power] {
+			power = i
+		}
+	}
+	knees = append(knees, Knee{Rule: "power", Workers: groups[power].workers, Note: "where throughput squared per worker is highest"})
+	for _, c := range candidates {
+		if c.Model == ModelUSL && c.Parameters != nil {
+			knees = append(knees, uslPeak(c, x[0], x[len(x)-1]))
+		}
+	}
+	return knees
+}
+
+func uslPeak(c Candidate, lowest, highest float64) Knee {
+	n, _, ok := USL{c.Parameters["contention"], c.Parameters["coherency"], c.Parameters["rate_rps"]}.Peak()
+	switch {
+	case !ok:
+		return Knee{Rule: "usl_peak", Note: "the fitted curve has no peak"}
+	case n < lowest || n > highest:
+		return Knee{Rule: "usl_peak", Note: fmt.Sprintf("the fitted peak, %.1f, is outside the measured range %.0f to %.0f", n, lowest, highest)}
+	case !c.Accepted:
+		return Knee{Rule: "usl_peak", Workers: int(math.Round(n)), Note: "the peak of a curve that does not fit"}
+	}
+	return Knee{Rule: "usl_peak", Workers: int(math.Round(n)), Note: "the peak of the fitted curve"}
+}
+
+// kneedle returns the index of the first knee of a rising concave curve with x ascending: the
+// highest point of its difference to the diagonal, once both are scaled to 0..1, that is followed
+// by a fall below the threshold of sensitivity 1 before the next high. ok is false without one.
+//
+// # References
+//
+// Satopaa, Albrecht, Irwin, Raghavan, Finding a "Kneedle" in a Haystack, 2011, section III.
+func kneedle(x, y []float64) (index int, ok bool) {
+	n := len(x)
+	low, high := slices.Min(y), slices.Max(y)
+	if n < 3 || x[n-1] == x[0] || high == low {
+		return 0, false
+	}
+	difference := make([]float64, n)
+	for i := range x {
+		difference[i] = (y[i]-low)/(high-low) - (x[i]-x[0])/(x[n-1]-x[0])
+	}
+	threshold, candidate := 0.0, -1
+	for i := 1; i < n; i++ {
+		if i < n-1 && difference[i] >= difference[i-1] && difference[i] >= difference[i+1] && difference[i] > 0 {
+			candidate, threshold = i, difference[i]-1/float64(n-1)
+			continue
+		}
+		if candidate >= 0 && difference[i] < threshold {
+			return candidate, true
+		}
+	}
+	return 0, false
+}

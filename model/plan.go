@@ -1,0 +1,379 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// A Search decides which count to restart the server at next. It holds no state: the observations
+// so far are the state, so a resumed sweep goes on where it stopped.
+type Search struct {
+	// Lowest and Highest bound the counts; 0 stands for 1 and for no bound.
+	Lowest, Highest int
+	// Exact are the only counts, when the user listed them.
+	Exact []int
+	// Always are counts to measure in any case, inside the bounds or not: the rule of thumb.
+	Always []int
+	// Tolerance and Confidence as in Question.
+	Tolerance, Confidence float64
+	// MemoryBytes and MemoryHeadroom as in Question: counts that can't fit are not measured again,
+	// nor any above them.
+	MemoryBytes, MemoryHeadroom float64
+	// Seed decides the order of the first look.
+	Seed int64
+}
+
+// A Step is what to do next.
+type Step struct {
+	// Workers is the count to restart at; 0 when Done.
+	Workers int
+	// Why is a phrase for people: "first look", "bisect 4..8".
+	Why string
+	// Done is true when more restarts are not worth their time, Resolved when that is because the
+	// decision is settled.
+	Done, Resolved bool
+}
+
+const (
+	// firstHighest ends the first look; more is tried while throughput rises.
+	firstHighest = 8
+	// settled is the distance to the line, in standard errors, past which a count is decided.
+	settled = 1.7
+	// mostRestarts of one count: what is on the line after so many will stay there.
+	mostRestarts = 8
+	// expectedSpread between restarts weighs as much as expectedFreedom repeats would, since the
+	// spread of the first two or three says next to nothing.
+	expectedSpread, expectedFreedom = 0.04, 3
+	// givingUp is how many counts may fail, with none that works, before the search ends.
+	givingUp = 3
+)
+
+// Next returns the next step: a first look at 1, 2, 4, 8 and the counts of Always in random order;
+// then, as long as they apply, in the order of what they are worth when time runs out: more
+// workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
+// beside a sharp top; second restarts of what bears on the decision, third ones of the choice and
+// of Always; and at last restarts where the distance to the line is least certain.
+//
+// Next is deterministic: the same observations and seed give the same step.
+func (s Search) Next(observations []Observation) Step {
+	s = s.complete()
+	v := s.survey(observations)
+	for _, propose := range []func(survey) (Step, bool){
+		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.leastCertain,
+	} {
+		if step, ok := propose(v); ok {
+			return step
+		}
+	}
+	if !v.ok {
+		return Step{Done: true, Why: "no count worked"}
+	}
+	return Step{Done: true, Resolved: v.undecided < 0, Why: v.verdict()}
+}
+
+func (s Search) complete() Search {
+	q := Question{
+		Tolerance: s.Tolerance, Confidence: s.Confidence, MemoryBytes: s.MemoryBytes, MemoryHeadroom: s.MemoryHeadroom,
+		Lowest: s.Lowest, Highest: s.Highest,
+	}.complete(nil)
+	s.Tolerance, s.MemoryBytes, s.MemoryHeadroom, s.Lowest, s.Highest = q.Tolerance, q.usableMemory(), 0, q.Lowest, q.Highest
+	inside := func(counts []int) []int {
+		counts = slices.DeleteFunc(slices.Clone(counts), func(n int) bool { return n < 1 || n > mostWorkers })
+		slices.Sort(counts)
+		return slices.Compact(counts)
+	}
+	s.Exact, s.Always = inside(s.Exact), inside(s.Always)
+	if len(s.Exact) > 0 {
+		s.Lowest, s.Highest = s.Exact[0], s.Exact[len(s.Exact)-1]
+	}
+	return s
+}
+
+// A survey is what the observations say to the search.
+type survey struct {
+	table table
+	// plateau is that of the counts that fit; ok is false while nothing works.
+	plateau plateau
+	ok      bool
+	// tried counts restarts by count, whatever came of them.
+	tried map[int]int
+	// highest is the largest count that is still worth trying, and wall the smallest that is known
+	// not to work, 0 without.
+	highest, wall int
+	// spread between restarts that the next ones are to be expected to have.
+	spread float64
+	// undecided is the index of the count nearest to the line, in standard errors, that is not
+	// settled; -1 without.
+	undecided int
+}
+
+func (s Search) survey(observations []Observation) survey {
+	v := survey{tried: map[int]int{}, highest: s.Highest, undecided: -1}
+	sound := slices.Clone(observations)
+	for i := range sound {
+		v.tried[sound[i].Workers]++
+		if !usable(sound[i]) {
+			sound[i] = Observation{Workers: sound[i].Workers, Failed: true}
+		}
+	}
+	v.table = tabulate(sound)
+	v.limit(sound, s.MemoryBytes)
+	fitting := v.table
+	fitting.groups = slices.DeleteFunc(slices.Clone(v.table.groups), func(g group) bool {
+		return s.MemoryBytes > 0 && g.memoryMost > s.MemoryBytes
+	})
+	v.plateau, v.ok = plateauOf(fitting, s.Lowest, v.highest, s.Tolerance)
+	known := float64(v.table.freedom)
+	v.spread = math.Sqrt((expectedFreedom*expectedSpread*expectedSpread + known*v.table.spread*v.table.spread) / (expectedFreedom + known))
+	if v.ok {
+		v.undecided = v.leastSure()
+	}
+	return v
+}
+
+// limit lowers the highest count to what memory, or failures, leave.
+func (v *survey) limit(observations []Observation, memory float64) {
+	working := 0
+	for _, g := range v.table.groups {
+		if g.works() {
+			working = g.workers
+		}
+	}
+	for _, g := range v.table.groups {
+		failedForGood := g.n == 0 && g.failed > 1 && g.workers > working
+		if g.killed || failedForGood || memory > 0 && g.memoryMost > memory {
+			v.wall, v.highest = g.workers, min(v.highest, g.workers-1)
+			break
+		}
+	}
+	if line := fitMemory(observations, memory, DefaultConfidence); line != nil && memory > 0 && line.Marginal > 0 {
+		fits := math.Floor((memory - line.Base) / line.Marginal)
+		v.highest = min(v.highest, max(int(math.Min(fits, mostWorkers)), 1))
+	}
+}
+
+// distance of a count to the line, in standard errors of their difference.
+func (v survey) distance(i int) float64 {
+	p := v.plateau
+	standardError := v.spread * math.Sqrt(1/float64(p.groups[i].n)+1/float64(p.topRestarts))
+	return math.Abs(p.groups[i].logMean-p.line) / standardError
+}
+
+// leastSure returns the count up to the knee that is nearest to the line and not settled.
+func (v survey) leastSure() int {
+	least := -1
+	for i := range v.plateau.groups[:v.plateau.knee+1] {
+		if d := v.distance(i); d < settled && (least < 0 || d < v.distance(least)) {
+			least = i
+		}
+	}
+	return least
+}
+
+func (v survey) verdict() string {
+	chosen := v.plateau.groups[v.plateau.knee].workers
+	if v.undecided < 0 {
+		return fmt.Sprintf("settled: %s", quantity(chosen, "worker"))
+	}
+	return fmt.Sprintf("%d stays too near to the line to tell", v.plateau.groups[v.undecided].workers)
+}
+
+// open is true for a count that may be restarted: not past what memory and failures leave.
+func (v survey) open(workers int) bool {
+	return v.wall == 0 || workers < v.wall
+}
+
+func (s Search) firstLook(v survey) (Step, bool) {
+	counts := slices.Clone(s.Exact)
+	if len(counts) == 0 {
+		counts = append(counts, s.Lowest)
+		for n := 1; n <= min(s.Highest, max(firstHighest, 2*s.Lowest)); n *= 2 {
+			if n > s.Lowest && !s.closeToAlways(n) {
+				counts = append(counts, n)
+			}
+		}
+		if s.Highest <= firstHighest {
+			counts = append(counts, s.Highest)
+		}
+	}
+	counts = append(counts, s.Always...)
+	slices.Sort(counts)
+	counts = slices.Compact(counts)
+	random := rand.New(rand.NewPCG(uint64(s.Seed), 0xd1342543de82ef95))
+	random.Shuffle(len(counts), func(i, j int) { counts[i], counts[j] = counts[j], counts[i] })
+	if !v.ok && v.failures() >= givingUp {
+		return Step{}, false
+	}
+	for _, n := range counts {
+		if v.tried[n] == 0 && v.open(n) {
+			return Step{Workers: n, Why: "first look"}, true
+		}
+	}
+	return Step{}, false
+}
+
+// closeToAlways is true for a count that one measured in any case makes superfluous at first.
+func (s Search) closeToAlways(n int) bool {
+	return slices.ContainsFunc(s.Always, func(a int) bool {
+		return a >= s.Lowest && a <= s.Highest && 8*max(a-n, n-a) <= n
+	})
+}
+
+// failures counts the counts that failed for another reason than memory.
+func (v survey) failures() int {
+	n := 0
+	for _, g := range v.table.groups {
+		if g.n == 0 && !g.killed {
+			n++
+		}
+	}
+	return n
+}
+
+// retry gives a count that failed a second chance, unless memory was the reason or nothing works.
+func (s Search) retry(v survey) (Step, bool) {
+	for _, g := range v.table.groups {
+		if g.n == 0 && g.failed == 1 && !g.killed && v.open(g.workers) && (v.ok || v.failures() < givingUp) {
+			return Step{Workers: g.workers, Why: fmt.Sprintf("again: %d failed", g.workers)}, true
+		}
+	}
+	return Step{}, false
+}
+
+func (s Search) extend(v survey) (Step, bool) {
+	if !v.ok || len(s.Exact) > 0 {
+		return Step{}, false
+	}
+	last := v.plateau.groups[len(v.plateau.groups)-1].workers
+	alone := len(v.plateau.groups) == 1
+	if last >= v.highest || !alone && !v.plateau.rising(s.Tolerance) {
+		return Step{}, false
+	}
+	next := min(2*last, v.highest)
+	if v.wall > 0 && next == v.wall-1 {
+		// Nothing but the failure says where it begins.
+		next = last + (v.wall-last)/2
+	}
+	return s.fresh(v, next, fmt.Sprintf("extend: %d is the best so far", last))
+}
+
+// fresh proposes a count that was not tried.
+func (s Search) fresh(v survey, n int, why string) (Step, bool) {
+	if v.tried[n] > 0 || n < s.Lowest || n > v.highest {
+		return Step{}, false
+	}
+	return Step{Workers: n, Why: why}, true
+}
+
+func (s Search) bisect(v survey) (Step, bool) {
+	if !v.ok || len(s.Exact) > 0 || v.plateau.knee == 0 {
+		return Step{}, false
+	}
+	return s.halve(v, v.plateau.groups[v.plateau.knee-1].workers, v.plateau.groups[v.plateau.knee].workers, "bisect %d..%d")
+}
+
+// halve proposes the middle of two counts that are further apart than a sixteenth.
+func (s Search) halve(v survey, low, high int, why string) (Step, bool) {
+	if high-low <= max(1, high/16) {
+		return Step{}, false
+	}
+	return s.fresh(v, low+(high-low)/2, fmt.Sprintf(why, low, high))
+}
+
+// besideBest looks between the best count and its neighbours where a concave curve through them
+// leaves room for a top that is more than the tolerance higher.
+func (s Search) besideBest(v survey) (Step, bool) {
+	if !v.ok || len(s.Exact) > 0 {
+		return Step{}, false
+	}
+	g, at := v.plateau.groups, func(i int) float64 { return math.Exp(v.plateau.fit[i]) }
+	best := v.plateau.best
+	// room is how far a straight line from `from` through the best reaches at n.
+	room := func(from, n int) float64 {
+		slope := (at(best) - at(from)) / float64(g[best].workers-g[from].workers)
+		return at(best) + slope*float64(n-g[best].workers)
+	}
+	for _, side := range []int{1, -1} {
+		beside, opposite := best+side, best-side
+		if beside < 0 || beside >= len(g) || opposite < 0 || opposite >= len(g) {
+			continue
+		}
+		middle := (g[best].workers + g[beside].workers) / 2
+		if middle == g[best].workers || middle == g[beside].workers || room(opposite, middle) <= at(best)*(1+s.Tolerance) {
+			continue
+		}
+		if step, ok := s.fresh(v, middle, fmt.Sprintf("look beside %d, the best so far", g[best].workers)); ok {
+			return step, true
+		}
+	}
+	return Step{}, false
+}
+
+// bisectObjective closes in on the smallest count that meets the objective.
+func (s Search) bisectObjective(v survey) (Step, bool) {
+	if !v.ok || len(s.Exact) > 0 {
+		return Step{}, false
+	}
+	g := v.plateau.groups
+	for i := 1; i < len(g); i++ {
+		if g[i].meets != nil && *g[i].meets {
+			if g[i-1].meets == nil || *g[i-1].meets {
+				return Step{}, false
+			}
+			return s.halve(v, g[i-1].workers, g[i].workers, "bisect %d..%d for the objective")
+		}
+	}
+	return Step{}, false
+}
+
+// again asks for second restarts of the counts that bear on the decision, and third ones of the
+// choice and of those measured in any case.
+func (s Search) again(v survey) (Step, bool) {
+	if !v.ok {
+		return Step{}, false
+	}
+	p := v.plateau
+	bearing := []int{p.groups[p.knee].workers}
+	if p.knee > 0 {
+		bearing = append(bearing, p.groups[p.knee-1].workers)
+	}
+	bearing = append(bearing, p.groups[p.best].workers)
+	firm := append([]int{p.groups[p.knee].workers}, s.Always...)
+	if step, ok := s.upTo(v, append(bearing, s.Always...), 2); ok {
+		return step, true
+	}
+	return s.upTo(v, firm, 3)
+}
+
+func (s Search) upTo(v survey, counts []int, restarts int) (Step, bool) {
+	for _, n := range counts {
+		g, found := v.table.at(n)
+		if found && g.works() && g.n < restarts && v.tried[n] < mostRestarts && v.open(n) {
+			return Step{Workers: n, Why: fmt.Sprintf("repeat: %d bears on the choice", n)}, true
+		}
+	}
+	return Step{}, false
+}
+
+// leastCertain repeats the count whose side of the line is least certain, or the top the line is
+// drawn from, where that has fewer restarts.
+func (s Search) leastCertain(v survey) (Step, bool) {
+	if !v.ok || v.undecided < 0 {
+		return Step{}, false
+	}
+	p := v.plateau
+	i := v.undecided
+	why := fmt.Sprintf("repeat: %d is within %.1f standard errors of the line", p.groups[i].workers, v.distance(i))
+	counts := []int{i}
+	if p.topRestarts < p.groups[i].n {
+		counts = []int{p.best, i}
+	}
+	for _, c := range counts {
+		if n := p.groups[c].workers; v.tried[n] < mostRestarts {
+			return Step{Workers: n, Why: why}, true
+		}
+	}
+	return Step{}, false
+}

@@ -1,0 +1,201 @@
+package model
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// What a figure has to lie within to be a measurement and not a slip: generous, and narrow enough
+// that sums of squares stay finite.
+const (
+	leastThroughput, mostThroughput = 1e-9, 1e12
+	leastDemand, mostDemand         = 1e-12, 1e6
+	mostMemory                      = 1e18
+	mostWorkers                     = 10_000
+	mostSlots                       = 100_000
+)
+
+// A group is all restarts at one count.
+type group struct {
+	workers, slots int
+	// n restarts worked; failed did not, killed when memory was the reason of one, why of the last.
+	n, failed int
+	killed    bool
+	why       string
+
+	// mean throughput, and the mean and sum of squares of its logarithm.
+	mean, logMean, logSquares float64
+	// squares is the sum of squares of the throughput itself.
+	squares float64
+	// demand (CPU seconds per request) and memory (bytes) are medians; 0 is unknown.
+	demand, memory, memoryMost float64
+	// bound is true when the generator decided every restart's throughput.
+	bound bool
+	meets *bool
+	// missed is what was missed of the objective.
+	missed string
+}
+
+// works is true for a count that can be run: some restart worked, no more failed than worked, and
+// none was killed for memory.
+func (g group) works() bool { return g.n > 0 && g.failed <= g.n && !g.killed }
+
+// A table is all observations by count, with the spread between restarts pooled over the counts:
+// a count restarted twice says little about spread by itself, all of them together enough.
+//
+// # References
+//
+// Box, Hunter, Hunter, Statistics for Experimenters, 2nd edition, 2005, section 4.2 (pooled
+// variance of replicates).
+type table struct {
+	groups []group
+	// spread is the standard deviation of the logarithm of throughput between restarts of one
+	// count, with its degrees of freedom; without any the spread is 0.
+	spread  float64
+	freedom int
+	// ignored counts the observations that were no measurements.
+	ignored int
+}
+
+func tabulate(observations []Observation) table {
+	var t table
+	byCount := map[int][]Observation{}
+	for _, o := range observations {
+		if !usable(o) {
+			t.ignored++
+			continue
+		}
+		byCount[o.Workers] = append(byCount[o.Workers], o)
+	}
+	squares := 0.0
+	for _, same := range byCount {
+		t.groups = append(t.groups, gather(same))
+	}
+	slices.SortFunc(t.groups, func(a, b group) int { return a.workers - b.workers })
+	for _, g := range t.groups {
+		if g.n > 1 {
+			squares += g.logSquares
+			t.freedom += g.n - 1
+		}
+	}
+	if t.freedom > 0 {
+		t.spread = math.Sqrt(squares / float64(t.freedom))
+	}
+	return t
+}
+
+func usable(o Observation) bool {
+	if o.Workers < 1 || o.Workers > mostWorkers || o.Threads < 0 || o.Threads > mostSlots/o.Workers {
+		return false
+	}
+	return o.Failed || (o.Throughput >= leastThroughput && o.Throughput <= mostThroughput)
+}
+
+func gather(same []Observation) group {
+	g := group{workers: same[0].Workers, slots: same[0].Workers * max(1, same[0].Threads), bound: true}
+	for _, o := range same {
+		if o.Failed {
+			g.failed++
+			g.killed = g.killed || o.MemoryKilled
+			g.why = o.Why
+		} else if !o.GeneratorBound {
+			g.bound = false
+		}
+	}
+	var throughput, logs, demand, memory []float64
+	for _, o := range same {
+		if o.Failed || (o.GeneratorBound && !g.bound) {
+			continue
+		}
+		g.n++
+		throughput, logs = append(throughput, o.Throughput), append(logs, math.Log(o.Throughput))
+		if o.CPUPerRequest >= leastDemand && o.CPUPerRequest <= mostDemand {
+			demand = append(demand, o.CPUPerRequest)
+		}
+		if o.Memory > 0 && o.Memory <= mostMemory {
+			memory = append(memory, o.Memory)
+		}
+		if o.MeetsObjective != nil {
+			// One restart that misses is enough: an objective is a promise.
+			meets := *o.MeetsObjective && (g.meets == nil || *g.meets)
+			g.meets = &meets
+			if !*o.MeetsObjective {
+				g.missed = o.ObjectiveWhy
+			}
+		}
+	}
+	if g.n == 0 {
+		g.bound = false
+		return g
+	}
+	g.mean, g.logMean = stat.Mean(throughput, nil), stat.Mean(logs, nil)
+	for i := range throughput {
+		g.squares += (throughput[i] - g.mean) * (throughput[i] - g.mean)
+		g.logSquares += (logs[i] - g.logMean) * (logs[i] - g.logMean)
+	}
+	g.demand, g.memory = median(demand), median(memory)
+	if len(memory) > 0 {
+		g.memoryMost = slices.Max(memory)
+	}
+	return g
+}
+
+// median of the values, 0 without any.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// studentT returns the factor of a two-sided Student t interval.
+func studentT(confidence float64, freedom int) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(freedom)}.Quantile((1 + confidence) / 2)
+}
+
+func (t table) at(workers int) (group, bool) {
+	i, found := slices.BinarySearchFunc(t.groups, workers, func(g group, n int) int { return g.workers - n })
+	if !found {
+		return group{}, false
+	}
+	return t.groups[i], true
+}
+
+// smallestKilled returns the smallest count that ran out of memory, 0 when none did.
+func (t table) smallestKilled() int {
+	for _, g := range t.groups {
+		if g.killed {
+			return g.workers
+		}
+	}
+	return 0
+}
+
+// points returns the table as it is reported. The interval of a throughput is its mean with a
+// Student t interval of the pooled spread on the logarithmic scale; without any repeat it is as
+// narrow as it is unknown: the mean itself.
+func (t table) points(confidence float64, fits func(group) (bool, string)) []Point {
+	factor := 0.0
+	if t.freedom > 0 {
+		factor = studentT(confidence, t.freedom) * t.spread
+	}
+	var points []Point
+	for _, g := range t.groups {
+		p := Point{
+			Workers: g.workers, Trials: g.n + g.failed,
+			Throughput: g.mean, ThroughputLow: g.mean, ThroughputHigh: g.mean,
+			CPUPerRequest: g.demand, Memory: g.memory, GeneratorBound: g.bound, MeetsObjective: g.meets,
+		}
+		p.Feasible, p.WhyInfeasible = fits(g)
+		if g.n > 0 {
+			width := math.Min(factor/math.Sqrt(float64(g.n)), 100)
+			p.ThroughputLow, p.ThroughputHigh = g.mean*math.Exp(-width), g.mean*math.Exp(width)
+		}
+		points = append(points, p)
+	}
+	return points
+}

@@ -1,0 +1,70 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// figure writes a number with three significant digits and no exponent.
+func figure(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	decimals := 2 - int(math.Floor(math.Log10(math.Abs(v))))
+	return strconv.FormatFloat(v, 'f', min(max(decimals, 0), 6), 64)
+}
+
+// percent writes a share.
+func percent(share float64) string {
+	switch p := 100 * share; {
+	case p != 0 && math.Abs(p) < 1:
+		return figure(p) + " %"
+	case math.Abs(p-math.Round(p)) > 0.05 && math.Abs(p) < 10:
+		return strconv.FormatFloat(p, 'f', 1, 64) + " %"
+	default:
+		return strconv.FormatFloat(p, 'f', 0, 64) + " %"
+	}
+}
+
+// duration writes seconds in the unit people would use, with two significant digits or more.
+func duration(seconds float64) string {
+	switch {
+	case seconds >= 1:
+		return strconv.FormatFloat(seconds, 'f', 1, 64) + " s"
+	case seconds >= 1e-3 || seconds == 0:
+		return strconv.FormatFloat(seconds*1e3, 'f', 1, 64) + " ms"
+	default:
+		return strconv.FormatFloat(seconds*1e6, 'f', 1, 64) + " us"
+	}
+}
+
+// megabytes writes bytes.
+func megabytes(bytes float64) string {
+	return strconv.FormatFloat(bytes/1e6, 'f', 0, 64) + " MB"
+}
+
+func quantity(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// listed joins counts: 4, 8 and 16.
+func listed(counts []int) string {
+	words := make([]string, len(counts))
+	for i, n := range counts {
+		words[i] = strconv.Itoa(n)
+	}
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// sentence makes one of a phrase.
+func sentence(phrase string) string {
+	return strings.ToUpper(phrase[:1]) + phrase[1:] + "."
+}
