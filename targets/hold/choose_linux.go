@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 func choose(want Method, l Limits) (Limits, []string, error) {
@@ -133,12 +135,18 @@ func probe(l Limits) ([]string, error) {
 	return probeCgroup2(name, l)
 }
 
-// pinnable tries the affinity on a thread that ends with the trial.
+// pinnable tries the affinity on a thread of its own. It is put back even so: the runtime keeps the
+// main thread when a goroutine locked to it ends, and what a process shows is that thread's.
 func pinnable(cpus []int) error {
 	tried := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		tried <- pin(cpus)
+		var before unix.CPUSet
+		err := unix.SchedGetaffinity(0, &before)
+		if err == nil {
+			err = errors.Join(pin(cpus), unix.SchedSetaffinity(0, &before))
+		}
+		tried <- err
 	}()
 	return <-tried
 }
