@@ -225,15 +225,20 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	if m.attack.openLoop() && m.fellBehind() {
 		s.Sustained = false
 	}
-	s.Verdict = VerdictOK
-	if s.CPUShare > boundShare || float64(s.Late) > boundLate*float64(s.Planned) {
-		s.Verdict = VerdictBound
-	}
+	s.Verdict = s.verdict()
 	s.Latency = quantiles(m.latencies)
 	s.MaxRSSBytes = peakMemory()
 	var err error
 	s.Histogram, err = encodeHistogram(m.latencies)
 	return &s, err
+}
+
+// verdict judges the generator by what it used and by how punctual it was.
+func (s *Summary) verdict() Verdict {
+	if s.CPUShare > boundShare || float64(s.Late) > boundLate*float64(s.Planned) {
+		return VerdictBound
+	}
+	return VerdictOK
 }
 
 // fellBehind tells whether the backlog that the window left behind is more than the

@@ -52,15 +52,16 @@ func Run(ctx context.Context, a Attack, progress func(Progress)) (*Summary, erro
 		c.kill()
 	}
 	exitErr := c.wait()
-	switch {
-	case ctx.Err() != nil:
-		return s, ctx.Err()
-	case exitErr != nil:
-		return nil, fmt.Errorf("attack %s: %w%s", a.where(), exitErr, c.said())
-	case readErr != nil:
-		return nil, fmt.Errorf("attack %s: %w%s", a.where(), readErr, c.said())
-	case s == nil:
-		return nil, fmt.Errorf("attack %s: %w%s", a.where(), errNoSummary, c.said())
+	if err := ctx.Err(); err != nil {
+		return s, err
+	}
+	if readErr != nil && !errors.Is(readErr, io.ErrUnexpectedEOF) {
+		err = readErr // the exit is then that of the kill
+	} else if err = exitErr; err == nil && s == nil {
+		err = errNoSummary
+	}
+	if err != nil {
+		return nil, fmt.Errorf("attack %s: %w%s", a.where(), err, c.said())
 	}
 	return s, nil
 }

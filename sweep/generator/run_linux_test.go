@@ -1,0 +1,112 @@
+package generator
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Every thread of the child is held to the core, though the Go runtime starts most of them
+// before any of our code runs; this process is not.
+func TestChildIsHeldToItsCores(t *testing.T) {
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		t.Fatal(err)
+	}
+	cpu := 0
+	for !before.IsSet(cpu) {
+		cpu++
+	}
+	url, _ := serve(t, quick)
+	a := testAttack(url)
+	a.CPUs = []int{cpu}
+	var allowed []string
+	if _, err := Run(context.Background(), a, func(p Progress) {
+		if p.Event == WindowEnded {
+			allowed = threadsOfChildren(t)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(allowed) < 2 {
+		t.Errorf("%d threads of the child were seen", len(allowed))
+	}
+	for _, list := range allowed {
+		if list != fmt.Sprint(cpu) {
+			t.Errorf("a thread may run on %s, want %d", list, cpu)
+		}
+	}
+	threads, err := filepath.Glob("/proc/self/task/*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := make(map[string]int)
+	for _, status := range threads {
+		own[allowedList(status)]++
+	}
+	delete(own, "") // has ended meanwhile
+	if len(own) > 2 || before.Count() > 1 && own[fmt.Sprint(cpu)] > 1 {
+		t.Errorf("threads of this process may run on: %v", own) // one is ending with the child
+	}
+}
+
+func TestUnknownCoreIsAnError(t *testing.T) {
+	a := testAttack("http://127.0.0.1:1")
+	a.CPUs = []int{maxCPUs - 1}
+	if _, err := Run(context.Background(), a, nil); err == nil || !strings.Contains(err.Error(), "hold to CPUs [1023]") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The child is a group of its own: a Ctrl-C in the terminal is for the parent's.
+func TestChildIsAGroupOfItsOwn(t *testing.T) {
+	c, err := startChild(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, err := unix.Getpgid(c.cmd.Process.Pid)
+	if err != nil || group != c.cmd.Process.Pid {
+		t.Errorf("group is %d, %v, want %d", group, err, c.cmd.Process.Pid)
+	}
+	c.cancel()
+	_ = c.wait() // of a child without an attack
+}
+
+func threadsOfChildren(t *testing.T) (allowed []string) {
+	t.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range lists {
+		pids, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, pid := range strings.Fields(string(pids)) {
+			threads, err := filepath.Glob("/proc/" + pid + "/task/*/status")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, status := range threads {
+				allowed = append(allowed, allowedList(status))
+			}
+		}
+	}
+	return allowed
+}
+
+func allowedList(status string) string {
+	text, err := os.ReadFile(status)
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), "Cpus_allowed_list:\t")
+	list, _, _ := strings.Cut(rest, "\n")
+	return list
+}

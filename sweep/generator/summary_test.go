@@ -1,0 +1,100 @@
+package generator
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/google/go-cmp/cmp"
+)
+
+// The quantiles of a merged summary are those of all values together, which a mean of
+// quantiles, or a digest that interpolates between two modes, would miss.
+func TestMerge(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	fast, slow, all := newHistogram(), newHistogram(), newHistogram()
+	for range 1000 {
+		v := time.Duration(random.IntN(1000)+1000) * time.Microsecond
+		record(fast, v)
+		record(all, v)
+	}
+	for range 3000 {
+		v := time.Duration(random.IntN(1000)+500_000) * time.Microsecond
+		record(slow, v)
+		record(all, v)
+	}
+	encode := func(h *hdrhistogram.Histogram) string {
+		text, err := encodeHistogram(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+
+	a := Summary{
+		WindowSeconds: 1, ThroughputRPS: 1000, Planned: 1100, Sent: 1050, Late: 1, OK: 1000, Failed: 3, Errors: map[string]uint64{reset: 3},
+		Backlog: 5, Sustained: true, OKTotal: 1500, FailedTotal: 4, SentTotal: 1504, Retried: 1, Histogram: encode(fast),
+		SliceOK: []uint64{1, 2, 3}, WindowSlice: 1, CPUSeconds: 0.5, CPUShare: 0.5, Verdict: VerdictOK, MaxRSSBytes: 10,
+	}
+	b := Summary{
+		WarmupSeconds: 1, WarmupLimited: true, WindowSeconds: 1, ThroughputRPS: 3000, Planned: 3000, Sent: 3000, Late: 2, OK: 3000, Failed: 1,
+		Errors: map[string]uint64{timedOut: 1}, Backlog: 1, OKTotal: 3500, FailedTotal: 5, SentTotal: 3505, Retried: 2, Histogram: encode(slow),
+		SliceOK: []uint64{10, 20, 30, 40}, WindowSlice: 2, CPUSeconds: 0.9, CPUShare: 0.9, Verdict: VerdictBound, MaxRSSBytes: 20, Interrupted: true,
+	}
+	want := Summary{
+		WarmupSeconds: 1, WarmupLimited: true, WindowSeconds: 1, ThroughputRPS: 4000, Planned: 4100, Sent: 4050, Late: 3, OK: 4000, Failed: 4,
+		Errors: map[string]uint64{reset: 3, timedOut: 1}, Backlog: 6, OKTotal: 5000, FailedTotal: 9, SentTotal: 5009, Retried: 3,
+		Latency: quantiles(all), Histogram: encode(all),
+		SliceOK: []uint64{10, 21, 32, 43}, WindowSlice: 2, CPUSeconds: 1.4, CPUShare: 0.9, Verdict: VerdictBound, MaxRSSBytes: 30, Interrupted: true,
+	}
+	if err := a.Merge(&b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, a); diff != "" {
+		t.Errorf("merged (-want +got):\n%s", diff)
+	}
+}
+
+func TestMergeRefusesForeignHistograms(t *testing.T) {
+	other, err := encodeHistogram(hdrhistogram.New(1, 1000, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Summary{OK: 1}
+	if err := s.Merge(&Summary{Histogram: other, OK: 1}); !errors.Is(err, errGeometry) {
+		t.Errorf("got %v, want %v", err, errGeometry)
+	}
+	if err := s.Merge(&Summary{Histogram: "hello", OK: 1}); err == nil {
+		t.Error("a histogram that is none was merged")
+	}
+	if s.OK != 1 {
+		t.Errorf("ok is %d after two errors", s.OK)
+	}
+}
+
+// Three significant digits, over the whole range; beyond it the limit is recorded, since a
+// value left out would make the quantiles better.
+func TestHistogramPrecision(t *testing.T) {
+	for _, v := range []time.Duration{0, time.Microsecond, 1234 * time.Microsecond, 5 * time.Second, time.Hour, 24 * time.Hour} {
+		h := newHistogram()
+		record(h, v)
+		want := min(max(v, time.Microsecond), 2*maxDuration).Seconds()
+		if got := quantiles(h).P99; math.Abs(got-want) > want/1000 {
+			t.Errorf("recorded %v, got %v s", v, got)
+		}
+	}
+}
+
+func TestSummaryWithoutRequestsIsValidJSON(t *testing.T) {
+	s, err := newMeter(testAttack("http://127.0.0.1:1").withDefaults(), newPacer(t.Context(), time.Now(), nil, 1), func(Progress) {}).summary(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(s); err != nil { // NaN and Inf are errors
+		t.Error(err)
+	}
+}
