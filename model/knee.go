@@ -36,14 +36,23 @@ func plateauOf(t table, lowest, highest int, tolerance float64) (p plateau, ok b
 	p.fit = unimodal(y, weight)
 	top := slices.Max(p.fit)
 	p.best = slices.Index(p.fit, top)
+	level := p.level(top - math.Min(tolerance/2, t.spread))
+	p.line = level + math.Log1p(-tolerance)
+	p.knee = slices.IndexFunc(p.fit, func(v float64) bool { return v >= p.line })
+	return p, true
+}
+
+// level returns the mean over the counts no lower than from: what the line is drawn from. The
+// highest of several equal counts is highest by chance.
+func (p *plateau) level(from float64) float64 {
+	sum := 0.0
 	for i, v := range p.fit {
-		if v == top {
+		if v >= from {
+			sum += v * float64(p.groups[i].n)
 			p.topRestarts += p.groups[i].n
 		}
 	}
-	p.line = top + math.Log1p(-tolerance)
-	p.knee = slices.IndexFunc(p.fit, func(v float64) bool { return v >= p.line })
-	return p, true
+	return sum / float64(p.topRestarts)
 }
 
 // rising is true when the best count is the largest that was measured and the throughput there is

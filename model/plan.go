@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -41,8 +42,8 @@ const (
 	firstHighest = 8
 	// settled is the distance to the line, in standard errors, past which a count is decided.
 	settled = 1.7
-	// mostRestarts of one count: what is on the line after so many will stay there.
-	mostRestarts = 8
+	// leastEnough and mostEnough bound how many restarts of one count are enough.
+	leastEnough, mostEnough = 3, 12
 	// expectedSpread between restarts weighs as much as expectedFreedom repeats would, since the
 	// spread of the first two or three says next to nothing.
 	expectedSpread, expectedFreedom = 0.04, 3
@@ -70,7 +71,7 @@ func (s Search) Next(observations []Observation) Step {
 	if !v.ok {
 		return Step{Done: true, Why: "no count worked"}
 	}
-	return Step{Done: true, Resolved: v.undecided < 0, Why: v.verdict()}
+	return Step{Done: true, Resolved: len(v.undecided) == 0, Why: v.verdict()}
 }
 
 func (s Search) complete() Search {
@@ -102,15 +103,16 @@ type survey struct {
 	// highest is the largest count that is still worth trying, and wall the smallest that is known
 	// not to work, 0 without.
 	highest, wall int
-	// spread between restarts that the next ones are to be expected to have.
+	// spread between restarts that the next ones are to be expected to have, and how many restarts
+	// of a count are enough with it.
 	spread float64
-	// undecided is the index of the count nearest to the line, in standard errors, that is not
-	// settled; -1 without.
-	undecided int
+	enough int
+	// undecided are the indexes of the counts that are not settled, the nearest to the line first.
+	undecided []int
 }
 
 func (s Search) survey(observations []Observation) survey {
-	v := survey{tried: map[int]int{}, highest: s.Highest, undecided: -1}
+	v := survey{tried: map[int]int{}, highest: s.Highest}
 	sound := slices.Clone(observations)
 	for i := range sound {
 		v.tried[sound[i].Workers]++
@@ -127,8 +129,9 @@ func (s Search) survey(observations []Observation) survey {
 	v.plateau, v.ok = plateauOf(fitting, s.Lowest, v.highest, s.Tolerance)
 	known := float64(v.table.freedom)
 	v.spread = math.Sqrt((expectedFreedom*expectedSpread*expectedSpread + known*v.table.spread*v.table.spread) / (expectedFreedom + known))
+	v.enough = enoughRestarts(v.spread, s.Tolerance)
 	if v.ok {
-		v.undecided = v.leastSure()
+		v.undecided = v.notSettled()
 	}
 	return v
 }
@@ -154,6 +157,13 @@ func (v *survey) limit(observations []Observation, memory float64) {
 	}
 }
 
+// enoughRestarts is how many restarts of a count, and twice as many of the top, tell half the
+// tolerance from nothing. What is still on the line then will not be settled at a sensible price.
+func enoughRestarts(spread, tolerance float64) int {
+	one := settled * spread / (tolerance / 2)
+	return int(math.Ceil(math.Min(math.Max(1.5*one*one, leastEnough), mostEnough)))
+}
+
 // distance of a count to the line, in standard errors of their difference.
 func (v survey) distance(i int) float64 {
 	p := v.plateau
@@ -161,23 +171,24 @@ func (v survey) distance(i int) float64 {
 	return math.Abs(p.groups[i].logMean-p.line) / standardError
 }
 
-// leastSure returns the count up to the knee that is nearest to the line and not settled.
-func (v survey) leastSure() int {
-	least := -1
-	for i := range v.plateau.groups[:v.plateau.knee+1] {
-		if d := v.distance(i); d < settled && (least < 0 || d < v.distance(least)) {
-			least = i
+// notSettled looks among the counts up to the knee: those above it only draw the line.
+func (v survey) notSettled() []int {
+	var near []int
+	for i := range v.plateau.knee + 1 {
+		if v.distance(i) < settled {
+			near = append(near, i)
 		}
 	}
-	return least
+	slices.SortStableFunc(near, func(a, b int) int { return cmp.Compare(v.distance(a), v.distance(b)) })
+	return near
 }
 
 func (v survey) verdict() string {
 	chosen := v.plateau.groups[v.plateau.knee].workers
-	if v.undecided < 0 {
+	if len(v.undecided) == 0 {
 		return fmt.Sprintf("settled: %s", quantity(chosen, "worker"))
 	}
-	return fmt.Sprintf("%d stays too near to the line to tell", v.plateau.groups[v.undecided].workers)
+	return fmt.Sprintf("%d stays too near to the line to tell", v.plateau.groups[v.undecided[0]].workers)
 }
 
 // open is true for a count that may be restarted: not past what memory and failures leave.
@@ -185,7 +196,9 @@ func (v survey) open(workers int) bool {
 	return v.wall == 0 || workers < v.wall
 }
 
-func (s Search) firstLook(v survey) (Step, bool) {
+// FirstLook is the counts that are measured whatever they show, in their order.
+func (s Search) FirstLook() []int {
+	s = s.complete()
 	counts := slices.Clone(s.Exact)
 	if len(counts) == 0 {
 		counts = append(counts, s.Lowest)
@@ -203,10 +216,14 @@ func (s Search) firstLook(v survey) (Step, bool) {
 	counts = slices.Compact(counts)
 	random := rand.New(rand.NewPCG(uint64(s.Seed), 0xd1342543de82ef95))
 	random.Shuffle(len(counts), func(i, j int) { counts[i], counts[j] = counts[j], counts[i] })
+	return counts
+}
+
+func (s Search) firstLook(v survey) (Step, bool) {
 	if !v.ok && v.failures() >= givingUp {
 		return Step{}, false
 	}
-	for _, n := range counts {
+	for _, n := range s.FirstLook() {
 		if v.tried[n] == 0 && v.open(n) {
 			return Step{Workers: n, Why: "first look"}, true
 		}
@@ -350,7 +367,7 @@ func (s Search) again(v survey) (Step, bool) {
 func (s Search) upTo(v survey, counts []int, restarts int) (Step, bool) {
 	for _, n := range counts {
 		g, found := v.table.at(n)
-		if found && g.works() && g.n < restarts && v.tried[n] < mostRestarts && v.open(n) {
+		if found && g.works() && g.n < restarts && v.tried[n] < v.enough && v.open(n) {
 			return Step{Workers: n, Why: fmt.Sprintf("repeat: %d bears on the choice", n)}, true
 		}
 	}
@@ -360,19 +377,16 @@ func (s Search) upTo(v survey, counts []int, restarts int) (Step, bool) {
 // leastCertain repeats the count whose side of the line is least certain, or the top the line is
 // drawn from, where that has fewer restarts.
 func (s Search) leastCertain(v survey) (Step, bool) {
-	if !v.ok || v.undecided < 0 {
-		return Step{}, false
-	}
 	p := v.plateau
-	i := v.undecided
-	why := fmt.Sprintf("repeat: %d is within %.1f standard errors of the line", p.groups[i].workers, v.distance(i))
-	counts := []int{i}
-	if p.topRestarts < p.groups[i].n {
-		counts = []int{p.best, i}
-	}
-	for _, c := range counts {
-		if n := p.groups[c].workers; v.tried[n] < mostRestarts {
-			return Step{Workers: n, Why: why}, true
+	for _, i := range v.undecided {
+		counts := []int{p.groups[i].workers}
+		if p.topRestarts < p.groups[i].n {
+			counts = []int{p.groups[p.best].workers, p.groups[i].workers}
+		}
+		for _, n := range counts {
+			if v.tried[n] < v.enough {
+				return Step{Workers: n, Why: fmt.Sprintf("repeat: %d is within %.1f standard errors of the line", p.groups[i].workers, v.distance(i))}, true
+			}
 		}
 	}
 	return Step{}, false
