@@ -1,0 +1,6 @@
+"""The smallest application: WSGI and nothing else."""
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
+    return [b"ok\n"]
