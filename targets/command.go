@@ -1,0 +1,178 @@
+package targets
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"advise/targets/hold"
+)
+
+// command is any server of which nothing is known. What is varied reaches it by placeholders in its
+// arguments, {workers} {threads} {host} {port}, or else by the environment: WEB_CONCURRENCY, HOST
+// and PORT.
+type command struct{}
+
+func (command) Name() string { return "command" }
+
+func (command) Recognise(argv []string) bool { return len(argv) > 0 }
+
+func (command) StopSignal() syscall.Signal { return syscall.SIGTERM }
+
+// commandFile is what a command line to paste is called.
+const commandFile = "command.txt"
+
+func (command) Shape(c Command) Shape {
+	concurrency, _ := getenv(c.Env, "WEB_CONCURRENCY")
+	workers, _ := strconv.Atoi(concurrency)
+	return Shape{Workers: max(workers, 0), Threads: 1}
+}
+
+func (command) Launch(c Command, s Shape, a Address) (Launch, error) {
+	env := setenv(c.Env, "WEB_CONCURRENCY", strconv.Itoa(s.Workers))
+	env = setenv(env, "HOST", a.Host)
+	env = setenv(env, "PORT", strconv.Itoa(a.Port))
+	return Launch{Argv: fillAll(c.Argv, s, a), Env: env}, nil
+}
+
+// Workers can't be known: such a server may have helpers beside its workers, serve with its only
+// process, or use threads.
+func (command) Workers([]hold.Process, int) int { return -1 }
+
+func (command) Config(c Command, s Shape) []File {
+	line := configLine(c.Argv, s)
+	if !takes(c.Argv, "{workers}") {
+		line = fmt.Sprintf("WEB_CONCURRENCY=%d %s", s.Workers, line)
+	}
+	return []File{{Path: commandFile, Text: line}}
+}
+
+func (command) Version(context.Context, Command) (string, error) { return "", nil }
+
+func takes(argv []string, placeholder string) bool {
+	return slices.ContainsFunc(argv, func(word string) bool { return strings.Contains(word, placeholder) })
+}
+
+// fillAll puts a shape and an address in the place of the placeholders.
+func fillAll(argv []string, s Shape, a Address) []string {
+	return replaceAll(argv, strings.NewReplacer(
+		"{workers}", strconv.Itoa(s.Workers), "{threads}", strconv.Itoa(max(s.Threads, 1)),
+		"{host}", a.Host, "{port}", strconv.Itoa(a.Port)))
+}
+
+// configLine is a command to paste into a shell, with a shape put in. The address of a server that
+// was measured is not that of one that serves: it stays open, as variables.
+func configLine(argv []string, s Shape) string {
+	filled := replaceAll(argv, strings.NewReplacer(
+		"{workers}", strconv.Itoa(s.Workers), "{threads}", strconv.Itoa(max(s.Threads, 1))))
+	return strings.NewReplacer("{host}", "$HOST", "{port}", "$PORT").Replace(show(filled)) + "\n"
+}
+
+func replaceAll(argv []string, r *strings.Replacer) []string {
+	filled := make([]string, len(argv))
+	for i, word := range argv {
+		filled[i] = r.Replace(word)
+	}
+	return filled
+}
+
+// check refuses what can be seen to lead nowhere: a server that is not a child of what is started,
+// words only a shell understands, and a count or a port that is fixed in the arguments.
+func (command) check(c Command) error {
+	switch program := filepath.Base(c.Argv[0]); program {
+	case "docker", "podman", "docker-compose", "kubectl", "systemctl", "service", "supervisorctl":
+		return refuse(c.Argv, program+" has the server started by somebody else, out of reach of the limits",
+			"give the command that starts the server itself; in a container, run advise inside it")
+	}
+	for i, word := range c.Argv {
+		if !slices.Contains([]string{"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1"}, word) {
+			continue
+		}
+		if i == 0 {
+			return refuse(c.Argv, "it begins with "+word, "give a start command: advise -- gunicorn app:app")
+		}
+		return refuse(c.Argv, fmt.Sprintf("%s is for a shell, and none is run", word),
+			"sh -c 'FIRST && exec SERVER --workers {workers} --port {port}'")
+	}
+	for _, fixed := range []struct {
+		placeholder, what string
+		flags             []string
+		matches           func(string) bool
+	}{
+		{"{port}", "port", []string{"--port", "-p", "--bind", "-b", "--listen", "--http", "--addr", "--address"}, endsInPort},
+		{"{workers}", "number of workers", []string{"--workers", "-w", "--processes", "--instances"}, isCount},
+	} {
+		if takes(c.Argv, fixed.placeholder) {
+			continue
+		}
+		if suggested, ok := suggest(c.Argv, fixed.flags, fixed.matches, fixed.placeholder); ok {
+			return refuse(c.Argv, "its "+fixed.what+" is fixed", "write "+fixed.placeholder+" in its place: advise -- "+show(suggested))
+		}
+	}
+	return nil
+}
+
+func isCount(value string) bool {
+	n, err := strconv.Atoi(value)
+	return err == nil && n > 0
+}
+
+func endsInPort(value string) bool {
+	port := value[strings.LastIndexByte(value, ':')+1:]
+	n, err := strconv.Atoi(port)
+	return err == nil && n > 0 && n <= 65535
+}
+
+// suggest finds the first of the flags with a fixed value, and writes the command with the
+// placeholder in the value's place.
+func suggest(argv, flags []string, fixed func(string) bool, placeholder string) ([]string, bool) {
+	for i, word := range argv {
+		name, value, glued := strings.Cut(word, "=")
+		at := i
+		if !glued && i+1 < len(argv) {
+			value, at = argv[i+1], i+1
+		}
+		if !slices.Contains(flags, name) || !fixed(value) {
+			continue
+		}
+		filled := value[:strings.LastIndexByte(value, ':')+1] + placeholder
+		if glued {
+			filled = name + "=" + filled
+		}
+		suggested := slices.Clone(argv)
+		suggested[at] = filled
+		return suggested, true
+	}
+	return nil, false
+}
+
+// heeds says whether what the started tree shows can be the count asked for. Where the count went
+// by the environment alone, fewer processes than workers mean that nobody read it.
+func (command) heeds(c Command, s Shape, processes int) (reason, hint string) {
+	if takes(c.Argv, "{workers}") || processes >= s.Workers {
+		return "", ""
+	}
+	return fmt.Sprintf("it runs %s, not %s: it does not read WEB_CONCURRENCY", count(processes, "process"), count(s.Workers, "worker")),
+		"write {workers} where its number of workers goes: advise -- " + show(c.Argv) + " --workers {workers}"
+}
+
+// portByEnvironment says whether the command learns its port from PORT alone, if it does.
+func (command) portByEnvironment(c Command) bool { return !takes(c.Argv, "{port}") }
+
+// suggestPort writes the command with {port} in the place of a port that stands in its arguments.
+func suggestPort(argv []string, port int) ([]string, bool) {
+	digits := strconv.Itoa(port)
+	for i, word := range argv {
+		before, ok := strings.CutSuffix(word, digits)
+		if ok && (before == "" || strings.HasSuffix(before, ":") || strings.HasSuffix(before, "=")) {
+			suggested := slices.Clone(argv)
+			suggested[i] = before + "{port}"
+			return suggested, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,104 @@
+package targets
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"advise/targets/demo"
+	"advise/targets/hold"
+)
+
+// DemoName is the name of the built-in demo server's adapter.
+const DemoName = "demo"
+
+// demoServer is the demo server of package demo: a master and its children, all of them this program.
+type demoServer struct{}
+
+// Demo is the built-in demo server with arguments as of `advise demo`.
+func Demo(args, env []string, dir string) *Target {
+	return &Target{
+		Adapter: demoServer{},
+		Command: Command{Argv: append([]string{"advise", "demo"}, args...), Env: env, Dir: dir},
+	}
+}
+
+func (demoServer) Name() string { return DemoName }
+
+func (demoServer) Recognise(argv []string) bool {
+	return len(argv) >= 2 && filepath.Base(argv[0]) == "advise" && argv[1] == "demo"
+}
+
+func (demoServer) StopSignal() syscall.Signal { return syscall.SIGTERM }
+
+func (demoServer) Shape(c Command) Shape {
+	config, err := demo.ParseArgs(c.Argv[2:])
+	if err != nil {
+		return Shape{Threads: 1}
+	}
+	return Shape{Workers: config.Workers, Threads: 1}
+}
+
+func (demoServer) Launch(c Command, s Shape, a Address) (Launch, error) {
+	config, err := demo.ParseArgs(c.Argv[2:])
+	if err != nil {
+		return Launch{}, fmt.Errorf("launch %s: %w", show(c.Argv), err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return Launch{}, fmt.Errorf("launch the demo server: find this program: %w", err)
+	}
+	config.Workers, config.Host, config.Port, config.Socket = s.Workers, a.Host, a.Port, ""
+	return Launch{Argv: append([]string{self, "demo"}, config.Args()...), Env: c.Env}, nil
+}
+
+// Workers counts the children of the first process that has any.
+func (demoServer) Workers(tree []hold.Process, _ int) int {
+	for _, master := range topDown(tree) {
+		n := 0
+		for _, p := range tree {
+			if p.Parent == master.PID {
+				n++
+			}
+		}
+		if n > 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+func (demoServer) Config(c Command, s Shape) []File {
+	config, err := demo.ParseArgs(c.Argv[2:])
+	if err != nil {
+		return nil
+	}
+	config.Workers = s.Workers
+	return []File{{Path: commandFile, Text: show(append([]string{"advise", "demo"}, config.Args()...)) + "\n"}}
+}
+
+func (demoServer) Version(context.Context, Command) (string, error) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", nil
+	}
+	return cmp.Or(strings.Trim(info.Main.Version, "()"), "devel"), nil
+}
+
+// check finds wrong arguments before the first start.
+func (demoServer) check(c Command) error {
+	if _, err := demo.ParseArgs(c.Argv[2:]); err != nil {
+		cause := err
+		for inner := errors.Unwrap(cause); inner != nil; inner = errors.Unwrap(cause) {
+			cause = inner
+		}
+		return refuse(c.Argv, cause.Error(), "advise demo --help lists what it takes")
+	}
+	return nil
+}

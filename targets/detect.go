@@ -1,0 +1,197 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// ErrNothingFound is a folder in which Detect sees no application.
+var ErrNothingFound = errors.New("no start command found: no Procfile with a web line, no gunicorn.conf.py with wsgi_app, " +
+	"no manage.py, and no wsgi.py or app.py with app or application")
+
+// A finding is a start command that a file suggests.
+type finding struct {
+	command Command
+	why     string // the file and what is in it
+}
+
+// Detect finds the start command of the application in a folder. What is found first holds: a
+// Procfile's web line, a gunicorn.conf.py with wsgi_app, a manage.py of Django, a wsgi.py or app.py
+// with app or application. What can't be read is passed over. With none of them it is
+// ErrNothingFound.
+func Detect(dir string, env []string) (*Target, error) {
+	c := Command{Env: env, Dir: dir}
+	for _, look := range []func(Command) (*finding, error){inProcfile, inGunicornConf, inManagePy, inModule} {
+		f, err := look(c)
+		if err != nil {
+			return nil, err
+		}
+		if f == nil {
+			continue
+		}
+		return f.target()
+	}
+	return nil, fmt.Errorf("look in %s: %w", dir, ErrNothingFound)
+}
+
+func (f *finding) target() (*Target, error) {
+	c := f.command
+	note := ""
+	if len(c.Argv) > 0 && c.Argv[0] == "gunicorn" {
+		argv, why, ok := withGunicorn(c)
+		if !ok {
+			return nil, &StartError{
+				Kind: KindNotFound, Command: "gunicorn", Hint: gunicornMissing(c),
+				Err: fmt.Errorf("%s, and gunicorn was not found: %w", f.why, exec.ErrNotFound),
+			}
+		}
+		c.Argv, note = argv, why
+	}
+	t, err := Recognise(c)
+	if err != nil {
+		return nil, err
+	}
+	t.Found = fmt.Sprintf("%s: %s%s", f.why, show(t.Command.Argv), note)
+	return t, nil
+}
+
+// withGunicorn chooses which gunicorn runs a found application: the one of the project's virtual
+// environment, then that in PATH, then a Python's module.
+func withGunicorn(c Command) (argv []string, note string, ok bool) {
+	onPath, missing := lookPath(c.Argv[0], c)
+	if program, ok := projectGunicorn(c); ok && inDir(c.Dir, program) != onPath {
+		return append([]string{program}, c.Argv[1:]...), ", with the gunicorn of the virtual environment", true
+	}
+	if missing == nil {
+		return c.Argv, "", true
+	}
+	if python, ok := pythonWithGunicorn(c); ok {
+		return append([]string{python, "-m"}, c.Argv...), ", as the gunicorn command is not in PATH", true
+	}
+	return nil, "", false
+}
+
+func inProcfile(c Command) (*finding, error) {
+	text, err := readSmall(filepath.Join(c.Dir, "Procfile"))
+	if err != nil {
+		return nil, nothing(err)
+	}
+	line, ok := procfileWeb(string(text))
+	if !ok {
+		return nil, nil
+	}
+	p, err := parseProcfile(line, c.Env)
+	if err != nil {
+		reason := fmt.Sprintf("the web line of the Procfile can't be used: %v", err)
+		hint := "give the server's start command: advise -- COMMAND"
+		if last, err := parseProcfile(lastOf(line), c.Env); err == nil && lastOf(line) != line {
+			hint = "run what comes first yourself, then: advise -- " + show(last.argv)
+		}
+		return nil, &RefusedError{Command: show([]string{line}), Reason: reason, Hint: hint}
+	}
+	c.Argv, c.Env, c.Dir = p.argv, overlay(c.Env, p.env), inDir(c.Dir, p.dir)
+	return &finding{command: c, why: "the Procfile has a web line"}, nil
+}
+
+// nothing makes of a file that is not there, or is not what it is called, no error at all.
+func nothing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, errNotText) {
+		return nil
+	}
+	return fmt.Errorf("look for a start command: %w", err)
+}
+
+func inGunicornConf(c Command) (*finding, error) {
+	text, err := readSmall(filepath.Join(c.Dir, "gunicorn.conf.py"))
+	if err != nil {
+		return nil, nothing(err)
+	}
+	app := literals(scanPython(string(text)))["wsgi_app"]
+	if app == "" {
+		return nil, nil
+	}
+	c.Argv = []string{"gunicorn"}
+	return &finding{command: c, why: "gunicorn.conf.py names the application " + app}, nil
+}
+
+var settingsModule = regexp.MustCompile(`(?:setdefault\(|environ\[) *"(\d+)" *(?:\] *=|,) *"(\d+)"`)
+
+// inManagePy finds the project from the settings that manage.py names: shop.settings, or
+// config.settings.local, stand beside shop/wsgi.py and config/wsgi.py.
+func inManagePy(c Command) (*finding, error) {
+	text, err := readSmall(filepath.Join(c.Dir, "manage.py"))
+	if err != nil {
+		return nil, nothing(err)
+	}
+	settings := ""
+	for _, s := range scanPython(string(text)) {
+		m := settingsModule.FindStringSubmatch(s.code)
+		if m != nil && s.strings[atoi(m[1])] == "DJANGO_SETTINGS_MODULE" {
+			settings = s.strings[atoi(m[2])]
+		}
+	}
+	var projects []string
+	if before, _, ok := strings.Cut(settings, ".settings"); ok {
+		projects = append(projects, before)
+	}
+	if first, _, _ := strings.Cut(settings, "."); first != "" {
+		projects = append(projects, first)
+	}
+	for _, p := range projects {
+		if !moduleName.MatchString(p) {
+			continue
+		}
+		if exists(filepath.Join(c.Dir, strings.ReplaceAll(p, ".", "/"), "wsgi.py")) {
+			c.Argv = []string{"gunicorn", p + ".wsgi"}
+			return &finding{command: c, why: "manage.py belongs to the Django project " + p}, nil
+		}
+	}
+	return nil, nil
+}
+
+var moduleName = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
+
+func atoi(digits string) int {
+	n := 0
+	for _, d := range digits {
+		n = 10*n + int(d-'0')
+	}
+	return n
+}
+
+func inModule(c Command) (*finding, error) {
+	for _, file := range []struct {
+		module string
+		names  []string
+	}{{"wsgi", []string{"application", "app"}}, {"app", []string{"app", "application"}}} {
+		text, err := readSmall(filepath.Join(c.Dir, file.module+".py"))
+		if err != nil {
+			if err := nothing(err); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		module := scanPython(string(text))
+		for _, name := range file.names {
+			s, ok := defines(module, name)
+			if !ok {
+				continue
+			}
+			app := file.module + ":" + name
+			if m := asyncServer.FindStringSubmatch(s.code); m != nil {
+				return nil, &RefusedError{
+					Command: file.module + ".py", Reason: fmt.Sprintf("its %s is made by %s, which is not for gunicorn's own workers", name, m[1]),
+					Hint: "advise -- uvicorn " + app + " --host {host} --port {port} --workers {workers}",
+				}
+			}
+			c.Argv = []string{"gunicorn", app}
+			return &finding{command: c, why: fmt.Sprintf("%s.py defines %s", file.module, name)}, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,405 @@
+package targets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strconv"
+	"time"
+
+	"advise/targets/hold"
+)
+
+// A Start says how to start a target.
+type Start struct {
+	Shape       Shape
+	Limits      hold.Limits
+	Probe       Probe
+	ReadyWithin time.Duration // 0: DefaultReadyWithin
+	Log         string        // file for the server's output; empty: none
+}
+
+const (
+	// DefaultReadyWithin is how long a server may take to be ready.
+	DefaultReadyWithin = 30 * time.Second
+
+	// stopGrace is how long a server that was asked to end has for it.
+	stopGrace = 10 * time.Second
+	// failedGrace is the same for one that did not become ready.
+	failedGrace = 2 * time.Second
+	// portAttempts is on how many ports a start is tried when somebody else takes them.
+	portAttempts = 4
+
+	// steady is how long an answer must stay the same to be taken for the server's last word, and
+	// the number of its processes to be taken for complete.
+	steady = time.Second
+	// elsewhere is how long a server may listen on another port alone before it is given up.
+	elsewhere = 3 * time.Second
+)
+
+// An Instance is a started server that is ready.
+type Instance struct {
+	*hold.Tree
+	URL         string        // base, such as http://127.0.0.1:8000
+	Startup     time.Duration // from its execution until it was ready
+	WorkersSeen int           // when it was ready; -1: they can't be counted
+
+	target *Target
+}
+
+// Workers counts the living workers now; it is -1 for a server whose workers can't be counted.
+func (i *Instance) Workers() (int, error) {
+	tree, err := i.Processes()
+	if err != nil {
+		return 0, fmt.Errorf("count the workers: %w", err)
+	}
+	return i.target.Adapter.Workers(tree, i.PID()), nil
+}
+
+// Stop ends the server by its graceful way, and whatever is left of it after that. When ctx ends
+// there is no more grace. It returns when nothing is left.
+func (i *Instance) Stop(ctx context.Context) error {
+	return i.Tree.Stop(ctx, i.target.Adapter.StopSignal(), stopGrace)
+}
+
+// Start starts the target and returns when the probe is answered as expected, by the tree that was
+// started, with all workers there. A server that does not get there is a StartError, and nothing of
+// it is left then.
+func (t *Target) Start(ctx context.Context, s Start) (*Instance, error) {
+	if s.ReadyWithin <= 0 {
+		s.ReadyWithin = DefaultReadyWithin
+	}
+	// One that can't be asked can't be started either, which is what the user should read.
+	_, _ = t.Version(ctx)
+	for attempt := 1; ; attempt++ {
+		i, err := t.startOnce(ctx, s)
+		var start *StartError
+		if errors.As(err, &start) && start.Kind == KindForeign && attempt < portAttempts {
+			continue
+		}
+		return i, err
+	}
+}
+
+func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
+	choose := t.port
+	if choose == nil {
+		choose = freePort
+	}
+	port, err := choose()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: choose a port: %w", t.label(), err)
+	}
+	address := Address{Host: loopback, Port: port}
+	launch, err := t.Adapter.Launch(t.Command, s.Shape, address)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	tree, err := hold.Start(ctx, hold.Spec{Argv: launch.Argv, Env: launch.Env, Dir: t.Command.Dir, Log: s.Log, Limits: s.Limits})
+	if err != nil {
+		return nil, t.notRun(s, err)
+	}
+	w := &wait{
+		target: t, start: s, tree: tree, launch: launch, port: port, began: began,
+		url: "http://" + net.JoinHostPort(address.Host, strconv.Itoa(port)),
+	}
+	if err := w.untilReady(ctx); err != nil {
+		// The caller's end of patience is that of the grace too.
+		if stopped := tree.Stop(ctx, t.Adapter.StopSignal(), failedGrace); stopped != nil {
+			err = errors.Join(err, stopped)
+		}
+		return nil, err
+	}
+	return &Instance{Tree: tree, URL: w.url, Startup: time.Since(began), WorkersSeen: w.workers, target: t}, nil
+}
+
+const loopback = "127.0.0.1"
+
+func freePort() (int, error) {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return 0, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
+}
+
+// label is what the target is called in errors.
+func (t *Target) label() string {
+	switch t.Adapter.(type) {
+	case command:
+		return quote(t.Command.Argv[0])
+	case demoServer:
+		return "the demo server"
+	default:
+		return t.Adapter.Name()
+	}
+}
+
+// notRun explains a program that could not be executed.
+func (t *Target) notRun(s Start, err error) error {
+	if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("start %s: %w", t.label(), err)
+	}
+	reason, hint := notFound(t.Command, err)
+	return &StartError{Kind: KindNotFound, Command: t.label(), Workers: s.Shape.Workers, Hint: hint, Err: reason}
+}
+
+// A wait follows one started server until it is ready or has failed.
+type wait struct {
+	target *Target
+	start  Start
+	tree   *hold.Tree
+	launch Launch
+	url    string
+	port   int
+	began  time.Time
+
+	workers   int       // as counted last; -1: can't be counted
+	processes int       // of the whole tree
+	changed   time.Time // when processes last changed
+	last      answer
+	since     time.Time // since when the status of last has been the same
+	away      time.Time // since when it listens on other ports alone
+	ports     []int     // which
+}
+
+// untilReady returns nil when the server is ready.
+func (w *wait) untilReady(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, w.start.ReadyWithin)
+	answers := make(chan answer)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		w.keepAsking(within, answers)
+	}()
+	defer func() { cancel(); <-asked }()
+
+	watch := time.NewTicker(50 * time.Millisecond)
+	defer watch.Stop()
+	for {
+		select {
+		case <-w.tree.Ended():
+			return w.ended()
+		case <-within.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return w.late()
+		case <-watch.C:
+			if err := w.look(); err != nil {
+				return err
+			}
+		case a := <-answers:
+			ready, err := w.judge(a)
+			if ready || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// keepAsking sends the probe again and again, with pauses that grow, so that asking costs the
+// server little of its start.
+func (w *wait) keepAsking(ctx context.Context, answers chan<- answer) {
+	const longest = 100 * time.Millisecond
+	// A request that a dying worker took may never be answered.
+	timeout := max(w.start.ReadyWithin/3, time.Second)
+	for pause := 2 * time.Millisecond; ; pause = min(pause*3/2, longest) {
+		a := w.start.Probe.ask(ctx, w.url, timeout)
+		select {
+		case answers <- a:
+		case <-ctx.Done():
+			return
+		}
+		next := time.NewTimer(pause)
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			next.Stop()
+			return
+		}
+	}
+}
+
+// look finds what shows without an answer: that the kernel kills workers, which a master would
+// replace for ever, or that somebody else has the port, which a server may retry for long.
+func (w *wait) look() error {
+	w.count()
+	if usage, err := w.tree.Usage(); err == nil && usage.OOMKills > 0 {
+		return w.killedForMemory(usage)
+	}
+	if addressTaken(lastLines(w.start.Log)) && !w.listens() {
+		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
+	}
+	return nil
+}
+
+func (w *wait) count() {
+	tree, err := w.tree.Processes()
+	if err != nil {
+		return
+	}
+	if len(tree) != w.processes {
+		w.processes, w.changed = len(tree), time.Now()
+	}
+	w.workers = w.target.Adapter.Workers(tree, w.tree.PID())
+}
+
+// complete says whether all workers are there, as far as they can be counted.
+func (w *wait) complete() bool {
+	if w.workers >= 0 {
+		return w.workers == w.start.Shape.Workers
+	}
+	return w.processes > w.start.Shape.Workers || time.Since(w.changed) >= steady
+}
+
+// judge takes in an answer. It is ready when the answer is right, all workers are there, and the
+// answer came from them.
+func (w *wait) judge(a answer) (ready bool, err error) {
+	w.count()
+	if a.err != nil {
+		w.last = a
+		return false, w.listensElsewhere()
+	}
+	if a.status != w.last.status {
+		w.since = time.Now()
+	}
+	w.last = a
+	if !w.listens() {
+		return false, w.foreign("another process answers on port " + strconv.Itoa(w.port))
+	}
+	if !w.complete() {
+		return false, nil
+	}
+	if w.start.Probe.accepts(a.status) {
+		return true, w.heeded()
+	}
+	if booting(a.status) || time.Since(w.since) < steady {
+		return false, nil
+	}
+	return false, w.fail(KindStatus, w.start.Probe.statusHint(a), fmt.Errorf("%s %s", w.start.Probe.name(), a))
+}
+
+// listens says whether the port belongs to the tree. Where that can't be known it is taken for true.
+func (w *wait) listens() bool {
+	ports, err := w.tree.Listening()
+	if err != nil {
+		return true
+	}
+	for _, p := range ports {
+		if int(p.Port()) == w.port {
+			return true
+		}
+	}
+	return false
+}
+
+// listensElsewhere gives up on a server that learns its port from PORT alone and takes another.
+func (w *wait) listensElsewhere() error {
+	byEnvironment, ok := w.target.Adapter.(interface{ portByEnvironment(Command) bool })
+	if !ok || !byEnvironment.portByEnvironment(w.target.Command) {
+		return nil
+	}
+	w.ports = nil
+	addresses, _ := w.tree.Listening()
+	for _, a := range addresses {
+		w.ports = append(w.ports, int(a.Port()))
+	}
+	switch {
+	case len(w.ports) == 0 || slices.Contains(w.ports, w.port):
+		w.away = time.Time{}
+		return nil
+	case w.away.IsZero():
+		w.away = time.Now()
+		return nil
+	case time.Since(w.away) < elsewhere:
+		return nil
+	}
+	argv := w.target.Command.Argv
+	hint := "write {port} where its port goes: advise -- " + show(argv) + " --port {port}"
+	if suggested, ok := suggestPort(argv, w.ports[0]); ok {
+		hint = "write {port} where its port goes: advise -- " + show(suggested)
+	}
+	return w.fail(KindIgnored, hint, fmt.Errorf("it listens on port %d, not on %d: it does not read PORT", w.ports[0], w.port))
+}
+
+// heeded checks of a server whose workers can't be counted that the count was not ignored.
+func (w *wait) heeded() error {
+	checker, ok := w.target.Adapter.(interface {
+		heeds(c Command, s Shape, processes int) (reason, hint string)
+	})
+	if w.workers >= 0 || !ok {
+		return nil
+	}
+	reason, hint := checker.heeds(w.target.Command, w.start.Shape, w.processes)
+	if reason == "" {
+		return nil
+	}
+	return w.fail(KindIgnored, hint, errors.New(reason))
+}
+
+func (w *wait) fail(kind Kind, hint string, err error) error {
+	return &StartError{
+		Kind: kind, Command: w.target.label(), Workers: w.start.Shape.Workers, Seen: w.workers,
+		Log: lastLines(w.start.Log), Hint: hint, Err: err,
+	}
+}
+
+func (w *wait) foreign(what string) error {
+	return w.fail(KindForeign, "some program takes free ports as they come; try again", errors.New(what))
+}
+
+func (w *wait) killedForMemory(u hold.Usage) error {
+	text := fmt.Sprintf("killed for memory: the kernel killed %s", count(int(u.OOMKills), "process"))
+	if w.start.Limits.Memory > 0 {
+		text += fmt.Sprintf(" at the limit of %d MB", w.start.Limits.Memory/1_000_000)
+	}
+	return w.fail(KindKilledForMemory, "fewer workers, or more memory with --mem", errors.New(text))
+}
+
+// ended explains a server that ended by itself.
+func (w *wait) ended() error {
+	if usage, err := w.tree.Usage(); err == nil && usage.OOMKills > 0 {
+		return w.killedForMemory(usage)
+	}
+	log := lastLines(w.start.Log)
+	if addressTaken(log) {
+		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
+	}
+	how := "ended"
+	if exit, ok := w.tree.Exit(); ok {
+		how = exit.String()
+	}
+	return w.fail(KindExited, w.explain(log), fmt.Errorf("ended before it was ready: %s after %s", how, seconds(time.Since(w.began))))
+}
+
+// late explains a server that was not ready in time.
+func (w *wait) late() error {
+	w.count()
+	workers := fmt.Sprintf("%d of %s, ", w.workers, count(w.start.Shape.Workers, "worker"))
+	if w.workers < 0 {
+		workers = count(w.processes, "process") + ", "
+	}
+	return w.fail(KindNotReady, w.explain(lastLines(w.start.Log)),
+		fmt.Errorf("not ready after %s: %s%s %s", seconds(w.start.ReadyWithin), workers, w.start.Probe.name(), w.last))
+}
+
+// explain is the adapter's reading of the log, or else the command to look at it more closely.
+func (w *wait) explain(log []string) string {
+	if e, ok := w.target.Adapter.(interface{ explain([]string) string }); ok {
+		if hint := e.explain(log); hint != "" {
+			return hint
+		}
+	}
+	if w.last.status == http.StatusServiceUnavailable {
+		return "it answered 503 all the time: does it wait for a database or another service?"
+	}
+	return "see what it does by itself: " + show(w.launch.Argv)
+}

@@ -1,0 +1,173 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// Kind is why a server did not start.
+type Kind int
+
+const (
+	// KindNotFound: there is no such program, or it can't be run.
+	KindNotFound Kind = iota + 1
+	// KindExited: it ended before it was ready.
+	KindExited
+	// KindNotReady: it did not answer, or not with all workers, in time.
+	KindNotReady
+	// KindStatus: it answers steadily, and not as the probe expects.
+	KindStatus
+	// KindForeign: somebody else had its port, several times over.
+	KindForeign
+	// KindKilledForMemory: the kernel killed of its processes at the limit.
+	KindKilledForMemory
+	// KindIgnored: it does not listen where, or run as many workers as, it was told.
+	KindIgnored
+)
+
+func (k Kind) String() string {
+	names := []string{"unknown", "not found", "exited", "not ready", "status", "foreign", "killed for memory", "ignored"}
+	if k < 0 || int(k) >= len(names) {
+		k = 0
+	}
+	return names[k]
+}
+
+// A StartError is a server that did not start or did not become ready. Nothing of it is left.
+type StartError struct {
+	Kind    Kind
+	Command string   // what was to start, in a word or two
+	Workers int      // how many were asked for; 0: it did not get that far
+	Seen    int      // how many workers there were in the end; -1: they can't be counted
+	Log     []string // the last lines of the server's own log
+	Hint    string   // the way out; may be empty
+	Err     error
+}
+
+func (e *StartError) Error() string {
+	if e.Workers == 0 {
+		return fmt.Sprintf("start %s: %v", e.Command, e.Err)
+	}
+	return fmt.Sprintf("start %s with %s: %v", e.Command, count(e.Workers, "worker"), e.Err)
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "s"):
+		return fmt.Sprintf("%d %ses", n, what)
+	default:
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+}
+
+// seconds writes a duration as people say it.
+func seconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+const (
+	logLines     = 10
+	longestLine  = 300
+	logTailBytes = 16 << 10
+)
+
+var controls = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]`)
+
+// lastLines are the last lines of a log that say something, made fit for a terminal.
+func lastLines(path string) []string {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.Size() > logTailBytes {
+		if _, err := f.Seek(-logTailBytes, io.SeekEnd); err != nil {
+			return nil
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(f, logTailBytes))
+	if err != nil {
+		return nil
+	}
+	var lines []string
+	for line := range strings.SplitSeq(strings.ToValidUTF8(string(text), "?"), "\n") {
+		line = strings.TrimRight(controls.ReplaceAllString(line, ""), " \t")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		line = secretURL.ReplaceAllString(line, "$1:"+mask+"@")
+		if r := []rune(line); len(r) > longestLine {
+			line = string(r[:longestLine]) + "..."
+		}
+		lines = append(lines, line)
+	}
+	return lines[max(0, len(lines)-logLines):]
+}
+
+// notFound explains a program that could not be run.
+func notFound(c Command, err error) (reason error, hint string) {
+	name := c.Argv[0]
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s can't be run: %w", name, fs.ErrPermission), "chmod +x " + quote(name)
+	}
+	reason = fmt.Errorf("%s was not found: %w", name, exec.ErrNotFound)
+	if strings.Contains(name, "/") {
+		if exists(inDir(c.Dir, name)) {
+			return reason, "the file is there: is the interpreter in its first line?"
+		}
+		return reason, "there is no such file in " + c.Dir
+	}
+	if executable(filepath.Join(c.Dir, name)) {
+		return reason, fmt.Sprintf("it is in the current folder: advise -- ./%s", show(c.Argv))
+	}
+	if name == "gunicorn" {
+		return reason, gunicornMissing(c)
+	}
+	if near := nearest(name, c); near != "" {
+		return reason, fmt.Sprintf("did you mean %s?", near)
+	}
+	return reason, "is it installed, and in PATH?"
+}
+
+// nearest is the program in PATH whose name is most like the one given.
+func nearest(name string, c Command) string {
+	best, distance := "", min(3, (len(name)+2)/3+1)
+	path, _ := getenv(c.Env, "PATH")
+	for _, dir := range filepath.SplitList(path) {
+		entries, _ := os.ReadDir(inDir(c.Dir, dir))
+		for _, e := range entries {
+			if d := levenshtein.ComputeDistance(name, e.Name()); d < distance {
+				best, distance = e.Name(), d
+			}
+		}
+	}
+	return best
+}
+
+// addressTaken says whether the log tells that somebody else has the port.
+func addressTaken(log []string) bool {
+	return slices.ContainsFunc(log, func(line string) bool {
+		line = strings.ToLower(line)
+		return strings.Contains(line, "address already in use") || strings.Contains(line, "address in use") ||
+			strings.Contains(line, "connection in use") || strings.Contains(line, "eaddrinuse") ||
+			strings.Contains(line, "port") && strings.Contains(line, "already in use")
+	})
+}

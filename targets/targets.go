@@ -1,0 +1,159 @@
+// Package targets knows how servers are run: it recognises a start command, starts it at a shape
+// (workers, threads, class) inside limits, knows when it is ready, and stops all of it.
+//
+// What is particular to one kind of server is in its Adapter, one file each. Holding a process tree
+// to its limits is the work of the package hold below.
+package targets
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"advise/targets/hold"
+)
+
+// A Shape is what is varied: how many workers with how many threads each, of which class. Zero
+// values leave the choice to the command.
+type Shape struct {
+	Workers int
+	Threads int
+	Class   string
+}
+
+// A Command is how a user starts a server.
+type Command struct {
+	Argv []string
+	Env  []string // the full environment, as NAME=value
+	Dir  string   // working folder
+	// Version is the server's, where it is known; see [Target.Version].
+	Version string
+}
+
+// An Address is where a server has to listen.
+type Address struct {
+	Host string
+	Port int
+}
+
+// A Launch is a command rewritten to run at a shape and an address.
+type Launch struct {
+	Argv, Env []string
+}
+
+// A File is something to paste: its usual name, and its text.
+type File struct {
+	Path, Text string
+}
+
+// An Adapter knows one kind of server. Its methods start nothing, except Version.
+type Adapter interface {
+	// Name is one word, the same in every record.
+	Name() string
+	// Recognise says whether a start command is of this kind.
+	Recognise(argv []string) bool
+	// Shape is what the command asks for by itself, wherever it says so. A count that it does not
+	// say is the server's default; a zero means that it can't be known.
+	Shape(c Command) Shape
+	// Launch turns the command into one that runs at a shape and an address, and leaves the rest
+	// of it alone.
+	Launch(c Command, s Shape, a Address) (Launch, error)
+	// Workers counts the living workers in a tree of which root was started, or is -1 when such a
+	// server's workers can't be told from its other processes.
+	Workers(tree []hold.Process, root int) int
+	// StopSignal asks the server to end gracefully.
+	StopSignal() syscall.Signal
+	// Config is what a user would paste to run at the shape, the most natural place first.
+	Config(c Command, s Shape) []File
+	// Version asks the installed server. It is empty where there is nothing to ask.
+	Version(ctx context.Context, c Command) (string, error)
+}
+
+// adapters are tried in this order. The last one takes every command.
+var adapters = []Adapter{gunicorn{}, demoServer{}, command{}}
+
+// A Target is a server that can be started.
+type Target struct {
+	Adapter Adapter
+	Command Command
+	Found   string // why this command, as a sentence, when it was found by Detect
+
+	port func() (int, error) // chooses where to listen; nil: any free port
+}
+
+// A RefusedError is a command that can't be measured as it stands.
+type RefusedError struct {
+	Command string // masked
+	Reason  string
+	Hint    string // the way out
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("use %s: %s", e.Command, e.Reason) }
+
+func refuse(argv []string, reason, hint string) error {
+	return &RefusedError{Command: show(argv), Reason: reason, Hint: hint}
+}
+
+// Recognise finds the adapter for a command given by the user. A command that can be seen to be of
+// no use is a RefusedError.
+func Recognise(c Command) (*Target, error) {
+	c.Argv = unwrapShell(c.Argv)
+	if len(c.Argv) == 0 || c.Argv[0] == "" {
+		return nil, &RefusedError{Command: "an empty command", Reason: "there is nothing to start", Hint: "advise -- gunicorn app:app"}
+	}
+	for _, a := range adapters {
+		if a.Recognise(c.Argv) {
+			return newTarget(a, c)
+		}
+	}
+	return nil, fmt.Errorf("recognise %s: no adapter takes it", show(c.Argv))
+}
+
+// ForAdapter is Recognise where the adapter's name is known, as from a record.
+func ForAdapter(name string, c Command) (*Target, error) {
+	for _, a := range adapters {
+		if a.Name() == name {
+			return newTarget(a, c)
+		}
+	}
+	return nil, fmt.Errorf("find the adapter %q: there is none of that name", name)
+}
+
+func newTarget(a Adapter, c Command) (*Target, error) {
+	if checker, ok := a.(interface{ check(Command) error }); ok {
+		if err := checker.check(c); err != nil {
+			return nil, err
+		}
+	}
+	return &Target{Adapter: a, Command: c}, nil
+}
+
+// Version asks the server once and keeps the answer.
+func (t *Target) Version(ctx context.Context) (string, error) {
+	if t.Command.Version == "" {
+		v, err := t.Adapter.Version(ctx, t.Command)
+		if err != nil {
+			return "", err
+		}
+		t.Command.Version = v
+	}
+	return t.Command.Version, nil
+}
+
+// getenv is the value of a variable in an environment; of several the last one holds.
+func getenv(env []string, name string) (string, bool) {
+	for _, e := range slices.Backward(env) {
+		if n, value, ok := strings.Cut(e, "="); ok && n == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// setenv returns the environment with a variable set, and leaves the given one as it is.
+func setenv(env []string, name, value string) []string {
+	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	return append(out, name+"="+value)
+}
