@@ -2,6 +2,9 @@ package sweep
 
 import "time"
 
+// SchemaVersion is that of the record and of result.json.
+const SchemaVersion = "1"
+
 // A Record is one sweep as it is on disk: a folder with plan.json and trials.jsonl.
 type Record struct {
 	// Dir is the folder; empty for a record in memory only.
@@ -102,11 +105,15 @@ type Settings struct {
 	MemoryHeadroom    float64 `json:"memory_headroom"`
 	Seed              int64   `json:"seed"`
 	Connections       int     `json:"connections"`
+	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
-	RuleOfThumb       int     `json:"rule_of_thumb"`
-	StopSeconds       float64 `json:"stop_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
+	TimeoutSeconds    float64 `json:"timeout_seconds"`
+	RuleOfThumb       int     `json:"rule_of_thumb"`
 	ErrorShareAllowed float64 `json:"error_share_allowed"`
+	// Threads and Class are the command's own: every trial has them.
+	Threads int    `json:"threads"`
+	Class   string `json:"class"`
 }
 
 // Outcome is how a trial ended.
@@ -136,6 +143,9 @@ type Trial struct {
 	Phases         []Phase   `json:"phases"`
 	Server         Server    `json:"server"`
 	Generator      Generator `json:"generator"`
+
+	// failure is why the server did not start, while the sweep still runs.
+	failure error
 }
 
 // Shape is how many of what.
@@ -156,17 +166,26 @@ type Phase struct {
 	Kind           string            `json:"kind"`
 	Connections    int               `json:"connections,omitempty"`
 	RatePlannedRPS float64           `json:"rate_planned_rps"`
+	Planned        uint64            `json:"planned"`
 	Sent           uint64            `json:"sent"`
 	Late           uint64            `json:"late"`
 	OK             uint64            `json:"ok"`
 	Failed         uint64            `json:"failed"`
 	ThroughputRPS  float64           `json:"throughput_rps"`
+	WarmupSeconds  float64           `json:"warmup_seconds"`
 	WindowSeconds  float64           `json:"window_seconds"`
 	Latency        Latency           `json:"latency_seconds"`
 	Errors         map[string]uint64 `json:"errors"`
+	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it
+	// ran away.
+	Backlog   uint64 `json:"backlog"`
+	Sustained bool   `json:"sustained"`
 	// Histogram is the HDR histogram of the latencies, compressed and in base64, to be merged.
-	Histogram string   `json:"histogram,omitempty"`
-	SliceOK   []uint64 `json:"slice_ok,omitempty"`
+	Histogram string `json:"histogram,omitempty"`
+	// SliceOK counts the successes of each tenth of a second since the warm-up began; the window
+	// begins with slice WindowSlice.
+	SliceOK     []uint64 `json:"slice_ok,omitempty"`
+	WindowSlice int      `json:"window_slice"`
 }
 
 // Latency holds quantiles in seconds.
@@ -198,6 +217,7 @@ const (
 
 // Generator is what the load generator used, and whether it was the bottleneck.
 type Generator struct {
-	CPUShare float64 `json:"cpu_share"`
-	Verdict  string  `json:"verdict"`
+	CPUShare    float64 `json:"cpu_share"`
+	Verdict     string  `json:"verdict"`
+	MaxRSSBytes int64   `json:"max_rss_bytes"`
 }

@@ -1,0 +1,87 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"advise/sweep"
+	"advise/targets"
+)
+
+// The exit codes, the same for every command; 2 is left to the Go runtime.
+const (
+	exitDone        = 0
+	exitFailed      = 1   // failed, wrong usage included
+	exitNoAdvice    = 3   // swept, but no trustworthy recommendation
+	exitNotStarted  = 4   // the server did not start or did not become ready
+	exitInterrupted = 130 // what was measured is saved
+)
+
+// errNoAdvice ends a sweep whose measurement can't carry a recommendation; the reason was printed.
+var errNoAdvice = errors.New("no trustworthy recommendation")
+
+// A hinted error says what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+func withHint(err error, hint string, args ...any) error {
+	return &hinted{error: err, hint: fmt.Sprintf(hint, args...)}
+}
+
+// exitCode is the code of what a command returned.
+func exitCode(err error) int {
+	var start *targets.StartError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errNoAdvice):
+		return exitNoAdvice
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &start):
+		return exitNotStarted
+	default:
+		return exitFailed
+	}
+}
+
+// printError writes an error as a tired person wants to read it: what failed, the server's own last
+// words, the way out.
+func printError(w io.Writer, err error) {
+	var (
+		start   *targets.StartError
+		refused *targets.RefusedError
+		differs *sweep.DiffersError
+		hint    *hinted
+	)
+	if !errors.Is(err, errNoAdvice) {
+		fmt.Fprintf(w, "advise: %v\n", err)
+	}
+	if errors.As(err, &start) {
+		for _, line := range start.Log {
+			fmt.Fprintf(w, "advise: log: %s\n", strings.TrimRight(line, "\r\n"))
+		}
+		if start.Hint != "" {
+			fmt.Fprintf(w, "advise: hint: %s\n", start.Hint)
+		}
+	}
+	if errors.As(err, &refused) && refused.Hint != "" {
+		fmt.Fprintf(w, "advise: hint: %s\n", refused.Hint)
+	}
+	if errors.Is(err, sweep.ErrRecordExists) {
+		fmt.Fprintln(w, "advise: hint: go on with that one by --resume, or name another folder")
+	}
+	if errors.As(err, &differs) {
+		fmt.Fprintf(w, "advise: hint: resume it with what it was made with (advise --resume %s), or start a new sweep\n", differs.Dir)
+	}
+	if errors.As(err, &hint) {
+		fmt.Fprintf(w, "advise: hint: %s\n", hint.hint)
+	}
+}

@@ -1,0 +1,199 @@
+package cmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"advise/sweep"
+	"advise/targets/targetstest"
+)
+
+// advise is the program, run in an empty folder, with a mark in its environment that everything it
+// starts inherits.
+func advise(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	return &exec.Cmd{
+		Path: self, Args: append([]string{"advise"}, args...), Dir: dir,
+		Env:         append(os.Environ(), mark(t), "HOME="+dir, "NO_COLOR=1"),
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+}
+
+func mark(t *testing.T) string {
+	root, _, _ := strings.Cut(t.Name(), "/")
+	return "ADVISE_TEST=" + root
+}
+
+// demoSweep has flags for a sweep of the demo server that takes at most ten seconds.
+func demoSweep(dir string, flags ...string) []string {
+	args := append([]string{"--cores", "1", "--mem", "512M", "--time", "10s", "--out", dir}, flags...)
+	return append(args, "--", "advise", "demo", "--memory", "1M")
+}
+
+// Wherever advise is killed, in a start, a warm-up, a stop or between, nothing of it is left, and the
+// record can be gone on with.
+func TestNothingIsLeftAfterSIGKILL(t *testing.T) {
+	const moments = 20
+	records := make([]string, moments)
+	t.Run("moments", func(t *testing.T) {
+		for k := range moments {
+			records[k] = filepath.Join(t.TempDir(), "record")
+			// The seed is the test's own: a failure can be repeated.
+			after := time.Duration(rand.New(rand.NewPCG(uint64(k), 42)).Int64N(int64(4 * time.Second)))
+			t.Run(fmt.Sprintf("after %s", after.Round(time.Millisecond)), func(t *testing.T) {
+				t.Parallel()
+				c := advise(t, demoSweep(records[k])...)
+				if err := c.Start(); err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(after, func() { _ = c.Process.Kill() })
+				var exit *exec.ExitError
+				if err := c.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+					t.Errorf("it was not killed: %v", err)
+				}
+			})
+		}
+	})
+	targetstest.NothingLeft(t, mark(t))
+
+	for _, dir := range records {
+		r, err := sweep.Open(dir)
+		if errors.Is(err, sweep.ErrNoRecord) {
+			continue // killed before the plan was written
+		}
+		if err != nil {
+			t.Errorf("a record can't be read after the kill: %v", err)
+			continue
+		}
+		if len(r.Trials) > 0 {
+			resume(t, r)
+			return
+		}
+	}
+	t.Error("no record has a whole trial")
+}
+
+// resume goes on with a record and wants its trials kept and a result.
+func resume(t *testing.T, r *sweep.Record) {
+	t.Helper()
+	c := advise(t, "--resume", r.Dir)
+	c.Dir = r.Plan.Target.Workdir
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.CombinedOutput(); exitCode(err) != 0 && exitCode(err) != 3 {
+		t.Fatalf("resume: %v\n%s", err, out)
+	}
+	after, err := sweep.Open(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(after.Trials) <= len(r.Trials) {
+		t.Errorf("%d trials before the kill, %d after going on", len(r.Trials), len(after.Trials))
+	}
+	if _, err := os.Stat(filepath.Join(r.Dir, "result.json")); err != nil {
+		t.Error(err)
+	}
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// interruptOnce waits for a line of standard error that has the text, and then sends INT to the whole
+// process group, as a terminal does, as often as asked.
+func interrupt(t *testing.T, c *exec.Cmd, text string, times int) (code int, stderr string) {
+	t.Helper()
+	r, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var all bytes.Buffer
+	sent := 0
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		all.WriteString(lines.Text() + "\n")
+		if sent == 0 && strings.Contains(lines.Text(), text) || sent > 0 && sent < times && strings.Contains(lines.Text(), "once more kills") {
+			sent++
+			if err := syscall.Kill(-c.Process.Pid, syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	return exitCode(c.Wait()), all.String()
+}
+
+func TestInterruptStopsSavesAndSaysHowToGoOn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "record")
+	code, stderr := interrupt(t, advise(t, demoSweep(dir)...), "restart 1:", 1)
+	if code != 130 || !strings.Contains(stderr, "go on with: advise --resume "+dir) {
+		t.Errorf("exit code %d, want 130:\n%s", code, stderr)
+	}
+	targetstest.NothingLeft(t, mark(t))
+	r, err := sweep.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Trials) == 0 {
+		t.Fatal("the trial that ended before the interrupt was not saved")
+	}
+	resume(t, r)
+	targetstest.NothingLeft(t, mark(t))
+}
+
+// A server that is deaf to SIGTERM is not waited for a second time.
+func TestSecondInterruptKills(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "record")
+	c := advise(t, append(demoSweep(dir), "--fault-ignore-term")...)
+	code, stderr := interrupt(t, c, "restart 1:", 2)
+	if code != 130 {
+		t.Errorf("exit code %d, want 130:\n%s", code, stderr)
+	}
+	targetstest.NothingLeft(t, mark(t))
+}
+
+// Servers that misbehave under load or at the end are results, and gone afterwards.
+func TestMisbehavingServers(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults []string
+		code   int
+		says   string
+	}{
+		"dies under load":     {[]string{"--fault-die-after", "200"}, 3, "died"},
+		"ignores SIGTERM":     {[]string{"--fault-ignore-term"}, 0, ""},
+		"forks away":          {[]string{"--fault-daemonise"}, 0, ""},
+		"fails some requests": {[]string{"--fault-status", "500", "--fault-status-above", "2"}, 0, "errors"},
+		"too many workers":    {[]string{"--fault-exit-above", "2"}, 0, "not started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "record")
+			run := advise(t, append(demoSweep(dir, "--workers", "1,3"), c.faults...)...)
+			out, err := run.CombinedOutput()
+			if exitCode(err) != c.code || !strings.Contains(string(out), c.says) {
+				t.Errorf("exit code %d, want %d and %q:\n%s", exitCode(err), c.code, c.says, out)
+			}
+			targetstest.NothingLeft(t, mark(t))
+		})
+	}
+}

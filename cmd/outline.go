@@ -1,0 +1,69 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"advise/sweep"
+	"advise/targets"
+)
+
+// printOutline writes the plan of a dry run.
+func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
+	if options.json {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(o)
+	}
+	var b strings.Builder
+	p := o.Plan
+	if p.Target.Adapter == targets.DemoName {
+		fmt.Fprintf(&b, "target    the built-in demo server: NO SERVER OF YOURS WAS FOUND in %s\n", p.Target.Workdir)
+	} else {
+		fmt.Fprintf(&b, "target    %s: %s\n", p.Target.Adapter, strings.Join(p.Target.Command, " "))
+		if p.Target.Found != "" {
+			fmt.Fprintf(&b, "          %s\n", p.Target.Found)
+		}
+	}
+	fmt.Fprintf(&b, "limits    %s\n", held(p))
+	for _, s := range p.Environment.LimitsShortfall {
+		fmt.Fprintf(&b, "          %s\n", s)
+	}
+	if p.Environment.CoresServer < p.Budget.Cores {
+		fmt.Fprintf(&b, "          %s asked for: what they could do will be predicted, as an upper bound\n", number(p.Budget.Cores, "core"))
+	}
+	fmt.Fprintf(&b, "requests  %s\n", requests(p.Scenario))
+	fmt.Fprintf(&b, "counts    first %s in this order, then where the decision is least certain\n", list(o.FirstCounts))
+	if len(p.Settings.Counts) > 0 {
+		fmt.Fprintf(&b, "          of %s, and the usual %d to compare with\n", list(p.Settings.Counts), p.Settings.RuleOfThumb)
+	} else {
+		fmt.Fprintf(&b, "          from %d to %d, and the usual %d to compare with\n", p.Settings.Lowest, p.Settings.Highest, p.Settings.RuleOfThumb)
+	}
+	fmt.Fprintf(&b, "time      about %d restarts of %.1f s, at most %s; fewer when the decision is settled\n",
+		o.Restarts, o.SecondsPerRestart, time.Duration(o.SecondsAtMost*float64(time.Second)))
+	fmt.Fprintf(&b, "starts    (the port is chosen anew each time)\n")
+	for _, s := range o.Starts {
+		fmt.Fprintf(&b, "          %s\n", strings.Join(append(s.Environment, s.Argv...), " "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func requests(s sweep.Scenario) string {
+	var parts []string
+	for _, r := range s.Requests {
+		parts = append(parts, r.Method+" "+r.Path)
+	}
+	text := strings.Join(parts, ", ")
+	if s.RateRPS > 0 {
+		text += fmt.Sprintf("; at saturation, then at %g requests/s", s.RateRPS)
+	}
+	return text
+}
+
+func list(counts []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(counts), " ", ", "), "[]")
+}

@@ -1,0 +1,43 @@
+package cmd
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"advise/reports"
+	"advise/sweep"
+)
+
+func newReport(s Streams) *cobra.Command {
+	var o outputOptions
+	c := &cobra.Command{
+		Use: "report DIR", Short: "Make the reports of a record again", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := sweep.Open(args[0])
+			if err != nil {
+				return err
+			}
+			return publish(s.Out, r, o)
+		},
+	}
+	o.register(c.Flags())
+	return c
+}
+
+// textOptions fit the text to where it is shown: a terminal's width and colours, or 80 columns
+// without any.
+func textOptions(out io.Writer, o outputOptions) reports.TextOptions {
+	options := reports.TextOptions{Width: 80}
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return options
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		options.Width = width
+	}
+	options.Color = !o.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return options
+}

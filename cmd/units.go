@@ -1,0 +1,171 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"advise/sweep"
+)
+
+// cores is a flag's number of cores: 4, 1.5 or Kubernetes' 500m.
+type cores float64
+
+func (c *cores) Type() string { return "cores" }
+
+func (c *cores) String() string {
+	if *c == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(float64(*c), 'g', -1, 64)
+}
+
+func (c *cores) Set(text string) error {
+	number, milli := strings.CutSuffix(text, "m")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsNaN(v) {
+		return errors.New("want a number of cores such as 4, 1.5 or 500m")
+	}
+	if milli {
+		v /= 1000
+	}
+	switch {
+	case v <= 0:
+		return errors.New("want more than 0 cores")
+	case v < leastCores:
+		return fmt.Errorf("want at least %gm: less is not measurable", 1000*leastCores)
+	case v > sweep.MostCores:
+		return fmt.Errorf("want at most %d cores", sweep.MostCores)
+	}
+	*c = cores(v)
+	return nil
+}
+
+// leastCores is a quota of 1 ms in the kernel's period of 100 ms, the least it takes.
+const leastCores = 0.01
+
+// memory is a flag's number of bytes: 512M, 1.5G (powers of 1000), 512Mi (powers of 1024), bytes.
+type memory int64
+
+const (
+	leastMemory = 1 << 20
+	mostMemory  = 1 << 50
+)
+
+func (m *memory) Type() string { return "bytes" }
+
+func (m *memory) String() string {
+	if *m == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*m), 10)
+}
+
+func (m *memory) Set(text string) error {
+	if strings.HasPrefix(strings.TrimSpace(text), "-") {
+		return errors.New("want more than 0 bytes")
+	}
+	v, err := humanize.ParseBytes(text)
+	switch {
+	case err != nil:
+		return errors.New("want bytes such as 1.5G, 512M, 512Mi or 536870912")
+	case v < leastMemory:
+		return errors.New("want at least 1Mi: no server starts in less")
+	case v > mostMemory:
+		return errors.New("want at most 1Pi")
+	}
+	*m = memory(v)
+	return nil
+}
+
+// workers is a flag's range or list of counts: 1..16 or 1,2,4,8.
+type workers struct {
+	lowest, highest int
+	counts          []int
+}
+
+func (w *workers) Type() string { return "counts" }
+
+func (w *workers) String() string {
+	if len(w.counts) > 0 {
+		return strings.Trim(strings.ReplaceAll(fmt.Sprint(w.counts), " ", ","), "[]")
+	}
+	if w.highest > 0 {
+		return fmt.Sprintf("%d..%d", w.lowest, w.highest)
+	}
+	return ""
+}
+
+func (w *workers) Set(text string) error {
+	if first, last, ranged := strings.Cut(text, ".."); ranged {
+		lowest, err := count(first)
+		if err != nil {
+			return err
+		}
+		highest, err := count(last)
+		if err != nil {
+			return err
+		}
+		if lowest > highest {
+			return fmt.Errorf("the range is empty: did you mean %d..%d?", highest, lowest)
+		}
+		*w = workers{lowest: lowest, highest: highest}
+		return nil
+	}
+	var list []int
+	seen := map[int]bool{}
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := count(part)
+		if err != nil {
+			return err
+		}
+		if !seen[n] {
+			seen[n] = true
+			list = append(list, n)
+		}
+	}
+	*w = workers{counts: list}
+	return nil
+}
+
+func count(text string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	switch {
+	case err != nil:
+		return 0, errors.New("want a range such as 1..16 or a list such as 1,2,4,8")
+	case n < 1:
+		return 0, errors.New("want at least 1 worker")
+	case n > sweep.MostWorkers:
+		return 0, fmt.Errorf("want at most %d workers", sweep.MostWorkers)
+	}
+	return n, nil
+}
+
+// share is a flag's share of one: 5% or 0.05.
+type share float64
+
+func (s *share) Type() string { return "share" }
+
+func (s *share) String() string {
+	return strconv.FormatFloat(100*float64(*s), 'g', 6, 64) + "%"
+}
+
+func (s *share) Set(text string) error {
+	number, percent := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || math.IsNaN(v) {
+		return errors.New("want a share such as 5% or 0.05")
+	}
+	if percent {
+		v /= 100
+	}
+	if v <= 0 || v >= 1 {
+		return errors.New("want more than 0% and less than 100%")
+	}
+	*s = share(v)
+	return nil
+}

@@ -1,0 +1,127 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"advise/sweep"
+	"advise/targets"
+)
+
+// A watch tells on standard error how a sweep goes: a bar with the remaining time on a terminal, a
+// line for each trial elsewhere.
+type watch struct {
+	w     io.Writer
+	quiet bool
+	live  bool
+	bar   *progressbar.ProgressBar
+}
+
+func newWatch(w io.Writer, o outputOptions) *watch {
+	f, ok := w.(*os.File)
+	return &watch{w: w, quiet: o.quiet, live: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"}
+}
+
+// begin says what is about to happen. That the demo server stands in for the user's is said even
+// when quiet: its figures are nobody's.
+func (p *watch) begin(plan sweep.Plan, dir string) {
+	if plan.Target.Adapter == targets.DemoName {
+		fmt.Fprintf(p.w, "advise: NO SERVER OF YOURS WAS FOUND in %s\n", plan.Target.Workdir)
+		fmt.Fprintf(p.w, "advise: the built-in demo server runs instead; its figures say nothing about your application\n")
+		fmt.Fprintf(p.w, "advise: hint: put your start command behind --: advise -- gunicorn app:app\n")
+	}
+	if p.quiet {
+		return
+	}
+	if plan.Target.Found != "" {
+		fmt.Fprintf(p.w, "advise: %s\n", plan.Target.Found)
+	}
+	fmt.Fprintf(p.w, "advise: command: %s\n", strings.Join(plan.Target.Command, " "))
+	fmt.Fprintf(p.w, "advise: %s\n", held(plan))
+	for _, s := range plan.Environment.LimitsShortfall {
+		fmt.Fprintf(p.w, "advise: %s\n", s)
+	}
+	fmt.Fprintf(p.w, "advise: at most %s; record: %s\n", time.Duration(plan.Settings.TimeSeconds*float64(time.Second)), dir)
+	if p.live {
+		p.bar = progressbar.NewOptions64(int64(plan.Settings.TimeSeconds*1000),
+			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(16), progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	}
+}
+
+// held is how the server is held and with what it is driven, in one line.
+func held(p sweep.Plan) string {
+	e := p.Environment
+	text := fmt.Sprintf("held by %s: server on %s (cpu %s)", e.LimitsMethod, number(e.CoresServer, "core"), cpuList(e.CPUsServer))
+	if p.Budget.MemoryBytes > 0 {
+		text += ", " + humanize.IBytes(uint64(p.Budget.MemoryBytes))
+	}
+	return text + fmt.Sprintf("; generator on cpu %s, %d connections", cpuList(e.CPUsGenerator), p.Settings.Connections)
+}
+
+func number(n float64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%g %ss", n, thing)
+}
+
+// cpuList writes core numbers as the kernel does: 0-3,8.
+func cpuList(cpus []int) string {
+	var parts []string
+	for i := 0; i < len(cpus); {
+		j := i
+		for j+1 < len(cpus) && cpus[j+1] == cpus[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(cpus[i])
+		if j > i {
+			part += "-" + strconv.Itoa(cpus[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
+
+func (p *watch) event(e sweep.Event) {
+	if p.quiet {
+		return
+	}
+	left := max(e.Budget-e.Elapsed, 0).Round(time.Second)
+	if p.bar != nil {
+		p.bar.Describe(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, number(float64(e.Workers), "worker"), e.Stage))
+		_ = p.bar.Set64(min(e.Elapsed, e.Budget).Milliseconds())
+		return
+	}
+	if e.Ended != nil {
+		fmt.Fprintf(p.w, "advise: restart %d: %s (%s): %s; %s left\n", e.Trial, number(float64(e.Workers), "worker"), e.Why, outcome(e.Ended), left)
+	}
+}
+
+func outcome(t *sweep.Trial) string {
+	if t.Outcome != sweep.OK {
+		return strings.ReplaceAll(string(t.Outcome), "_", " ") + ": " + t.Detail
+	}
+	text := ""
+	for _, p := range t.Phases {
+		if p.Kind == sweep.PhaseSaturation {
+			text = fmt.Sprintf("%s/s", humanize.CommafWithDigits(p.ThroughputRPS, 0))
+		}
+	}
+	return text + ", " + humanize.IBytes(uint64(t.Server.MemoryPSSBytes))
+}
+
+func (p *watch) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}

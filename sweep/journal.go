@@ -1,0 +1,191 @@
+package sweep
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// The files of a record.
+const (
+	planFile   = "plan.json"
+	trialsFile = "trials.jsonl"
+)
+
+// ErrNoRecord is returned by Open for a folder that holds no record.
+var ErrNoRecord = errors.New("no record there")
+
+// ErrRecordExists is returned for a new sweep into a folder that holds a record.
+var ErrRecordExists = errors.New("it already holds one")
+
+// Open reads the record in a folder. A last trial that was cut off while it was written is left
+// out: the sweep was killed before that trial counted as done.
+func Open(dir string) (*Record, error) {
+	text, err := os.ReadFile(filepath.Join(dir, planFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open record %s: %w (%s is missing)", dir, ErrNoRecord, planFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record: %w", err)
+	}
+	r := &Record{Dir: dir}
+	if err := json.Unmarshal(text, &r.Plan); err != nil {
+		return nil, fmt.Errorf("open record %s: read %s: %w", dir, planFile, err)
+	}
+	if r.Plan.SchemaVersion != SchemaVersion {
+		return nil, fmt.Errorf("open record %s: it has schema version %q, this advise reads %q", dir, r.Plan.SchemaVersion, SchemaVersion)
+	}
+	text, err = os.ReadFile(filepath.Join(dir, trialsFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open record: %w", err)
+	}
+	r.Trials, _, err = parseTrials(text)
+	if err != nil {
+		return nil, fmt.Errorf("open record %s: read %s: %w", dir, trialsFile, err)
+	}
+	return r, nil
+}
+
+// parseTrials reads whole lines; length is how many bytes of text they take.
+func parseTrials(text []byte) (trials []Trial, length int64, err error) {
+	for n := 1; ; n++ {
+		end := bytes.IndexByte(text[length:], '\n')
+		if end < 0 {
+			return trials, length, nil
+		}
+		var t Trial
+		if err := json.Unmarshal(text[length:length+int64(end)], &t); err != nil {
+			return nil, 0, fmt.Errorf("line %d: %w", n, err)
+		}
+		if err := t.check(); err != nil {
+			return nil, 0, fmt.Errorf("line %d: %w", n, err)
+		}
+		trials = append(trials, t)
+		length += int64(end) + 1
+	}
+}
+
+func (t *Trial) check() error {
+	if t.Shape.Workers < 1 {
+		return fmt.Errorf("trial %d: %d workers", t.ID, t.Shape.Workers)
+	}
+	switch t.Outcome {
+	case OK, NotStarted, NotReady, KilledForMemory, Died, Errors:
+		return nil
+	}
+	return fmt.Errorf("trial %d: unknown outcome %q", t.ID, t.Outcome)
+}
+
+// A journal is a record that is being written.
+type journal struct {
+	trials *os.File
+}
+
+// create makes the folder and writes the plan. A folder that already holds a record is refused:
+// nothing measured is ever lost.
+func create(dir string, p Plan) (*journal, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("create record: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, planFile)); err == nil {
+		return nil, fmt.Errorf("create record in %s: %w", dir, ErrRecordExists)
+	}
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("create record: %w", err)
+	}
+	if err := WriteFile(filepath.Join(dir, planFile), append(text, '\n')); err != nil {
+		return nil, fmt.Errorf("create record: %w", err)
+	}
+	return reopen(dir)
+}
+
+// reopen goes on with a record, after cutting off a line that was only partly written.
+func reopen(dir string) (*journal, error) {
+	path := filepath.Join(dir, trialsFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open record: %w", err)
+	}
+	text, err := io.ReadAll(f)
+	if err == nil {
+		var length int64
+		if _, length, err = parseTrials(text); err == nil {
+			err = f.Truncate(length)
+		}
+		if err == nil {
+			_, err = f.Seek(length, io.SeekStart)
+		}
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("open record %s: %w", path, err)
+	}
+	return &journal{trials: f}, nil
+}
+
+// append puts a trial on disk: when it returns, a kill or a power cut does not lose it.
+func (j *journal) append(t Trial) error {
+	line, err := json.Marshal(t)
+	if err == nil {
+		_, err = j.trials.Write(append(line, '\n'))
+	}
+	if err == nil {
+		err = j.trials.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("save trial %d: %w", t.ID, err)
+	}
+	return nil
+}
+
+func (j *journal) close() error { return j.trials.Close() }
+
+// WriteFile replaces a file as a whole: whoever reads it, even after a kill at any moment, sees the
+// old text or the new one.
+func WriteFile(path string, text []byte) error {
+	dir, name := filepath.Split(path)
+	f, err := os.CreateTemp(dir, "."+name+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a new or renamed entry of a folder durable.
+func syncDir(dir string) error {
+	if dir == "" {
+		dir = "."
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
+}

@@ -1,0 +1,63 @@
+package sweep
+
+import (
+	"math"
+
+	"advise/targets"
+)
+
+// An Outline is what a sweep will do, as far as it can be said before anything is measured.
+type Outline struct {
+	Plan Plan `json:"plan"`
+	// FirstCounts are the counts of the first look, in their order. What follows depends on it.
+	FirstCounts []int `json:"first_counts"`
+	// Restarts is about how many fit into the time.
+	Restarts          int     `json:"restarts"`
+	SecondsPerRestart float64 `json:"seconds_per_restart"`
+	SecondsAtMost     float64 `json:"seconds_at_most"`
+	// Starts are the exact start commands of the first look. The port is chosen anew at each start.
+	Starts []PlannedStart `json:"starts"`
+}
+
+// A PlannedStart is a start command at a count, and what advise sets in its environment.
+type PlannedStart struct {
+	Workers     int      `json:"workers"`
+	Argv        []string `json:"argv"`
+	Environment []string `json:"environment,omitempty"`
+}
+
+// Outline works out what Run will do first; it starts nothing.
+func (s *Sweep) Outline() (Outline, error) {
+	o := Outline{
+		Plan: s.plan, FirstCounts: s.search.FirstLook(),
+		SecondsPerRestart: s.timing.guess.Seconds(), SecondsAtMost: s.options.Time.Seconds(),
+	}
+	o.Restarts = int(math.Max(1, math.Floor(float64(s.options.Time)/float64(s.timing.guess))))
+	port := 8000
+	for _, n := range o.FirstCounts {
+		launch, err := s.options.Target.Adapter.Launch(s.options.Target.Command,
+			targets.Shape{Workers: n, Threads: s.plan.Settings.Threads, Class: s.plan.Settings.Class},
+			targets.Address{Host: "127.0.0.1", Port: port})
+		if err != nil {
+			return Outline{}, err
+		}
+		argv, _ := targets.MaskCommand(launch.Argv)
+		o.Starts = append(o.Starts, PlannedStart{Workers: n, Argv: argv, Environment: added(s.options.Target.Command.Env, launch.Env)})
+	}
+	return o, nil
+}
+
+// added are the variables that a launch sets or changes.
+func added(before, after []string) []string {
+	had := map[string]bool{}
+	for _, v := range before {
+		had[v] = true
+	}
+	var set []string
+	for _, v := range after {
+		if !had[v] {
+			set = append(set, v)
+		}
+	}
+	return set
+}

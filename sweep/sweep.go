@@ -1,0 +1,435 @@
+// Package sweep measures: it restarts a server at one worker count after another inside its limits,
+// drives each with the load generator, and keeps what it saw in a record.
+//
+// One trial is one restart with its load phases. Which count is next is asked of model.Search after
+// every trial, so that a sweep that was interrupted goes on from its record as if it had not been.
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+
+	"advise/model"
+	"advise/scenarios"
+	"advise/sweep/generator"
+	"advise/targets"
+	"advise/targets/hold"
+)
+
+// Options say what to sweep.
+type Options struct {
+	Target   *targets.Target
+	Scenario *scenarios.Scenario
+	// ScenarioFile is where the scenario was read from; empty for the short form.
+	ScenarioFile string
+
+	// Cores and MemoryBytes are the budget; 0 bytes is no cap.
+	Cores       float64
+	MemoryBytes int64
+	Limits      hold.Method
+
+	// Lowest and Highest bound the search; 0 leaves them to advise. Counts, when given, are the only
+	// ones measured, besides the rule of thumb.
+	Lowest, Highest int
+	Counts          []int
+
+	// Time is the whole sweep's: no trial starts that is not expected to end within it.
+	Time           time.Duration
+	Tolerance      float64 // share of the best throughput that may be given up
+	Confidence     float64 // of every interval
+	MemoryHeadroom float64 // share of the memory to leave free
+	Seed           int64
+
+	// Dir is the record's folder.
+	Dir  string
+	Tool Tool
+
+	// Progress is told what happens, in order, from one goroutine. It may be nil.
+	Progress func(Event)
+}
+
+// An Event is a step of the sweep, for whoever watches.
+type Event struct {
+	Stage   Stage
+	Trial   int // its number, from 1
+	Workers int
+	Why     string
+	// Answered counts the answers of the trial so far.
+	Answered uint64
+	// Ended is the trial that ended; nil but for StageEnded.
+	Ended *Trial
+	// Elapsed and Budget are the sweep's time.
+	Elapsed, Budget time.Duration
+}
+
+// Stage is where a trial is.
+type Stage string
+
+// The stages of a trial, in their order.
+const (
+	StageStart   Stage = "start"
+	StageWarmup  Stage = "warm up"
+	StageMeasure Stage = "measure"
+	StageRate    Stage = "rate"
+	StageEnded   Stage = "ended"
+)
+
+// ShortestTime is the least a sweep can be asked to take: a handful of restarts.
+const ShortestTime = 10 * time.Second
+
+// MostCores and MostWorkers bound what is taken for meant seriously.
+const (
+	MostCores   = 4096
+	MostWorkers = 4096
+)
+
+// A Sweep is ready to run: everything that can be checked beforehand has been.
+type Sweep struct {
+	options  Options
+	plan     Plan
+	split    split
+	limits   hold.Limits
+	search   model.Search
+	timing   timing
+	launcher launcher
+	attack   attackFunc
+	trials   []Trial
+}
+
+// timing is how long the parts of a trial take.
+type timing struct {
+	warmup, warmupLimit, window, ready, timeout time.Duration
+	// guess is a restart's length before one was seen.
+	guess time.Duration
+}
+
+// timingFor shares a budget out: about thirty restarts, with windows of one to five seconds.
+func timingFor(budget time.Duration) timing {
+	window := min(max(budget/40, time.Second), 5*time.Second).Round(100 * time.Millisecond)
+	warmup := min(max(window/3, 400*time.Millisecond), 1500*time.Millisecond)
+	return timing{
+		window:      window,
+		warmup:      warmup,
+		warmupLimit: 3 * window,
+		ready:       min(max(budget/2, 5*time.Second), 30*time.Second),
+		timeout:     20 * time.Second, // apart from gunicorn's 30 s and Vegeta's own
+		guess:       window + warmup + 1500*time.Millisecond,
+	}
+}
+
+// RuleOfThumb is the count everybody starts from: (2 x cores) + 1.
+func RuleOfThumb(cores float64) int { return int(math.Floor(2*cores)) + 1 }
+
+// New works out the plan and checks it; nothing is started or written.
+func New(o Options) (*Sweep, error) {
+	cores, err := allowedCores()
+	if err != nil {
+		return nil, fmt.Errorf("plan the sweep: %w", err)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	parts, err := splitCores(cores, o.Cores)
+	if err != nil {
+		return nil, err
+	}
+	limits, shortfall, err := hold.Choose(o.Limits, hold.Limits{CPUs: parts.server, Quota: parts.quota, Memory: o.MemoryBytes})
+	if err != nil {
+		return nil, err
+	}
+	if parts.quota > 0 && limits.Quota == 0 {
+		parts.measured = float64(len(parts.server)) // no quota holds here: whole cores
+	}
+	if parts.shared {
+		shortfall = append(shortfall, "the generator shares the server's only core: throughput is too low by what the generator uses")
+	}
+
+	rule := RuleOfThumb(parts.measured)
+	shape := o.Target.Adapter.Shape(o.Target.Command)
+	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
+	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
+	s.attack = generator.Run
+	s.search = model.Search{
+		Lowest: max(o.Lowest, 1), Highest: o.Highest, Exact: o.Counts, Always: []int{rule},
+		Tolerance: o.Tolerance, Confidence: o.Confidence,
+		MemoryBytes: float64(o.MemoryBytes), MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
+	}
+	switch {
+	case len(o.Counts) > 0:
+		s.search.Lowest, s.search.Highest = slices.Min(o.Counts), slices.Max(o.Counts)
+	case o.Highest == 0:
+		s.search.Highest = max(s.search.Lowest, 32*int(math.Ceil(parts.measured)))
+	}
+	most := max(s.search.Highest, rule) * max(shape.Threads, 1)
+
+	model, online := cpuModel()
+	command, masked := targets.MaskCommand(o.Target.Command.Argv)
+	s.plan = Plan{
+		SchemaVersion: SchemaVersion,
+		Tool:          o.Tool,
+		Environment: Environment{
+			OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: kernel(),
+			CPUModel: model, CPUsOnline: online, CPUsAllowed: len(cores),
+			CPUsServer: parts.server, CPUsGenerator: parts.generator, CoresServer: parts.measured,
+			MemoryBytes: machineMemory(), LimitsMethod: string(limits.Method), LimitsShortfall: shortfall,
+		},
+		Target: Target{
+			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
+			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found,
+		},
+		Scenario: describe(o.Scenario, o.ScenarioFile),
+		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
+		Settings: Settings{
+			Lowest: s.search.Lowest, Highest: s.search.Highest, Counts: o.Counts,
+			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
+			MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
+			Connections: max(2*most, 16), WindowSeconds: s.timing.window.Seconds(),
+			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
+			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
+			ErrorShareAllowed: errorShareAllowed(o.Scenario),
+			Threads:           shape.Threads, Class: shape.Class,
+		},
+	}
+	return s, nil
+}
+
+// check refuses what can't be meant, in the words of the flags.
+func (o *Options) check() error {
+	switch {
+	case !(o.Cores > 0) || o.Cores > MostCores:
+		return fmt.Errorf("plan the sweep: %g cores: want more than 0 and at most %d", o.Cores, MostCores)
+	case o.MemoryBytes < 0:
+		return fmt.Errorf("plan the sweep: %d bytes of memory: want more than 0", o.MemoryBytes)
+	case o.Time < ShortestTime:
+		return fmt.Errorf("plan the sweep: %s is too short: a sweep takes at least %s", o.Time, ShortestTime)
+	case !(o.Tolerance > 0 && o.Tolerance < 0.5):
+		return fmt.Errorf("plan the sweep: a tolerance of %g: want more than 0 and less than 0.5", o.Tolerance)
+	case !(o.Confidence >= 0.5 && o.Confidence < 1):
+		return fmt.Errorf("plan the sweep: a confidence of %g: want at least 0.5 and less than 1", o.Confidence)
+	case o.Highest != 0 && o.Highest < o.Lowest:
+		return fmt.Errorf("plan the sweep: workers %d..%d: the range is empty", o.Lowest, o.Highest)
+	case max(o.Lowest, o.Highest) > MostWorkers:
+		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
+	}
+	for _, n := range o.Counts {
+		if n < 1 || n > MostWorkers {
+			return fmt.Errorf("plan the sweep: %d workers: want 1 to %d", n, MostWorkers)
+		}
+	}
+	return nil
+}
+
+// Plan is what the sweep set out to do.
+func (s *Sweep) Plan() Plan { return s.plan }
+
+// Resume goes on from a record that was made with the same plan; what differs is an error.
+func (s *Sweep) Resume(r *Record) error {
+	if differs := differences(r.Plan, s.plan); len(differs) > 0 {
+		return &DiffersError{Dir: r.Dir, Differences: differs}
+	}
+	s.plan, s.trials = r.Plan, r.Trials
+	return nil
+}
+
+// Run measures until the decision is settled or the time is used up, and returns the record. Each
+// trial is on disk before the next starts.
+//
+// When ctx ends the server is stopped gracefully and the record so far is returned with ctx's error;
+// when abort ends as well, what is left is killed at once.
+func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
+	resumed := s.plan.StartedAt != time.Time{}
+	var j *journal
+	var err error
+	if resumed {
+		j, err = reopen(s.options.Dir)
+	} else {
+		s.plan.StartedAt = time.Now().UTC().Truncate(time.Millisecond)
+		s.plan.Target.Version, _ = s.options.Target.Version(ctx) // "" is: not known
+		j, err = create(s.options.Dir, s.plan)
+	}
+	if err != nil {
+		return nil, err
+	}
+	record := &Record{Dir: s.options.Dir, Plan: s.plan, Trials: s.trials}
+	restore := stayOn(s.split.generator)
+	err = s.measure(ctx, abort, record, j)
+	restore()
+	if closed := j.close(); err == nil && closed != nil {
+		err = fmt.Errorf("save record: %w", closed)
+	}
+	return record, err
+}
+
+// measure runs trials until the search is done or the time is up.
+func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error {
+	began := time.Now().Add(-spent(r.Trials))
+	for {
+		step := s.search.Next(r.Observations())
+		step = s.ifNoneWorks(step, r.Trials)
+		if step.Done {
+			return nil
+		}
+		elapsed := time.Since(began)
+		if len(r.Trials) > 0 && elapsed+s.expected(step.Workers, r.Trials) > s.options.Time {
+			return nil
+		}
+		event := Event{
+			Trial: len(r.Trials) + 1, Workers: step.Workers, Why: step.Why,
+			Elapsed: elapsed, Budget: s.options.Time,
+		}
+		t, err := s.try(ctx, abort, event, func(e Event) {
+			e.Elapsed = time.Since(began)
+			if s.options.Progress != nil {
+				s.options.Progress(e)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		t.Repeat = 1
+		for _, before := range r.Trials {
+			if before.Shape == t.Shape {
+				t.Repeat++
+			}
+		}
+		if err := j.append(*t); err != nil {
+			return err
+		}
+		r.Trials = append(r.Trials, *t)
+		if s.options.Progress != nil {
+			event.Stage, event.Ended, event.Elapsed = StageEnded, t, time.Since(began)
+			s.options.Progress(event)
+		}
+		if t.failure != nil && t.Shape.Workers == s.search.Lowest && !anyWorked(r.Trials) {
+			return t.failure
+		}
+	}
+}
+
+// ifNoneWorks asks for the smallest count when nothing has worked so far: if that one does not start
+// either, no count does.
+func (s *Sweep) ifNoneWorks(step model.Step, trials []Trial) model.Step {
+	lowest := s.search.Lowest
+	tried := slices.ContainsFunc(trials, func(t Trial) bool { return t.Shape.Workers == lowest })
+	if len(trials) == 0 || tried || anyWorked(trials) {
+		return step
+	}
+	return model.Step{Workers: lowest, Why: "nothing has worked yet: the smallest count"}
+}
+
+func anyWorked(trials []Trial) bool {
+	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Outcome == OK })
+}
+
+// expected is how long a trial will take: as long as the longest of those at the nearest count.
+func (s *Sweep) expected(workers int, trials []Trial) time.Duration {
+	nearest, longest := math.MaxInt, s.timing.guess
+	for _, t := range trials {
+		if t.Outcome != OK {
+			continue
+		}
+		away := max(t.Shape.Workers-workers, workers-t.Shape.Workers)
+		took := time.Duration(t.ElapsedSeconds * float64(time.Second))
+		switch {
+		case away < nearest:
+			nearest, longest = away, took
+		case away == nearest:
+			longest = max(longest, took)
+		}
+	}
+	return longest + longest/10
+}
+
+func spent(trials []Trial) time.Duration {
+	var sum float64
+	for _, t := range trials {
+		sum += t.ElapsedSeconds
+	}
+	return time.Duration(sum * float64(time.Second))
+}
+
+// Observations are the record's trials as the model sees them.
+func (r *Record) Observations() []model.Observation {
+	obs := make([]model.Observation, 0, len(r.Trials))
+	for _, t := range r.Trials {
+		o := model.Observation{Workers: t.Shape.Workers, Threads: t.Shape.Threads}
+		if t.Outcome != OK {
+			o.Failed, o.MemoryKilled, o.Why = true, t.Outcome == KilledForMemory, t.Detail
+			obs = append(obs, o)
+			continue
+		}
+		for _, p := range t.Phases {
+			if p.Kind == PhaseSaturation {
+				o.Throughput = p.ThroughputRPS
+			}
+		}
+		o.CPUPerRequest = t.Server.CPUSecondsPerRequest
+		o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
+		o.Peak = float64(t.Server.MemoryPeakBytes)
+		o.GeneratorBound = t.Generator.Verdict == GeneratorBound
+		o.MeetsObjective, o.ObjectiveWhy = r.Plan.Scenario.meets(t)
+		obs = append(obs, o)
+	}
+	return obs
+}
+
+// Advice is what the record says.
+func (r *Record) Advice() model.Advice {
+	p := r.Plan
+	return model.Advise(r.Observations(), model.Question{
+		Cores: p.Budget.Cores, CoresMeasured: p.Environment.CoresServer,
+		MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: p.Settings.MemoryHeadroom,
+		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
+		RuleOfThumb: p.Settings.RuleOfThumb, Lowest: p.Settings.Lowest, Highest: p.Settings.Highest,
+		Seed: p.Settings.Seed,
+	})
+}
+
+// A DiffersError says why a record can't be gone on with.
+type DiffersError struct {
+	Dir         string
+	Differences []string
+}
+
+func (e *DiffersError) Error() string {
+	text := "resume " + e.Dir + ": it was made otherwise:"
+	for i, d := range e.Differences {
+		if i > 0 {
+			text += ";"
+		}
+		text += " " + d
+	}
+	return text
+}
+
+// differences names what would make the trials of two plans no longer comparable.
+func differences(was, is Plan) []string {
+	var d []string
+	differ := func(what string, was, is any) {
+		if w, i := fmt.Sprint(was), fmt.Sprint(is); w != i {
+			d = append(d, fmt.Sprintf("%s was %s, now %s", what, w, i))
+		}
+	}
+	if was.Target.CommandSHA256 != is.Target.CommandSHA256 {
+		differ("command", was.Target.Command, is.Target.Command)
+	}
+	differ("folder", was.Target.Workdir, is.Target.Workdir)
+	differ("scenario", was.Scenario.Name+" "+short(was.Scenario.SHA256), is.Scenario.Name+" "+short(is.Scenario.SHA256))
+	differ("cores", was.Budget.Cores, is.Budget.Cores)
+	differ("memory in bytes", was.Budget.MemoryBytes, is.Budget.MemoryBytes)
+	differ("counts", fmt.Sprint(was.Settings.Lowest, was.Settings.Highest, was.Settings.Counts), fmt.Sprint(is.Settings.Lowest, is.Settings.Highest, is.Settings.Counts))
+	differ("time in seconds", was.Settings.TimeSeconds, is.Settings.TimeSeconds)
+	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
+	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
+	differ("seed", was.Settings.Seed, is.Settings.Seed)
+	differ("processor", was.Environment.CPUModel, is.Environment.CPUModel)
+	differ("server's cores", was.Environment.CPUsServer, is.Environment.CPUsServer)
+	differ("limits", was.Environment.LimitsMethod, is.Environment.LimitsMethod)
+	return d
+}
+
+func short(sha string) string { return sha[:min(len(sha), 12)] }

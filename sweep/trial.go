@@ -1,0 +1,408 @@
+package sweep
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"advise/scenarios"
+	"advise/sweep/generator"
+	"advise/targets"
+	"advise/targets/hold"
+)
+
+// A launcher starts the server at a shape and returns when it is ready.
+type launcher interface {
+	start(ctx context.Context, shape Shape, log string) (instance, error)
+}
+
+// An instance is a started server.
+type instance interface {
+	URL() string
+	StartupTime() time.Duration
+	Workers() (int, error)
+	Usage() (hold.Usage, error)
+	Memory() (hold.Memory, error)
+	// Done is closed when no process of it is left.
+	Done() <-chan struct{}
+	// Stop returns when nothing of it is left; when ctx ends, what is left is killed at once.
+	Stop(ctx context.Context) error
+}
+
+// An attackFunc drives a server and tells of its stages as they begin.
+type attackFunc func(ctx context.Context, a generator.Attack, progress func(generator.Progress)) (*generator.Summary, error)
+
+// targetLauncher starts a target inside its limits.
+type targetLauncher struct {
+	target *targets.Target
+	limits hold.Limits
+	probe  targets.Probe
+	ready  time.Duration
+}
+
+func (l *targetLauncher) start(ctx context.Context, shape Shape, log string) (instance, error) {
+	i, err := l.target.Start(ctx, targets.Start{
+		Shape:  targets.Shape{Workers: shape.Workers, Threads: shape.Threads, Class: shape.Class},
+		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return started{i}, nil
+}
+
+// started is a targets.Instance as a trial sees it.
+type started struct{ *targets.Instance }
+
+func (s started) URL() string                { return s.Instance.URL }
+func (s started) StartupTime() time.Duration { return s.Startup }
+
+// probe is the scenario's first request: what a ready server has to answer.
+func probe(s *scenarios.Scenario) targets.Probe {
+	r := s.Requests[0]
+	return targets.Probe{Method: r.Method, Path: r.Path, Header: r.Header, Body: r.Body, Accept: r.Accepts}
+}
+
+// try runs one trial. An error means that the sweep can't go on: it was interrupted, the record
+// can't be kept, or the server would fail the same way at every count.
+func (s *Sweep) try(ctx, abort context.Context, e Event, tell func(Event)) (*Trial, error) {
+	t := &Trial{
+		ID: e.Trial, Why: e.Why, StartedAt: time.Now().UTC().Truncate(time.Millisecond),
+		Shape:  Shape{Workers: e.Workers, Threads: max(s.plan.Settings.Threads, 1), Class: s.plan.Settings.Class},
+		Phases: []Phase{},
+	}
+	began := time.Now()
+	defer func() { t.ElapsedSeconds = time.Since(began).Seconds() }()
+
+	dir, err := os.MkdirTemp("", "advise-log-")
+	if err != nil {
+		return nil, fmt.Errorf("keep the server's log: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	log := filepath.Join(dir, "server.log")
+
+	e.Stage = StageStart
+	tell(e)
+	server, err := s.launcher.start(ctx, t.Shape, log)
+	if err != nil {
+		return t, s.notStarted(ctx, t, err)
+	}
+	t.StartupSeconds = server.StartupTime().Seconds()
+	err = s.load(ctx, t, server, e, tell)
+	// An interrupt lets the server end gracefully; a second one does not.
+	if stopped := server.Stop(abort); err == nil {
+		err = stopped
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("trial %d with %d workers: %w", t.ID, t.Shape.Workers, err)
+	}
+	return t, nil
+}
+
+// notStarted records why a count did not start, or returns the error when no count will.
+func (s *Sweep) notStarted(ctx context.Context, t *Trial, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var start *targets.StartError
+	if !errors.As(err, &start) {
+		return err
+	}
+	t.Detail = err.Error()
+	switch start.Kind {
+	case targets.KindKilledForMemory:
+		t.Outcome = KilledForMemory
+	case targets.KindExited:
+		t.Outcome = NotStarted
+	case targets.KindNotReady, targets.KindForeign:
+		t.Outcome = NotReady
+	default:
+		return err
+	}
+	t.failure = start
+	return nil
+}
+
+// load drives a server that is ready through its phases, and fills the trial in.
+func (s *Sweep) load(ctx context.Context, t *Trial, server instance, e Event, tell func(Event)) error {
+	t.Outcome = OK
+	if err := s.phase(ctx, t, server, PhaseSaturation, e, tell); err != nil {
+		return err
+	}
+	if t.Outcome == OK && s.options.Scenario.Rate > 0 {
+		if err := s.phase(ctx, t, server, PhaseRate, e, tell); err != nil {
+			return err
+		}
+	}
+	if t.Outcome != OK {
+		return nil
+	}
+	if workers, err := server.Workers(); err == nil {
+		t.Server.Workers = workers
+	}
+	memory, err := server.Memory()
+	if err != nil {
+		return fmt.Errorf("read memory: %w", err)
+	}
+	usage, err := server.Usage()
+	if err != nil {
+		return fmt.Errorf("read usage: %w", err)
+	}
+	t.Server.MemoryPSSBytes, t.Server.SwapBytes = memory.PSS, memory.SwapPSS
+	t.Server.MemoryPeakBytes = max(usage.MemoryPeak, memory.PSS)
+	return nil
+}
+
+// phase runs one attack, watching the server, and adds the phase to the trial.
+func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind string, e Event, tell func(Event)) error {
+	before, err := server.Usage()
+	if err != nil {
+		return fmt.Errorf("read usage: %w", err)
+	}
+	attacking, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-server.Done():
+			stop() // nobody is left to answer
+		case <-attacking.Done():
+		}
+	}()
+
+	var cpu meter
+	attack := s.attackFor(t, server.URL(), kind)
+	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
+		switch p.Event {
+		case generator.WarmupStarted:
+			e.Stage = StageWarmup
+		case generator.WindowStarted:
+			e.Stage = stageOf[kind]
+			cpu.start(server, p)
+		case generator.WindowEnded:
+			cpu.end(server, p)
+		}
+		e.Answered = p.OK + p.Failed
+		tell(e)
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if ended(server) {
+		t.Outcome, t.Detail = Died, "the server ended under load"
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("drive the server: %w", err)
+	}
+	after, err := server.Usage()
+	if err != nil {
+		return fmt.Errorf("read usage: %w", err)
+	}
+
+	p := phaseOf(kind, attack, summary)
+	t.Phases = append(t.Phases, p)
+	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
+	if kind == PhaseSaturation {
+		cpu.fill(&t.Server)
+		t.Generator = Generator{CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), MaxRSSBytes: summary.MaxRSSBytes}
+	}
+	switch {
+	case after.OOMKills > before.OOMKills:
+		t.Outcome = KilledForMemory
+		t.Detail = fmt.Sprintf("the kernel killed %d of its processes for memory under load", after.OOMKills-before.OOMKills)
+	case kind == PhaseSaturation && p.errorShare() > s.plan.Settings.ErrorShareAllowed:
+		t.Outcome = Errors
+		t.Detail = fmt.Sprintf("%.3g %% of the answers failed: %s", 100*p.errorShare(), p.commonError())
+	case kind == PhaseSaturation && p.OK == 0:
+		t.Outcome = Errors
+		t.Detail = fmt.Sprintf("no answer in %g s", p.WindowSeconds)
+	}
+	return nil
+}
+
+// stageOf names the measured part of a phase.
+var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate}
+
+// A meter reads the server's use between the two ends of a window.
+type meter struct {
+	first, last                 hold.Usage
+	answeredFirst, answeredLast uint64
+	started, ended              bool
+}
+
+func (m *meter) start(server instance, p generator.Progress) {
+	var err error
+	m.first, err = server.Usage()
+	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
+}
+
+func (m *meter) end(server instance, p generator.Progress) {
+	var err error
+	m.last, err = server.Usage()
+	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
+}
+
+// fill puts into the trial what was read, and leaves what was not at zero: unknown.
+func (m *meter) fill(s *Server) {
+	if !m.started || !m.ended {
+		return
+	}
+	s.CPUSeconds = max(m.last.CPU-m.first.CPU, 0).Seconds()
+	if answered := m.answeredLast - m.answeredFirst; answered > 0 {
+		s.CPUSecondsPerRequest = s.CPUSeconds / float64(answered)
+	}
+	if periods := m.last.Periods - m.first.Periods; m.last.HasQuota && periods > 0 {
+		share := float64(m.last.ThrottledPeriods-m.first.ThrottledPeriods) / float64(periods)
+		s.ThrottledShare = &share
+	}
+}
+
+func ended(server instance) bool {
+	select {
+	case <-server.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// warmupRequests is the least number of requests a worker has answered before it is measured, so
+// that memory is compared at equal work.
+const warmupRequests = 25
+
+// attackFor is what the generator has to do in a phase.
+func (s *Sweep) attackFor(t *Trial, url, kind string) generator.Attack {
+	a := generator.Attack{
+		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID),
+		Connections: s.plan.Settings.Connections, CPUs: s.split.generator,
+		Warmup: s.timing.warmup, WarmupRequests: uint64(warmupRequests * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
+		Window: s.timing.window, Timeout: s.timing.timeout,
+	}
+	if kind == PhaseRate {
+		a.Rate = s.options.Scenario.Rate
+	}
+	for _, r := range s.options.Scenario.Requests {
+		a.Requests = append(a.Requests, generator.Request{
+			Method: r.Method, Path: r.Path, Header: r.Header, Body: r.Body, Expect: r.Expect, Weight: r.Weight,
+		})
+	}
+	return a
+}
+
+func phaseOf(kind string, a generator.Attack, s *generator.Summary) Phase {
+	p := Phase{
+		Kind: kind, Connections: a.Connections, RatePlannedRPS: a.Rate,
+		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Sustained: s.Sustained,
+		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WindowSeconds: s.WindowSeconds,
+		Latency: Latency(s.Latency), Errors: s.Errors,
+		Histogram: s.Histogram, SliceOK: s.SliceOK, WindowSlice: s.WindowSlice,
+	}
+	if p.Errors == nil {
+		p.Errors = map[string]uint64{}
+	}
+	return p
+}
+
+// errorShare is the failed share of all answers.
+func (p *Phase) errorShare() float64 {
+	if p.OK+p.Failed == 0 {
+		return 0
+	}
+	return float64(p.Failed) / float64(p.OK+p.Failed)
+}
+
+// commonError is the most frequent kind of failure.
+func (p *Phase) commonError() string {
+	var kind string
+	for k, n := range p.Errors {
+		if n > p.Errors[kind] || n == p.Errors[kind] && k < kind {
+			kind = k
+		}
+	}
+	return strings.ReplaceAll(kind, "_", " ")
+}
+
+// defaultErrorShare of the answers may fail before a count is set aside.
+const defaultErrorShare = 0.01
+
+func errorShareAllowed(s *scenarios.Scenario) float64 {
+	if s.Objective.Errors != nil {
+		return *s.Objective.Errors
+	}
+	return defaultErrorShare
+}
+
+// describe keeps of a scenario what may be read by anybody: no headers, no bodies, no query values.
+func describe(s *scenarios.Scenario, file string) Scenario {
+	d := Scenario{Name: s.Name, SHA256: s.SHA256(), File: file, RateRPS: s.Rate}
+	for _, r := range s.Requests {
+		path, _, _ := strings.Cut(r.Path, "?")
+		d.Requests = append(d.Requests, Request{Name: r.Name, Method: r.Method, Path: path, Weight: r.Weight})
+	}
+	if !s.Objective.Empty() {
+		o := &Objective{LatencySeconds: map[string]float64{}, ErrorShare: s.Objective.Errors}
+		for quantile, limit := range s.Objective.Latency {
+			o.LatencySeconds[quantile] = limit.Seconds()
+		}
+		d.Objective = o
+	}
+	return d
+}
+
+// meets says whether a trial held the objective: at the scenario's rate where there is one, at
+// saturation where not. It is nil without an objective.
+func (s *Scenario) meets(t Trial) (ok *bool, why string) {
+	if s.Objective == nil && s.RateRPS == 0 {
+		return nil, ""
+	}
+	kind := PhaseSaturation
+	if s.RateRPS > 0 {
+		kind = PhaseRate
+	}
+	for _, p := range t.Phases {
+		if p.Kind == kind {
+			why = s.missed(p)
+			met := why == ""
+			return &met, why
+		}
+	}
+	return nil, ""
+}
+
+// sustained is the least share of the planned rate that counts as sustained.
+const sustained = 0.98
+
+// missed names the first part of the objective that a phase did not hold.
+func (s *Scenario) missed(p Phase) string {
+	if p.Kind == PhaseRate && (!p.Sustained || p.ThroughputRPS < sustained*s.RateRPS*(1-p.errorShare())) {
+		return fmt.Sprintf("rate not sustained: %.4g of %.4g requests/s", p.ThroughputRPS, s.RateRPS)
+	}
+	if s.Objective == nil {
+		return ""
+	}
+	seen := map[string]float64{"p50": p.Latency.P50, "p90": p.Latency.P90, "p95": p.Latency.P95, "p99": p.Latency.P99, "max": p.Latency.Max}
+	for _, quantile := range []string{"p50", "p90", "p95", "p99", "max"} {
+		limit, asked := s.Objective.LatencySeconds[quantile]
+		if asked && seen[quantile] > limit {
+			return fmt.Sprintf("%s of %.4g ms, over %.4g ms", quantile, 1000*seen[quantile], 1000*limit)
+		}
+	}
+	if limit := s.Objective.ErrorShare; limit != nil && p.errorShare() > *limit {
+		return fmt.Sprintf("%.3g %% of the answers failed, over %.3g %%", 100*p.errorShare(), 100**limit)
+	}
+	return ""
+}
+
+func commandSHA256(argv []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(argv, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
