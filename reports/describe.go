@@ -1,0 +1,130 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"advise/model"
+	"advise/targets"
+	"advise/targets/hold"
+)
+
+// What the text and the page both say about a sweep, in sentences.
+
+// limitedBy says what decided the count.
+func limitedBy(r *Result) string {
+	switch r.Recommendation.LimitedBy {
+	case model.LimitedByMemory:
+		return "memory: no more workers fit"
+	case model.LimitedByObjective:
+		return "the objective: throughput alone would take another count"
+	case model.LimitedBySearchRange:
+		return "the search range: throughput still grows at its end"
+	default:
+		return "throughput: the fewest workers within " + percent(r.Settings.Tolerance) + " of the best"
+	}
+}
+
+func server(r *Result) []string {
+	var lines []string
+	if r.Target.Adapter == targets.DemoName {
+		lines = append(lines, "the built-in demo server: these figures say nothing about your application")
+	}
+	name := r.Target.Adapter
+	if r.Target.Version != "" {
+		name += " " + r.Target.Version
+	}
+	lines = append(lines, name+": "+shell(r.Target.Command))
+	if r.Target.Workdir != "" {
+		lines = append(lines, "in "+r.Target.Workdir)
+	}
+	if r.Target.Found != "" {
+		lines = append(lines, r.Target.Found)
+	}
+	return lines
+}
+
+func load(r *Result) []string {
+	s, what := r.Settings, "scenario "+r.Scenario.Name
+	if one := r.Scenario.Requests; r.Scenario.File == "" && len(one) == 1 {
+		what = one[0].Method + " " + one[0].Path
+	}
+	lines := []string{fmt.Sprintf("%s: %s without a pause, for %s s after %s s of warm-up",
+		what, count(s.Connections, "connection"), short(s.WindowSeconds), short(s.WarmupSeconds))}
+	if r.Scenario.RateRPS > 0 {
+		lines = append(lines, fmt.Sprintf("rate: %s requests/s", number(r.Scenario.RateRPS)))
+	}
+	if o := objective(r); o != "" {
+		lines = append(lines, "objective: "+o)
+	}
+	return lines
+}
+
+func objective(r *Result) string {
+	o := r.Scenario.Objective
+	if o == nil {
+		return ""
+	}
+	var parts []string
+	for _, quantile := range []string{"p50", "p90", "p95", "p99", "max"} {
+		if limit, asked := o.LatencySeconds[quantile]; asked {
+			parts = append(parts, quantile+" within "+duration(limit))
+		}
+	}
+	if o.ErrorShare != nil {
+		parts = append(parts, "errors within "+percent(*o.ErrorShare))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// methods are the ways to hold a server, in words.
+var methods = map[string]string{
+	string(hold.Cgroup2):  "by cgroup v2",
+	string(hold.Cgroup1):  "by cgroup v1",
+	string(hold.Affinity): "by processor affinity alone",
+	string(hold.None):     "by nothing",
+}
+
+// held says how the server was held to its cores and memory, and where the load came from.
+func held(r *Result) string {
+	e := r.Environment
+	line := cmp.Or(methods[e.LimitsMethod], "by "+e.LimitsMethod) + ": server on " + cores(e.CoresServer)
+	if len(e.CPUsServer) > 0 {
+		line += " (cpu " + cpuList(e.CPUsServer) + ")"
+	}
+	if r.Budget.MemoryBytes > 0 {
+		line += ", " + size(float64(r.Budget.MemoryBytes))
+	}
+	if len(e.CPUsGenerator) > 0 {
+		line += "; load from cpu " + cpuList(e.CPUsGenerator)
+	}
+	return line
+}
+
+func machine(r *Result) string {
+	e := r.Environment
+	parts := []string{e.CPUModel, count(e.CPUsOnline, "core"), size(float64(e.MemoryBytes)), strings.TrimSpace(e.OS + " " + e.Kernel), e.Arch}
+	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" || p == "0 kB" || p == "0 cores" })
+	return strings.Join(parts, ", ")
+}
+
+func restarts(r *Result) string {
+	return fmt.Sprintf("%d at %s, in random order of seed %d", len(r.Trials), count(len(r.Points), "worker count"), r.Settings.Seed)
+}
+
+// commandFile is what the adapters call a command line to paste.
+const commandFile = "command.txt"
+
+// pasteTitle says where the nth text to paste belongs: each is a way of its own.
+func pasteTitle(n int, path string) string {
+	title := "paste into " + path
+	if path == commandFile {
+		title = "start it with"
+	}
+	if n > 0 {
+		title = "or " + title
+	}
+	return title
+}

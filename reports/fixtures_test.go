@@ -1,0 +1,237 @@
+package reports
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"advise/model"
+	"advise/sweep"
+	"advise/targets"
+)
+
+// A fixture is a record as a sweep of a server with known physics would leave it: a closed network
+// of one core, with a spread between restarts that repeats itself.
+type fixture struct {
+	demand, wait float64 // seconds per request
+	cores        float64 // measured
+	counts       []int
+	repeats      int
+	base, each   float64 // memory, in bytes
+	cap          int64   // bytes
+	spread       float64 // share
+	rule         int
+	edit         func(*sweep.Record)
+	advice       func(*model.Advice)
+}
+
+const mb = 1e6
+
+var waiting = fixture{
+	demand: 0.002, wait: 0.008, cores: 1, counts: []int{1, 2, 3, 4, 5, 6, 8, 12, 16}, repeats: 3,
+	base: 20 * mb, each: 32 * mb, cap: 768 * mb, spread: 0.01, rule: 3,
+}
+
+// fixtures are the cases the headline has words for; their names are those of the golden files.
+var fixtures = map[string]fixture{
+	"gain": waiting,
+	"usual_is_right": waiting.with(func(f *fixture) {
+		f.rule = 8
+	}),
+	"fewer_workers": waiting.with(func(f *fixture) {
+		f.demand, f.wait, f.counts, f.cap = 0.0012, 0, []int{1, 2, 3, 4, 8}, 0
+	}),
+	"memory": waiting.with(func(f *fixture) {
+		f.base, f.each, f.cap = 30*mb, 90*mb, 640*mb
+		f.edit = func(r *sweep.Record) {
+			kill(r, 8, 12, 16)
+		}
+	}),
+	"rule_killed": waiting.with(func(f *fixture) {
+		f.base, f.each, f.cap, f.rule = 30*mb, 220*mb, 640*mb, 5
+		f.edit = func(r *sweep.Record) {
+			kill(r, 4, 5, 6, 8, 12, 16)
+		}
+	}),
+	"rule_not_measured": waiting.with(func(f *fixture) { f.rule = 9 }),
+	"objective": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Scenario.Name, r.Plan.Scenario.File = "checkout", "/srv/shop/checkout.yaml"
+			r.Plan.Scenario.RateRPS = 350
+			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.025}}
+		}
+		f.advice = func(a *model.Advice) {
+			a.Workers, a.Low, a.LimitedBy = 8, 8, model.LimitedByObjective
+			a.Throughput, a.Memory, a.RuleOfThumb.MemoryDifference = 470, 276*mb, 160*mb
+			for i := range a.Points {
+				meets := a.Points[i].Workers >= 8
+				a.Points[i].MeetsObjective = &meets
+			}
+		}
+	}),
+	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
+	"lower_bound": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials {
+				if r.Trials[i].Shape.Workers >= 6 {
+					r.Trials[i].Generator = sweep.Generator{CPUShare: 0.93, Verdict: sweep.GeneratorBound}
+				}
+			}
+		}
+	}),
+	"noisy": waiting.with(func(f *fixture) { f.spread, f.repeats = 0.12, 2 }),
+	"no_repeats": waiting.with(func(f *fixture) {
+		f.repeats = 1
+	}),
+	"fewer_cores": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Budget.Cores = 4
+			r.Plan.Environment.LimitsShortfall = []string{"the machine has 2 cores: 1 for the server and 1 for the generator, of the 4 asked for"}
+		}
+	}),
+	"quota": waiting.with(func(f *fixture) {
+		f.cores = 0.5
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials {
+				share := math.Min(0.08*float64(r.Trials[i].Shape.Workers), 0.97)
+				r.Trials[i].Server.ThrottledShare = &share
+			}
+		}
+	}),
+	"nothing_worked": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials {
+				r.Trials[i] = failed(r.Trials[i], sweep.Errors, "100 % of the answers failed: status 500")
+			}
+		}
+	}),
+	"nothing_measured": waiting.with(func(f *fixture) { f.counts = nil }),
+	"demo": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Target = sweep.Target{Adapter: targets.DemoName, Command: []string{"advise", "demo"}, Workdir: "/tmp"}
+		}
+	}),
+	"hostile": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Target.Command = []string{"gunicorn", hostile, "shop:app"}
+			r.Plan.Target.Version = hostile
+			r.Plan.Target.Workdir = "/srv/" + hostile
+			r.Plan.Scenario.Name = hostile
+			r.Plan.Scenario.Requests[0].Name = hostile
+			r.Plan.Environment.CPUModel = hostile
+			r.Plan.Environment.LimitsShortfall = []string{hostile}
+			for i := range r.Trials {
+				if r.Trials[i].Shape.Workers == 16 {
+					r.Trials[i] = failed(r.Trials[i], sweep.NotStarted, hostile)
+				}
+			}
+		}
+	}),
+}
+
+// hostile is what a server could put into its log: markup that ends a script and starts another,
+// an image that would be fetched, colours and a line that overwrites the one before, a wide letter.
+const hostile = "</script><script>document.title='owned'</script><img src=http://127.0.0.1:9/x onerror=alert(1)>\x1b[31m\r\x00 界 `${1}` {{.}} '\"&"
+
+func (f fixture) with(edit func(*fixture)) fixture {
+	edit(&f)
+	return f
+}
+
+// result builds the record, asks the model, and puts the two together.
+func (f fixture) result() *Result {
+	rec := f.record()
+	adv := rec.Advice()
+	if f.advice != nil {
+		f.advice(&adv)
+	}
+	return New(rec, adv, []targets.File{
+		{Path: "gunicorn.conf.py", Text: fmt.Sprintf("workers = %d\n", adv.Workers)},
+		{Path: "command.txt", Text: fmt.Sprintf("gunicorn -w %d shop:app\n", adv.Workers)},
+	})
+}
+
+func (f fixture) record() *sweep.Record {
+	started := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
+	r := &sweep.Record{Plan: sweep.Plan{
+		SchemaVersion: sweep.SchemaVersion, StartedAt: started,
+		Tool: sweep.Tool{Version: "v0.1.0", Commit: "c56ce1f"},
+		Environment: sweep.Environment{
+			OS: "linux", Arch: "amd64", Kernel: "6.12.48", CPUModel: "AMD EPYC 7763 64-Core Processor",
+			CPUsOnline: 2, CPUsAllowed: 2, CPUsServer: []int{0}, CPUsGenerator: []int{1},
+			CoresServer: f.cores, MemoryBytes: 8 << 30, LimitsMethod: "cgroup2",
+		},
+		Target: sweep.Target{
+			Adapter: "gunicorn", Command: []string{"gunicorn", "shop:app"}, CommandSHA256: "9f86d081884c7d65",
+			Version: "23.0.0", Workdir: "/srv/shop",
+		},
+		Scenario: sweep.Scenario{
+			Name: "/", SHA256: "60303ae22b998861",
+			Requests: []sweep.Request{{Name: "/", Method: "GET", Path: "/", Weight: 1}},
+		},
+		Budget: sweep.Budget{Cores: f.cores, MemoryBytes: f.cap},
+		Settings: sweep.Settings{
+			Lowest: 1, Highest: 16, TimeSeconds: 120, Tolerance: 0.05, Confidence: 0.95, MemoryHeadroom: 0.1,
+			Seed: 1, Connections: 32, WarmupSeconds: 1, WindowSeconds: 3, ReadySeconds: 30, TimeoutSeconds: 10,
+			RuleOfThumb: f.rule, ErrorShareAllowed: 0.01, Threads: 1, Class: "sync",
+		},
+	}}
+	for repeat := range f.repeats {
+		for i, n := range f.counts {
+			noise := 1 + f.spread*math.Sin(float64(7*i+5*repeat+1))
+			r.Trials = append(r.Trials, f.trial(len(r.Trials)+1, n, repeat+1, noise, started))
+		}
+	}
+	if f.edit != nil {
+		f.edit(r)
+	}
+	return r
+}
+
+func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time) sweep.Trial {
+	x := noise * model.ClosedNetwork{Cores: f.cores, Demand: f.demand, Wait: f.wait}.ThroughputAt(workers)
+	latency := 32 / x // Little's law: 32 connections, none of them thinking
+	ok := uint64(3 * x)
+	return sweep.Trial{
+		ID: id, Shape: sweep.Shape{Workers: workers, Threads: 1, Class: "sync"}, Repeat: repeat,
+		Why: "first look", StartedAt: started.Add(time.Duration(id) * 5 * time.Second),
+		Outcome: sweep.OK, StartupSeconds: 0.4, ElapsedSeconds: 4.9,
+		Phases: []sweep.Phase{{
+			Kind: sweep.PhaseSaturation, Connections: 32, Planned: ok, Sent: ok, OK: ok, ThroughputRPS: x,
+			WarmupSeconds: 1, WindowSeconds: 3, Sustained: true, Histogram: "HISTFAAAA", SliceOK: []uint64{1, 2}, WindowSlice: 1,
+			Latency: sweep.Latency{P50: latency, P90: 1.2 * latency, P95: 1.3 * latency, P99: 1.6 * latency, Max: 2 * latency},
+		}},
+		Server: sweep.Server{
+			Workers: workers, CPUSeconds: f.demand * float64(ok), CPUSecondsPerRequest: f.demand,
+			MemoryPSSBytes:  int64(f.base + f.each*float64(workers) + 4*mb*(noise-1)/f.spread/10),
+			MemoryPeakBytes: int64(f.base + (f.each+5*mb)*float64(workers)), RequestsServed: ok,
+		},
+		Generator: sweep.Generator{CPUShare: 0.11, Verdict: sweep.GeneratorOK, MaxRSSBytes: 31 * mb},
+	}
+}
+
+// failed is a trial that came to nothing.
+func failed(t sweep.Trial, o sweep.Outcome, detail string) sweep.Trial {
+	return sweep.Trial{ID: t.ID, Shape: t.Shape, Repeat: t.Repeat, Why: t.Why, StartedAt: t.StartedAt, Outcome: o, Detail: detail, ElapsedSeconds: 2}
+}
+
+// kill leaves one restart of each of the counts, killed for memory.
+func kill(r *sweep.Record, counts ...int) {
+	var kept []sweep.Trial
+	for _, t := range r.Trials {
+		dead := false
+		for _, n := range counts {
+			dead = dead || t.Shape.Workers == n
+		}
+		switch {
+		case !dead:
+			kept = append(kept, t)
+		case t.Repeat == 1:
+			kept = append(kept, failed(t, sweep.KilledForMemory, "the kernel killed a worker: the tree reached 640 MB"))
+		}
+	}
+	r.Trials = kept
+}
+
+var errFull = errors.New("the disk is full")

@@ -1,0 +1,153 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"advise/model"
+	"advise/sweep"
+)
+
+// headline is the advice in one sentence: the count, its interval, and what it gains over the rule
+// of thumb.
+func headline(r *Result) string {
+	rec := r.Recommendation
+	if rec == nil {
+		return "no recommendation: " + whyNone(r)
+	}
+	text := advice(r)
+	if r.Environment.CoresServer < r.Budget.Cores {
+		text = fmt.Sprintf("on %s of the %s cores asked for: %s", short(r.Environment.CoresServer), short(r.Budget.Cores), text)
+	}
+	if p := r.Prediction; p != nil {
+		text += fmt.Sprintf("; for %s expect about %s and at most %s requests/s (upper bound, not measured)",
+			cores(p.Cores), count(p.Workers, "worker"), number(p.ThroughputRPS))
+	}
+	return text
+}
+
+func advice(r *Result) string {
+	rec := r.Recommendation
+	text := "run " + count(rec.Workers, "worker")
+	switch {
+	case rec.LowerBound:
+		text = "run at least " + count(rec.Workers, "worker")
+	case !rec.HighResolved || rec.Low < rec.High:
+		text += " (" + span(rec) + ")"
+	}
+	text += ": "
+	if why := bound(r); why != "" {
+		text += why + "; "
+	}
+	return text + strings.Join(comparison(r), ", ")
+}
+
+// bound says in a few words what else than throughput decided the count.
+func bound(r *Result) string {
+	rec := r.Recommendation
+	switch {
+	case rec.LimitedBy == model.LimitedByMemory && r.Budget.MemoryBytes > 0:
+		return "as many as fit in " + size(float64(r.Budget.MemoryBytes))
+	case rec.LimitedBy == model.LimitedByMemory:
+		return "as many as fit in memory"
+	case rec.LimitedBy == model.LimitedByObjective:
+		return "what the objective needs"
+	case rec.LowerBound:
+		return "the load generator, not the server, was at its limit"
+	case rec.LimitedBy == model.LimitedBySearchRange:
+		return fmt.Sprintf("throughput still grows at %d", mostMeasured(r.Points))
+	}
+	return ""
+}
+
+func mostMeasured(points []Point) int {
+	most := 0
+	for _, p := range points {
+		if p.ThroughputRPS != nil {
+			most = max(most, p.Workers)
+		}
+	}
+	return most
+}
+
+// comparison sets the recommendation beside the usual count: throughput, then memory.
+func comparison(r *Result) []string {
+	rule, usual := r.RuleOfThumb, fmt.Sprintf("the usual %d", r.RuleOfThumb.Workers)
+	if rule.Workers == r.Recommendation.Workers {
+		return []string{"the usual count is right here"}
+	}
+	if !rule.Measured || rule.ThroughputRatio == nil {
+		return []string{usual + " " + whyNotCompared(r)}
+	}
+	text := fasterOrSlower(rule, usual)
+	d := rule.MemoryDifferenceBytes
+	switch {
+	case d == nil:
+		return []string{text}
+	case math.Abs(*d) < 0.5e6:
+		return []string{text, "with the same memory"}
+	case *d > 0:
+		return []string{text, size(*d) + " more"}
+	default:
+		return []string{text, size(-*d) + " less"}
+	}
+}
+
+// fasterOrSlower gives a difference as a figure only when the interval says that there is one.
+func fasterOrSlower(rule RuleOfThumb, usual string) string {
+	ratio, low, high := *rule.ThroughputRatio, *rule.ThroughputRatio, *rule.ThroughputRatio
+	if rule.ThroughputRatioLow != nil && rule.ThroughputRatioHigh != nil {
+		low, high = *rule.ThroughputRatioLow, *rule.ThroughputRatioHigh
+	}
+	switch {
+	case low <= 1 && high >= 1:
+		return "as fast as " + usual + " within the noise"
+	case ratio >= 2:
+		return number(ratio) + " times the throughput of " + usual
+	case ratio > 1:
+		return percent(ratio-1) + " more than " + usual
+	default:
+		return percent(1-ratio) + " less than " + usual
+	}
+}
+
+func whyNotCompared(r *Result) string {
+	p := at(r.Points, r.RuleOfThumb.Workers)
+	switch {
+	case p == nil:
+		return "was not measured"
+	case p.Outcomes[sweep.KilledForMemory] > 0:
+		return "is killed for memory"
+	case !p.Feasible:
+		return "does not work"
+	}
+	return "could not be compared"
+}
+
+// decisive are the caveats that alone leave no recommendation.
+var decisive = []string{
+	model.CaveatNothingMeasured, model.CaveatOneCount, model.CaveatObjectiveNotMet, model.CaveatMemoryTooSmall,
+}
+
+func whyNone(r *Result) string {
+	for _, c := range r.Caveats {
+		if slices.Contains(decisive, c.Code) {
+			return inSentence(c.Message)
+		}
+	}
+	if len(r.Caveats) > 0 {
+		return inSentence(r.Caveats[len(r.Caveats)-1].Message)
+	}
+	return "the measurement can't carry one"
+}
+
+// inSentence turns a sentence into the tail of another.
+func inSentence(message string) string {
+	message = strings.TrimSuffix(message, ".")
+	if message == "" {
+		return message
+	}
+	return strings.ToLower(message[:1]) + message[1:]
+}

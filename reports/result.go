@@ -1,0 +1,401 @@
+package reports
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"advise/model"
+	"advise/sweep"
+	"advise/targets"
+)
+
+// A Result is result.json: what was measured, what follows from it, and how far to trust it.
+// Units are in the keys. A figure that is not known is null; none is ever NaN or infinite.
+type Result struct {
+	SchemaVersion string            `json:"schema_version"`
+	StartedAt     time.Time         `json:"started_at"`
+	Tool          sweep.Tool        `json:"tool"`
+	Environment   sweep.Environment `json:"environment"`
+	Target        sweep.Target      `json:"target"`
+	Scenario      sweep.Scenario    `json:"scenario"`
+	Budget        sweep.Budget      `json:"budget"`
+	Settings      sweep.Settings    `json:"settings"`
+
+	// Headline is the advice in one sentence.
+	Headline string `json:"headline"`
+	// Recommendation is nil when the measurement can't carry one; Caveats then say why.
+	Recommendation *Recommendation `json:"recommendation"`
+	RuleOfThumb    RuleOfThumb     `json:"rule_of_thumb"`
+	// Prediction is nil when all the cores asked for were measured.
+	Prediction *Prediction `json:"prediction"`
+	Points     []Point     `json:"points"`
+	Fit        Fit         `json:"fit"`
+	// Memory is nil when the restarts gave no line.
+	Memory *Memory `json:"memory"`
+	// OtherKnees are for comparison only.
+	OtherKnees []Knee         `json:"other_knees"`
+	Caveats    []model.Caveat `json:"caveats"`
+
+	// Trials are the record's, without histograms and time slices: those stay in trials.jsonl.
+	Trials []sweep.Trial `json:"trials"`
+}
+
+// A Recommendation is the count to run.
+type Recommendation struct {
+	Workers int `json:"workers"`
+	Low     int `json:"low"`
+	High    int `json:"high"`
+	// HighResolved is false when the measurement can't say where the interval ends: High or more.
+	HighResolved  bool            `json:"high_resolved"`
+	Confidence    float64         `json:"confidence"`
+	LimitedBy     model.LimitedBy `json:"limited_by"`
+	ThroughputRPS float64         `json:"throughput_rps"`
+	// LowerBound is true when the load generator, not the server, decided ThroughputRPS.
+	LowerBound  bool     `json:"lower_bound"`
+	MemoryBytes *float64 `json:"memory_bytes"`
+	Reasons     []string `json:"reasons"`
+	// Config is what to paste to get this count.
+	Config []ConfigFile `json:"config"`
+}
+
+// A ConfigFile is text to paste into the file at Path.
+type ConfigFile struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+// A RuleOfThumb sets (2 x cores) + 1 beside the recommendation. Ratios are the recommendation's
+// over the rule's.
+type RuleOfThumb struct {
+	Workers               int      `json:"workers"`
+	Measured              bool     `json:"measured"`
+	ThroughputRatio       *float64 `json:"throughput_ratio"`
+	ThroughputRatioLow    *float64 `json:"throughput_ratio_low"`
+	ThroughputRatioHigh   *float64 `json:"throughput_ratio_high"`
+	MemoryDifferenceBytes *float64 `json:"memory_difference_bytes"`
+	// Why says why it could not be compared.
+	Why string `json:"why,omitempty"`
+}
+
+// A Prediction is what the cores asked for could do at most; it was not measured.
+type Prediction struct {
+	Cores         float64 `json:"cores"`
+	Workers       int     `json:"workers"`
+	ThroughputRPS float64 `json:"throughput_rps"`
+	UpperBound    bool    `json:"upper_bound"`
+}
+
+// A Point is all restarts at one count.
+type Point struct {
+	Workers int `json:"workers"`
+	Trials  int `json:"trials"`
+	// Outcomes counts the restarts by how they ended.
+	Outcomes map[sweep.Outcome]int `json:"outcomes"`
+	// Throughput is nil when no restart worked.
+	ThroughputRPS       *float64 `json:"throughput_rps"`
+	ThroughputLowRPS    *float64 `json:"throughput_low_rps"`
+	ThroughputHighRPS   *float64 `json:"throughput_high_rps"`
+	GeneratorBound      bool     `json:"generator_bound"`
+	Feasible            bool     `json:"feasible"`
+	WhyInfeasible       string   `json:"why_infeasible"`
+	MeetsObjective      *bool    `json:"meets_objective"`
+	CPUSecondsPerAnswer *float64 `json:"cpu_seconds_per_request"`
+	MemoryBytes         *float64 `json:"memory_bytes"`
+	// ThrottledShare is the mean share of the quota's periods; nil without a quota.
+	ThrottledShare *float64 `json:"throttled_share"`
+	// Latency holds medians over restarts at saturation; nil when no restart worked.
+	Latency *sweep.Latency `json:"latency_seconds"`
+}
+
+// A Fit is the throughput curve that was chosen, and those that were tried.
+type Fit struct {
+	Accepted   bool               `json:"accepted"`
+	Model      string             `json:"model"`
+	Parameters map[string]float64 `json:"parameters"`
+	Candidates []Candidate        `json:"candidates"`
+	LackOfFitP *float64           `json:"lack_of_fit_p"`
+	Reading    string             `json:"reading"`
+	Curve      []CurvePoint       `json:"curve"`
+}
+
+// A Candidate is one curve that was tried.
+type Candidate struct {
+	Model      string             `json:"model"`
+	Parameters map[string]float64 `json:"parameters"`
+	LackOfFitP *float64           `json:"lack_of_fit_p"`
+	RMSERPS    *float64           `json:"rmse_rps"`
+	Accepted   bool               `json:"accepted"`
+	WhyNot     string             `json:"why_not,omitempty"`
+}
+
+// A CurvePoint is a fitted throughput.
+type CurvePoint struct {
+	Workers       int     `json:"workers"`
+	ThroughputRPS float64 `json:"throughput_rps"`
+}
+
+// Memory is the line memory = base + workers x marginal.
+type Memory struct {
+	BaseBytes         float64  `json:"base_bytes"`
+	MarginalBytes     float64  `json:"marginal_bytes"`
+	MarginalLowBytes  *float64 `json:"marginal_low_bytes"`
+	MarginalHighBytes *float64 `json:"marginal_high_bytes"`
+	// HighestWithinCap is the largest count that surely fits; nil without a cap.
+	HighestWithinCap *int `json:"highest_within_cap"`
+}
+
+// A Knee is another rule's choice; Workers is nil when it makes none.
+type Knee struct {
+	Rule    string `json:"rule"`
+	Workers *int   `json:"workers"`
+	Note    string `json:"note,omitempty"`
+}
+
+// New puts a record, the advice on it and the configuration for the advised count together.
+func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
+	r := &Result{
+		SchemaVersion: sweep.SchemaVersion,
+		StartedAt:     rec.Plan.StartedAt,
+		Tool:          rec.Plan.Tool,
+		Environment:   rec.Plan.Environment,
+		Target:        rec.Plan.Target,
+		Scenario:      rec.Plan.Scenario,
+		Budget:        rec.Plan.Budget,
+		Settings:      rec.Plan.Settings,
+		Points:        points(rec.Trials, adv.Points),
+		Fit:           fit(adv.Fit),
+		Memory:        memory(adv.MemoryLine),
+		OtherKnees:    knees(adv.OtherKnees),
+		Caveats:       caveats(adv.Caveats),
+		Trials:        trials(rec.Trials),
+	}
+	r.Environment.CPUsServer = orEmpty(r.Environment.CPUsServer)
+	r.Environment.CPUsGenerator = orEmpty(r.Environment.CPUsGenerator)
+	r.Environment.LimitsShortfall = orEmpty(r.Environment.LimitsShortfall)
+	r.Target.Command = orEmpty(r.Target.Command)
+	r.Scenario.Requests = orEmpty(r.Scenario.Requests)
+	r.RuleOfThumb = ruleOfThumb(adv, r.Points)
+	if adv.Made && finite(adv.Throughput) != nil {
+		r.Recommendation = recommendation(adv, config, r.Points)
+	}
+	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
+		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
+	}
+	r.Headline = headline(r)
+	return r
+}
+
+func recommendation(adv model.Advice, config []targets.File, points []Point) *Recommendation {
+	rec := &Recommendation{
+		Workers: adv.Workers, Low: adv.Low, High: adv.High, HighResolved: adv.HighResolved,
+		Confidence: adv.Confidence, LimitedBy: adv.LimitedBy,
+		ThroughputRPS: adv.Throughput, MemoryBytes: known(adv.Memory),
+		Reasons: orEmpty(adv.Reasons), Config: []ConfigFile{},
+	}
+	if p := at(points, adv.Workers); p != nil {
+		rec.LowerBound = p.GeneratorBound
+	}
+	for _, f := range config {
+		rec.Config = append(rec.Config, ConfigFile{Path: f.Path, Text: f.Text})
+	}
+	return rec
+}
+
+func ruleOfThumb(adv model.Advice, points []Point) RuleOfThumb {
+	c := adv.RuleOfThumb
+	r := RuleOfThumb{Workers: c.Workers, Measured: c.Measured, Why: c.Why}
+	if !c.Measured {
+		return r
+	}
+	r.ThroughputRatio, r.ThroughputRatioLow, r.ThroughputRatioHigh = known(c.Ratio), known(c.RatioLow), known(c.RatioHigh)
+	rule, chosen := at(points, c.Workers), at(points, adv.Workers)
+	if rule != nil && chosen != nil && rule.MemoryBytes != nil && chosen.MemoryBytes != nil {
+		r.MemoryDifferenceBytes = finite(c.MemoryDifference)
+	}
+	return r
+}
+
+func points(trials []sweep.Trial, from []model.Point) []Point {
+	list := make([]Point, 0, len(from))
+	for _, p := range from {
+		q := Point{
+			Workers: p.Workers, Trials: p.Trials, GeneratorBound: p.GeneratorBound,
+			Feasible: p.Feasible, WhyInfeasible: p.WhyInfeasible, MeetsObjective: p.MeetsObjective,
+			CPUSecondsPerAnswer: known(p.CPUPerRequest), MemoryBytes: known(p.Memory),
+			Outcomes: map[sweep.Outcome]int{},
+		}
+		if known(p.Throughput) != nil {
+			q.ThroughputRPS, q.ThroughputLowRPS, q.ThroughputHighRPS = known(p.Throughput), finite(p.ThroughputLow), finite(p.ThroughputHigh)
+		}
+		q.summarise(trials)
+		list = append(list, q)
+	}
+	return list
+}
+
+// summarise adds what the restarts at the point's count show beside the model's figures.
+func (p *Point) summarise(trials []sweep.Trial) {
+	var p50, p90, p95, p99, most, throttled []float64
+	for _, t := range trials {
+		if t.Shape.Workers != p.Workers {
+			continue
+		}
+		p.Outcomes[t.Outcome]++
+		if t.Outcome != sweep.OK {
+			continue
+		}
+		if s := saturation(t); s != nil {
+			l := s.Latency
+			p50, p90, p95, p99, most = append(p50, l.P50), append(p90, l.P90), append(p95, l.P95), append(p99, l.P99), append(most, l.Max)
+		}
+		if t.Server.ThrottledShare != nil {
+			throttled = append(throttled, *t.Server.ThrottledShare)
+		}
+	}
+	if len(p50) > 0 {
+		p.Latency = &sweep.Latency{P50: median(p50), P90: median(p90), P95: median(p95), P99: median(p99), Max: median(most)}
+	}
+	if n := len(throttled); n > 0 {
+		var sum float64
+		for _, v := range throttled {
+			sum += v
+		}
+		p.ThrottledShare = finite(sum / float64(n))
+	}
+}
+
+// saturation returns the trial's phase of full load, nil when it never came to it.
+func saturation(t sweep.Trial) *sweep.Phase {
+	i := slices.IndexFunc(t.Phases, func(p sweep.Phase) bool { return p.Kind == sweep.PhaseSaturation })
+	if i < 0 {
+		return nil
+	}
+	return &t.Phases[i]
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+func fit(f model.Fit) Fit {
+	out := Fit{
+		Accepted: f.Accepted, Model: f.Model, Parameters: finiteOnly(f.Parameters),
+		LackOfFitP: finiteAt(f.LackOfFitP), Reading: f.Reading,
+		Candidates: make([]Candidate, 0, len(f.Candidates)), Curve: make([]CurvePoint, 0, len(f.Curve)),
+	}
+	for _, c := range f.Candidates {
+		out.Candidates = append(out.Candidates, Candidate{
+			Model: c.Model, Parameters: finiteOnly(c.Parameters), LackOfFitP: finiteAt(c.LackOfFitP),
+			RMSERPS: finite(c.RMSE), Accepted: c.Accepted, WhyNot: c.WhyNot,
+		})
+	}
+	for _, p := range f.Curve {
+		if finite(p.Throughput) != nil {
+			out.Curve = append(out.Curve, CurvePoint{Workers: p.Workers, ThroughputRPS: p.Throughput})
+		}
+	}
+	return out
+}
+
+func memory(l *model.MemoryLine) *Memory {
+	if l == nil || finite(l.Base) == nil || finite(l.Marginal) == nil {
+		return nil
+	}
+	m := &Memory{
+		BaseBytes: l.Base, MarginalBytes: l.Marginal,
+		MarginalLowBytes: finite(l.MarginalLow), MarginalHighBytes: finite(l.MarginalHigh),
+	}
+	if l.HighestWithinCap >= 0 {
+		m.HighestWithinCap = &l.HighestWithinCap
+	}
+	return m
+}
+
+func knees(from []model.Knee) []Knee {
+	list := make([]Knee, 0, len(from))
+	for _, k := range from {
+		out := Knee{Rule: k.Rule, Note: k.Note}
+		if k.Workers > 0 {
+			out.Workers = &k.Workers
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+func caveats(from []model.Caveat) []model.Caveat {
+	list := make([]model.Caveat, 0, len(from))
+	for _, c := range from {
+		c.Figures = finiteOnly(c.Figures)
+		list = append(list, c)
+	}
+	return list
+}
+
+func trials(from []sweep.Trial) []sweep.Trial {
+	list := make([]sweep.Trial, 0, len(from))
+	for _, t := range from {
+		phases := make([]sweep.Phase, 0, len(t.Phases))
+		for _, p := range t.Phases {
+			p.Histogram, p.SliceOK = "", nil
+			if p.Errors == nil {
+				p.Errors = map[string]uint64{}
+			}
+			phases = append(phases, p)
+		}
+		t.Phases = phases
+		list = append(list, t)
+	}
+	return list
+}
+
+func at(points []Point, workers int) *Point {
+	i := slices.IndexFunc(points, func(p Point) bool { return p.Workers == workers })
+	if i < 0 {
+		return nil
+	}
+	return &points[i]
+}
+
+// finite returns nil for a figure that JSON can't hold.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func finiteAt(v *float64) *float64 {
+	if v == nil {
+		return nil
+	}
+	return finite(*v)
+}
+
+// known also returns nil for zero, which stands for an unknown figure in the model.
+func known(v float64) *float64 {
+	if v == 0 {
+		return nil
+	}
+	return finite(v)
+}
+
+func finiteOnly(figures map[string]float64) map[string]float64 {
+	out := maps.Clone(figures)
+	if out == nil {
+		out = map[string]float64{}
+	}
+	maps.DeleteFunc(out, func(_ string, v float64) bool { return finite(v) == nil })
+	return out
+}
+
+// orEmpty makes a list that JSON writes as [] and never as null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -1,0 +1,98 @@
+package reports
+
+import (
+	"bytes"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rivo/uniseg"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with the file of that name, or writes it with -update.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (write it with -update)", err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("%s differs (-want +got):\n%s", path, d)
+	}
+}
+
+func write(t *testing.T, r *Result, o TextOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Text(&b, r, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestText(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(fixtures)) {
+		t.Run(name, func(t *testing.T) {
+			golden(t, "text/"+name+".txt", []byte(write(t, fixtures[name].result(), TextOptions{})))
+		})
+	}
+}
+
+func TestTextOnAWideTerminal(t *testing.T) {
+	for _, name := range []string{"gain", "memory", "fewer_cores", "quota"} {
+		golden(t, "text/"+name+"_120.txt", []byte(write(t, fixtures[name].result(), TextOptions{Width: 120})))
+	}
+}
+
+func TestTextASCII(t *testing.T) {
+	got := write(t, fixtures["gain"].result(), TextOptions{ASCII: true})
+	golden(t, "text/ascii.txt", []byte(got))
+	for _, r := range got {
+		if r > 126 {
+			t.Fatalf("%q is not ASCII", r)
+		}
+	}
+}
+
+func TestTextColor(t *testing.T) {
+	golden(t, "text/color.txt", []byte(write(t, fixtures["memory"].result(), TextOptions{Color: true})))
+}
+
+func TestTextIsNeverWiderThanTheTerminal(t *testing.T) {
+	for name, f := range fixtures {
+		r := f.result()
+		for width := narrowest; width <= 130; width += 7 {
+			prose, _, _ := strings.Cut(write(t, r, TextOptions{Width: width}), "\npaste into")
+			for line := range strings.Lines(prose) {
+				if w := uniseg.StringWidth(strings.TrimSuffix(line, "\n")); w > width {
+					t.Errorf("%s at %d columns: %d wide: %s", name, width, w, line)
+				}
+			}
+		}
+	}
+}
+
+func TestTextShowsNoControlCharacters(t *testing.T) {
+	for _, r := range write(t, fixtures["hostile"].result(), TextOptions{}) {
+		if r != '\n' && (r < ' ' || r == 0x7f) {
+			t.Fatalf("control character %q", r)
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }

@@ -1,0 +1,161 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// How people like their figures: three significant digits, thousands apart, the unit they would
+// use. Bytes are decimal: 1 MB is 1,000,000, as in the flag --mem 512M.
+
+// number writes v with three significant digits, and none behind the point from 100 on.
+func number(v float64) string {
+	abs := math.Abs(v)
+	switch {
+	case abs >= 99.95 || abs == 0:
+		return thousands(strconv.FormatFloat(v, 'f', 0, 64))
+	case abs >= 9.995:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case abs >= 0.01:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	default:
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	}
+}
+
+// short writes v without zeros behind the point: 4, 1.5.
+func short(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+func thousands(digits string) string {
+	digits, negative := strings.CutPrefix(digits, "-")
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	if negative {
+		return "-" + digits
+	}
+	return digits
+}
+
+// size writes bytes: 96 MB, 1.5 GB.
+func size(bytes float64) string {
+	switch abs := math.Abs(bytes); {
+	case abs >= 999.5e6:
+		return strings.TrimSuffix(strconv.FormatFloat(bytes/1e9, 'f', 2, 64), "0") + " GB"
+	case abs >= 9.5e6:
+		return strconv.FormatFloat(bytes/1e6, 'f', 0, 64) + " MB"
+	case abs >= 1e6:
+		return strconv.FormatFloat(bytes/1e6, 'f', 1, 64) + " MB"
+	default:
+		return strconv.FormatFloat(bytes/1e3, 'f', 0, 64) + " kB"
+	}
+}
+
+// duration writes seconds: 2.1 ms, 1.20 s, 850 us.
+func duration(seconds float64) string {
+	switch abs := math.Abs(seconds); {
+	case abs >= 0.9995:
+		return number(seconds) + " s"
+	case abs >= 0.0009995:
+		return milli(seconds*1e3) + " ms"
+	default:
+		return milli(seconds*1e6) + " us"
+	}
+}
+
+func milli(v float64) string {
+	if math.Abs(v) >= 9.95 || v == 0 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
+}
+
+// percent writes a share; below one percent with a digit behind the point.
+func percent(share float64) string {
+	p := math.Abs(100 * share)
+	if p > 0 && p < 0.95 {
+		return strconv.FormatFloat(100*share, 'f', 1, 64) + " %"
+	}
+	return strconv.FormatFloat(100*share, 'f', 0, 64) + " %"
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(strconv.Itoa(n)) + " " + noun + "s"
+}
+
+func cores(n float64) string {
+	if n == 1 {
+		return "1 core"
+	}
+	return short(n) + " cores"
+}
+
+// span writes the interval of the recommended count: 5-7, 5 or more.
+func span(r *Recommendation) string {
+	switch {
+	case !r.HighResolved:
+		return fmt.Sprintf("%d or more", r.Low)
+	case r.Low == r.High:
+		return strconv.Itoa(r.Low)
+	}
+	return fmt.Sprintf("%d-%d", r.Low, r.High)
+}
+
+// cpuList writes core numbers as the kernel does: 0-3,8.
+func cpuList(cpus []int) string {
+	cpus = slices.Sorted(slices.Values(cpus))
+	var parts []string
+	for i := 0; i < len(cpus); {
+		j := i
+		for j+1 < len(cpus) && cpus[j+1] == cpus[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(cpus[i])
+		if j > i {
+			part += "-" + strconv.Itoa(cpus[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
+
+// shell writes a command so that it can be pasted into a shell.
+func shell(argv []string) string {
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		words[i] = a
+		if a == "" || strings.ContainsFunc(a, needsQuotes) {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func needsQuotes(r rune) bool {
+	return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+=:@%,{}", r))
+}
+
+// printable makes text from a server or a user safe to show on one line of a terminal: control
+// characters, which could move the cursor or colour the rest, become spaces or question marks.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError:
+			return '?'
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, s)
+}
