@@ -7,15 +7,15 @@ SHELL         := /bin/bash
 export CGO_ENABLED := 0
 
 # Downloaded tools and the tests' virtual environment, shared by all checkouts.
-export ADVISE_TEST_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/advise-test
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/advise-test
 
 # The Debian packages that tests with real programs need.
 PACKAGES := gunicorn python3-flask python3-django python3-venv procps qemu-system-x86 chromium
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
-GOLANGCI_LINT := $(ADVISE_TEST_CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
-GOVULNCHECK   := $(ADVISE_TEST_CACHE)/bin/govulncheck-$(GOVULNCHECK_VERSION)
+GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOVULNCHECK   := $(CACHE)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 PLATFORMS := linux/arm64 darwin/arm64
 FUZZTIME  ?= 10s
@@ -35,13 +35,21 @@ run: build ## sweep the built-in demo server: the main job, in about a minute
 
 # Packages are tested one after the other: load measured beside other load would mean nothing.
 .PHONY: test
-test: test-needs ## run every test; as root on Debian, install what the real-server tests need first
+test: test-packages test-venv ## run every test; as root on Debian, first install what the real-server tests need
 	go test -p 1 -timeout 9m ./...
+	@.ci/test-cgroup2
 
-.PHONY: test-needs
-test-needs:
+.PHONY: test-packages
+test-packages:
 	@.ci/install-packages $(PACKAGES)
-	@.ci/make-venv $(ADVISE_TEST_CACHE)/venv
+
+.PHONY: test-venv
+test-venv: ## get the newest gunicorn and Flask from PyPI, for the tests alone
+	@.ci/make-venv $(CACHE)/venv
+
+.PHONY: test-cgroup2
+test-cgroup2: ## run the tests of targets/hold on a cgroup v2 kernel, in QEMU
+	@.ci/test-cgroup2
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and check the formatting
