@@ -153,7 +153,7 @@ func listen(ctx context.Context, c Config) (*os.File, string, error) {
 	network, address := "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 	if c.Socket != "" {
 		network, address = "unix", c.Socket
-		removeStale(address)
+		removeStale(ctx, address)
 	}
 	var config net.ListenConfig
 	// Multipath TCP costs time per connection and hides the socket from /proc/net/tcp.
@@ -201,8 +201,9 @@ func duplicate(l syscall.Conn) (*os.File, error) {
 }
 
 // removeStale removes the socket file of a server that was killed.
-func removeStale(path string) {
-	conn, err := net.DialTimeout("unix", path, time.Second)
+func removeStale(ctx context.Context, path string) {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err == nil {
 		conn.Close()
 		return
@@ -229,19 +230,20 @@ func (m *master) close() {
 func (m *master) run(ctx context.Context, signals <-chan os.Signal) error {
 	died := m.watchTally()
 	if err := m.fill(); err != nil {
-		return errors.Join(err, m.stop(unix.SIGKILL))
+		return m.abort(err)
 	}
 	var refill <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
-			return m.stop(unix.SIGTERM)
+			m.stop(unix.SIGTERM)
+			return nil
 		case <-died:
-			return errors.Join(fmt.Errorf("died after %d requests: told to", m.config.Faults.DieAfter), m.stop(unix.SIGKILL))
+			return m.abort(fmt.Errorf("died after %d requests: told to", m.config.Faults.DieAfter))
 		case <-refill:
 			refill = nil
 			if err := m.fill(); err != nil {
-				return errors.Join(err, m.stop(unix.SIGKILL))
+				return m.abort(err)
 			}
 		case s := <-signals:
 			switch s {
@@ -250,18 +252,19 @@ func (m *master) run(ctx context.Context, signals <-chan os.Signal) error {
 			case unix.SIGTTOU:
 				m.target = max(m.target-1, 1)
 			case unix.SIGQUIT:
-				return m.stop(unix.SIGKILL)
+				return m.abort(nil)
 			default:
-				return m.stop(unix.SIGTERM)
+				m.stop(unix.SIGTERM)
+				return nil
 			}
 			m.retire()
 			if err := m.fill(); err != nil {
-				return errors.Join(err, m.stop(unix.SIGKILL))
+				return m.abort(err)
 			}
 		case e := <-m.exits:
 			m.bury(e)
 			if failed(e.err) && !e.worker.retired {
-				return errors.Join(fmt.Errorf("keep worker running: %w", e.err), m.stop(unix.SIGKILL))
+				return m.abort(fmt.Errorf("keep worker running: %w", e.err))
 			}
 			switch {
 			case refill != nil:
@@ -354,8 +357,14 @@ func (m *master) bury(e exit) {
 	m.log("worker %d ended: %v", e.worker.Process.Pid, e.worker.ProcessState)
 }
 
+// abort ends every worker at once, because of err.
+func (m *master) abort(err error) error {
+	m.stop(unix.SIGKILL)
+	return err
+}
+
 // stop ends every worker: by s, and after the grace by SIGKILL.
-func (m *master) stop(s syscall.Signal) error {
+func (m *master) stop(s syscall.Signal) {
 	if m.files.listener != nil {
 		m.files.listener.Close()
 	}
@@ -371,7 +380,6 @@ func (m *master) stop(s syscall.Signal) error {
 			m.signal(unix.SIGKILL)
 		}
 	}
-	return nil
 }
 
 func (m *master) signal(s syscall.Signal) {

@@ -233,15 +233,6 @@ func burn(until time.Duration) time.Duration {
 // sink keeps the compiler from dropping the computation.
 var sink atomic.Uint64
 
-// threadCPU is the CPU time that the calling thread has used.
-func threadCPU() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		panic(err) // the clock is always there
-	}
-	return time.Duration(t.Nano())
-}
-
 // touch takes private memory for good, page by page, outside the heap that Go collects.
 func touch(bytes int64) ([]byte, error) {
 	if bytes == 0 {

@@ -34,6 +34,15 @@ func currentThread() int { return 0 }
 // rouse has nothing to do: accept looks up often enough.
 func rouse(int, <-chan struct{}) {}
 
+// threadCPU is the CPU time that the calling thread has used.
+func threadCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(err) // the clock is always there
+	}
+	return time.Duration(t.Nano())
+}
+
 func precise() {}
 
 func pause(d time.Duration) { time.Sleep(d) }
