@@ -42,9 +42,9 @@ func Advise(observations []Observation, q Question) Advice {
 		return a
 	}
 	a.OtherKnees = otherKnees(p.groups, a.Fit.Candidates)
-	if len(t.groups) == 1 {
+	if len(p.groups) == 1 && !m.endsAt(p.groups[0].workers, q.Highest) {
 		only := p.groups[0]
-		a.caveat(CaveatOneCount, fmt.Sprintf("Only %s was measured: there is nothing to compare it with.", quantity(only.workers, "worker")),
+		a.caveat(CaveatOneCount, fmt.Sprintf("Of the counts allowed, only %s could be measured: there is nothing to compare with.", quantity(only.workers, "worker")),
 			map[string]float64{"workers": float64(only.workers), "throughput_rps": only.mean})
 		return a
 	}
@@ -124,6 +124,15 @@ func (m memoryCap) fits(g group) bool {
 	return (m.killed == 0 || g.workers < m.killed) && (m.limit == 0 || m.needs(g) <= m.limit)
 }
 
+// endsAt is true when memory is why nothing above a count was measured: the next one was killed,
+// or does not fit.
+func (m memoryCap) endsAt(workers, highest int) bool {
+	if workers >= highest {
+		return false
+	}
+	return m.killed > workers && m.killed <= highest || m.line != nil && m.line.HighestWithinCap >= 0 && m.line.HighestWithinCap <= workers
+}
+
 // feasible says whether a count can be run at all, and why not.
 func (m memoryCap) feasible(g group) (bool, string) {
 	switch {
@@ -162,12 +171,11 @@ func (a *Advice) choose(p plateau, m memoryCap, q Question) (choice, bool) {
 		return c, false
 	}
 	c.ceiling = fitting[len(fitting)-1].workers
-	if c.rising {
-		// Whatever lies beyond the measured range can't be had when memory ends it.
+	switch {
+	case (c.rising || len(p.groups) == 1) && m.endsAt(p.groups[len(p.groups)-1].workers, q.Highest):
+		c.limitedBy = LimitedByMemory
+	case c.rising:
 		c.limitedBy = LimitedBySearchRange
-		if m.killed > 0 && m.killed <= q.Highest || m.line != nil && m.line.HighestWithinCap == c.ceiling && c.ceiling < q.Highest {
-			c.limitedBy = LimitedByMemory
-		}
 	}
 	if !m.fits(c.group) {
 		above := slices.IndexFunc(fitting, func(g group) bool { return g.workers > c.group.workers })
@@ -340,8 +348,8 @@ func (a *Advice) doubts(c choice, p plateau, t table, q Question) {
 		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: the best count may be higher.", quantity(last.workers, "worker")),
 			map[string]float64{"workers": float64(last.workers), "throughput_rps": last.mean})
 	}
-	if p.groups[p.best].bound || c.group.bound {
-		bound := p.groups[p.best]
+	if i := slices.IndexFunc(p.groups, func(g group) bool { return g.bound }); i >= 0 {
+		bound := p.groups[i]
 		a.caveat(CaveatGeneratorBound, fmt.Sprintf("The load generator was the bottleneck at %s, so %s requests per second and %s are a lower bound.",
 			quantity(bound.workers, "worker"), figure(bound.mean), quantity(c.group.workers, "worker")),
 			map[string]float64{"workers": float64(bound.workers), "throughput_rps": bound.mean})
@@ -370,7 +378,7 @@ func (a *Advice) fewerCores(q Question) {
 		return
 	}
 	figures := map[string]float64{"cores": q.Cores, "cores_measured": q.CoresMeasured}
-	message := fmt.Sprintf("%s cores were asked for and %s measured", figure(q.Cores), figure(q.CoresMeasured))
+	message := fmt.Sprintf("%.4g cores were asked for and %.4g measured", q.Cores, q.CoresMeasured)
 	if a.Prediction != nil {
 		figures["throughput_rps"], figures["workers"] = a.Prediction.Throughput, float64(a.Prediction.Workers)
 		message += fmt.Sprintf("; %s requests per second with %s is an upper bound: a lock or shared hyper-threads don't show on fewer cores",
@@ -407,7 +415,7 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 	case LimitedByThroughput:
 	}
 	if a.Fit.Accepted || medianDemand(p.groups) > 0 {
-		reasons = append(reasons, sentence(a.Fit.Reading))
+		reasons = append(reasons, capital(a.Fit.Reading)+".")
 	}
 	if m.line != nil && a.Memory > 0 {
 		memory := fmt.Sprintf("Each worker adds %s: %s in all", megabytes(m.line.Marginal), megabytes(a.Memory))

@@ -12,8 +12,8 @@ const (
 	// CaveatSearchRange: throughput was still rising at the largest count that was measured.
 	// Figures: workers, throughput_rps.
 	CaveatSearchRange = "search_range"
-	// CaveatGeneratorBound: the load generator, not the server, decided a throughput the choice
-	// rests on, so figures are a lower bound. Figures: workers, throughput_rps.
+	// CaveatGeneratorBound: the load generator, not the server, decided every throughput of some
+	// count, so figures are a lower bound. Figures: workers (the smallest), throughput_rps.
 	CaveatGeneratorBound = "generator_bound"
 	// CaveatKilledForMemory: a count ran out of memory. Figures: workers (the smallest).
 	CaveatKilledForMemory = "killed_for_memory"
@@ -34,7 +34,8 @@ const (
 
 	// CaveatNothingMeasured: no restart at any allowed count worked. Figures: restarts.
 	CaveatNothingMeasured = "nothing_measured"
-	// CaveatOneCount: a single count was measured, and there is nothing to compare it with.
+	// CaveatOneCount: a single one of the allowed counts could be measured, for another reason than
+	// memory, and there is nothing to compare it with.
 	// Figures: workers, throughput_rps.
 	CaveatOneCount = "one_count"
 	// CaveatObjectiveNotMet: no count that fits meets the objective. Figures: workers (the

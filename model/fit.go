@@ -236,8 +236,10 @@ func unimodalReading(groups []group) string {
 		}
 	}
 	reading := fmt.Sprintf("no formula fits; throughput is highest at %s", quantity(best, "worker"))
-	if demand := medianDemand(groups); demand > 0 {
-		reading = fmt.Sprintf("each request holds a core for %s; %s", duration(demand), reading)
+	if demand := groups[0].demand; demand > 0 {
+		// Little's law at the smallest count, where requests queue least.
+		wait := math.Max(0, float64(groups[0].slots)/groups[0].mean-demand)
+		reading = fmt.Sprintf("each request holds a core for %s and waits about %s; %s", duration(demand), duration(wait), reading)
 	}
 	return reading
 }

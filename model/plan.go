@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // A Search decides which count to restart the server at next. It holds no state: the observations
@@ -17,7 +19,8 @@ type Search struct {
 	Exact []int
 	// Always are counts to measure in any case, inside the bounds or not: the rule of thumb.
 	Always []int
-	// Tolerance and Confidence as in Question.
+	// Tolerance and Confidence as in Question; Confidence says when a count's side of the line is
+	// settled.
 	Tolerance, Confidence float64
 	// MemoryBytes and MemoryHeadroom as in Question: counts that can't fit are not measured again,
 	// nor any above them.
@@ -40,8 +43,6 @@ type Step struct {
 const (
 	// firstHighest ends the first look; more is tried while throughput rises.
 	firstHighest = 8
-	// settled is the distance to the line, in standard errors, past which a count is decided.
-	settled = 1.7
 	// leastEnough and mostEnough bound how many restarts of one count are enough.
 	leastEnough, mostEnough = 3, 12
 	// expectedSpread between restarts weighs as much as expectedFreedom repeats would, since the
@@ -79,6 +80,7 @@ func (s Search) complete() Search {
 		Tolerance: s.Tolerance, Confidence: s.Confidence, MemoryBytes: s.MemoryBytes, MemoryHeadroom: s.MemoryHeadroom,
 		Lowest: s.Lowest, Highest: s.Highest,
 	}.complete(nil)
+	s.Confidence = q.Confidence
 	s.Tolerance, s.MemoryBytes, s.MemoryHeadroom, s.Lowest, s.Highest = q.Tolerance, q.usableMemory(), 0, q.Lowest, q.Highest
 	inside := func(counts []int) []int {
 		counts = slices.DeleteFunc(slices.Clone(counts), func(n int) bool { return n < 1 || n > mostWorkers })
@@ -107,6 +109,8 @@ type survey struct {
 	// of a count are enough with it.
 	spread float64
 	enough int
+	// settled is the distance to the line, in standard errors, past which a count is decided.
+	settled float64
 	// undecided are the indexes of the counts that are not settled, the nearest to the line first.
 	undecided []int
 }
@@ -129,7 +133,8 @@ func (s Search) survey(observations []Observation) survey {
 	v.plateau, v.ok = plateauOf(fitting, s.Lowest, v.highest, s.Tolerance)
 	known := float64(v.table.freedom)
 	v.spread = math.Sqrt((expectedFreedom*expectedSpread*expectedSpread + known*v.table.spread*v.table.spread) / (expectedFreedom + known))
-	v.enough = enoughRestarts(v.spread, s.Tolerance)
+	v.settled = settledAt(s.Confidence)
+	v.enough = enoughRestarts(v.spread, s.Tolerance, v.settled)
 	if v.ok {
 		v.undecided = v.notSettled()
 	}
@@ -157,9 +162,15 @@ func (v *survey) limit(observations []Observation, memory float64) {
 	}
 }
 
+// settledAt is a one-sided Student t, with about as many degrees of freedom as a sweep ends with:
+// 1.7 at 95 %.
+func settledAt(confidence float64) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: 25}.Quantile(math.Max(confidence, 0.5))
+}
+
 // enoughRestarts is how many restarts of a count, and twice as many of the top, tell half the
 // tolerance from nothing. What is still on the line then will not be settled at a sensible price.
-func enoughRestarts(spread, tolerance float64) int {
+func enoughRestarts(spread, tolerance, settled float64) int {
 	one := settled * spread / (tolerance / 2)
 	return int(math.Ceil(math.Min(math.Max(1.5*one*one, leastEnough), mostEnough)))
 }
@@ -175,7 +186,7 @@ func (v survey) distance(i int) float64 {
 func (v survey) notSettled() []int {
 	var near []int
 	for i := range v.plateau.knee + 1 {
-		if v.distance(i) < settled {
+		if v.distance(i) < v.settled {
 			near = append(near, i)
 		}
 	}

@@ -18,14 +18,18 @@ func figure(v float64) string {
 
 // percent writes a share.
 func percent(share float64) string {
-	switch p := 100 * share; {
-	case p != 0 && math.Abs(p) < 1:
-		return figure(p) + " %"
-	case math.Abs(p-math.Round(p)) > 0.05 && math.Abs(p) < 10:
-		return strconv.FormatFloat(p, 'f', 1, 64) + " %"
-	default:
-		return strconv.FormatFloat(p, 'f', 0, 64) + " %"
+	p, decimals := 100*share, 0
+	switch {
+	case math.Abs(p) < 1:
+		decimals = 2
+	case math.Abs(p) < 10:
+		decimals = 1
 	}
+	text := strconv.FormatFloat(p, 'f', decimals, 64)
+	if decimals > 0 {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text + " %"
 }
 
 // duration writes seconds in the unit people would use, with two significant digits or more.
@@ -64,7 +68,9 @@ func listed(counts []int) string {
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// sentence makes one of a phrase.
-func sentence(phrase string) string {
-	return strings.ToUpper(phrase[:1]) + phrase[1:] + "."
+func capital(phrase string) string {
+	if phrase == "" {
+		return ""
+	}
+	return strings.ToUpper(phrase[:1]) + phrase[1:]
 }

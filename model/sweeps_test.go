@@ -1,0 +1,193 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// A truth is a simulated server: its throughput at every count without noise.
+type truth struct {
+	name       string
+	cores      float64
+	demand     float64
+	throughput func(workers int) float64
+}
+
+// alike is the demo server's case: c = 2 ms, w = 8 ms, one core, all requests the same.
+const alike = "alike c=2ms w=8ms"
+
+// truths are servers whose right answer is known. The closed networks have exponential times,
+// "alike" ones requests that are all the same, as the demo server has.
+func truths() []truth {
+	const c = 0.002
+	var all []truth
+	for _, cores := range []float64{1, 2, 4} {
+		for _, wait := range []float64{0, 0.5, 1, 2, 3} {
+			n := ClosedNetwork{Cores: cores, Demand: c, Wait: wait * c}
+			all = append(all, truth{fmt.Sprintf("closed network C=%g w/c=%g", cores, wait), cores, c, n.ThroughputAt})
+		}
+	}
+	return append(all,
+		truth{alike, 1, c, func(n int) float64 { return math.Min(float64(n)/0.010, 1/c) }},
+		truth{"flat", 1, c, func(int) float64 { return 500 }},
+		// METHOD 1: 1.2 ms of CPU on one core loses 20 % at four workers.
+		truth{"declining", 1, 0.0012, func(n int) float64 { return 800 / (1 + 0.07*float64(max(n-2, 0))) }},
+		truth{"retrograde", 4, c, func(n int) float64 { return USL{0.02, 0.02, 500}.ThroughputAt(float64(n)) }},
+		truth{"lock", 4, c, func(n int) float64 { return USL{0.25, 0.002, 500}.ThroughputAt(float64(n)) }},
+		truth{"hyper-threads", 4, c, func(n int) float64 {
+			return 500 * (math.Min(float64(n), 2) + 0.3*float64(min(max(n-2, 0), 2)))
+		}},
+	)
+}
+
+const mostSimulated = 16
+
+// answer returns the smallest count that reaches 95 % of the best of the full grid, and the best.
+func (t truth) answer() (workers int, best float64) {
+	for n := 1; n <= mostSimulated; n++ {
+		best = math.Max(best, t.throughput(n))
+	}
+	for n := 1; n <= mostSimulated; n++ {
+		if t.throughput(n) >= 0.95*best {
+			return n, best
+		}
+	}
+	panic("no count reaches 95 % of the best")
+}
+
+// A play is a simulated sweep that was advised on.
+type play struct {
+	advice   Advice
+	restarts int
+	resolved bool
+}
+
+// sweep plays one sweep of at most so many restarts.
+func (t truth) sweep(seed int64, noise float64, most int) play {
+	random := rand.New(rand.NewPCG(uint64(seed), 7))
+	rule := int(2*t.cores) + 1
+	search := Search{Highest: mostSimulated, Always: []int{rule}, Tolerance: 0.05, Seed: seed}
+	var observations []Observation
+	var step Step
+	for len(observations) < most {
+		if step = search.Next(observations); step.Done {
+			break
+		}
+		observations = append(observations, Observation{
+			Workers:       step.Workers,
+			Throughput:    t.throughput(step.Workers) * math.Exp(noise*random.NormFloat64()),
+			CPUPerRequest: t.demand * math.Exp(0.01*random.NormFloat64()),
+		})
+	}
+	advice := Advise(observations, Question{
+		Cores: t.cores, CoresMeasured: t.cores, Tolerance: 0.05, Confidence: 0.95,
+		RuleOfThumb: rule, Lowest: 1, Highest: mostSimulated, Seed: seed,
+	})
+	return play{advice, len(observations), step.Resolved}
+}
+
+// A score sums up many sweeps of one truth.
+type score struct {
+	sweeps, reached, economical, near, covered, resolved int
+	restarts                                             []int
+}
+
+func (s *score) add(t truth, p play) {
+	right, best := t.answer()
+	s.sweeps++
+	if t.throughput(max(p.advice.Workers, 1)) >= 0.93*best && p.advice.Made {
+		s.reached++
+		if p.advice.Workers <= right+2 {
+			s.economical++
+		}
+	}
+	if d := p.advice.Workers - right; d >= -1 && d <= 1 {
+		s.near++
+	}
+	if p.advice.Low <= right && (right <= p.advice.High || !p.advice.HighResolved) {
+		s.covered++
+	}
+	if p.resolved {
+		s.resolved++
+	}
+	s.restarts = append(s.restarts, p.restarts)
+}
+
+func (s *score) medianRestarts() int {
+	slices.Sort(s.restarts)
+	return s.restarts[len(s.restarts)/2]
+}
+
+func share(n, of int) float64 { return float64(n) / float64(of) }
+
+// A sweep of a known server has to find a count as good as the full grid would, in half its
+// restarts. The seeds are fixed, so this either holds or does not.
+func TestSweeps(t *testing.T) {
+	const sweeps = 20
+	var all score
+	for _, server := range truths() {
+		var s score
+		for seed := range int64(sweeps) {
+			p := server.sweep(seed, 0.03, 100)
+			s.add(server, p)
+			all.add(server, p)
+		}
+		if share(s.reached, s.sweeps) < 0.9 {
+			t.Errorf("%s: %d of %d sweeps reach 93 %% of the best", server.name, s.reached, s.sweeps)
+		}
+		if share(s.covered, s.sweeps) < 0.9 {
+			t.Errorf("%s: %d of %d intervals hold the right count", server.name, s.covered, s.sweeps)
+		}
+		if server.name == alike && share(s.near, s.sweeps) < 0.9 {
+			t.Errorf("%s: %d of %d sweeps come within 1 of the right count", server.name, s.near, s.sweeps)
+		}
+	}
+	if share(all.reached, all.sweeps) < 0.95 || share(all.economical, all.sweeps) < 0.9 {
+		t.Errorf("%d of %d sweeps reach 93 %% of the best, %d with at most two workers too many", all.reached, all.sweeps, all.economical)
+	}
+	if median := all.medianRestarts(); median > 24 {
+		t.Errorf("median of %d restarts, want at most 24", median)
+	}
+}
+
+// With time for eight restarts a sweep still has to come out near.
+func TestShortSweeps(t *testing.T) {
+	const sweeps = 10
+	var all score
+	for _, server := range truths() {
+		for seed := range int64(sweeps) {
+			all.add(server, server.sweep(seed, 0.03, 8))
+		}
+	}
+	if share(all.reached, all.sweeps) < 0.9 {
+		t.Errorf("%d of %d sweeps reach 93 %% of the best", all.reached, all.sweeps)
+	}
+	if share(all.covered, all.sweeps) < 0.95 {
+		t.Errorf("%d of %d intervals hold the right count", all.covered, all.sweeps)
+	}
+}
+
+// BenchmarkSweeps plays sweeps of every simulated server and reports how they came out, in per
+// cent: reached 93 % of the best; that with at most two workers more than needed; within 1 of the
+// smallest count that reaches 95 %; intervals that hold it. And the median of restarts.
+func BenchmarkSweeps(b *testing.B) {
+	for _, noise := range []float64{0.03, 0.08} {
+		for _, server := range truths() {
+			b.Run(fmt.Sprintf("noise=%g/%s", noise, server.name), func(b *testing.B) {
+				var s score
+				for i := range b.N {
+					s.add(server, server.sweep(int64(i), noise, 100))
+				}
+				b.ReportMetric(100*share(s.reached, s.sweeps), "%reached")
+				b.ReportMetric(100*share(s.economical, s.sweeps), "%economical")
+				b.ReportMetric(100*share(s.near, s.sweeps), "%within1")
+				b.ReportMetric(100*share(s.covered, s.sweeps), "%covered")
+				b.ReportMetric(100*share(s.resolved, s.sweeps), "%resolved")
+				b.ReportMetric(float64(s.medianRestarts()), "restarts")
+			})
+		}
+	}
+}
