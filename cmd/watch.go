@@ -62,7 +62,7 @@ func held(p sweep.Plan) string {
 	e := p.Environment
 	text := fmt.Sprintf("held by %s: server on %s (cpu %s)", e.LimitsMethod, number(e.CoresServer, "core"), cpuList(e.CPUsServer))
 	if p.Budget.MemoryBytes > 0 {
-		text += ", " + humanize.IBytes(uint64(p.Budget.MemoryBytes))
+		text += ", " + humanize.Bytes(uint64(p.Budget.MemoryBytes))
 	}
 	return text + fmt.Sprintf("; generator on cpu %s, %d connections", cpuList(e.CPUsGenerator), p.Settings.Connections)
 }
@@ -117,7 +117,7 @@ func outcome(t *sweep.Trial) string {
 			text = fmt.Sprintf("%s/s", humanize.CommafWithDigits(p.ThroughputRPS, 0))
 		}
 	}
-	return text + ", " + humanize.IBytes(uint64(t.Server.MemoryPSSBytes))
+	return text + ", " + humanize.Bytes(uint64(t.Server.MemoryPSSBytes))
 }
 
 func (p *watch) end() {

@@ -78,6 +78,9 @@ const (
 	StageEnded   Stage = "ended"
 )
 
+// reserve of the time is for fitting and writing the reports.
+const reserve = time.Second
+
 // ShortestTime is the least a sweep can be asked to take: a handful of restarts.
 const ShortestTime = 10 * time.Second
 
@@ -274,7 +277,7 @@ func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error
 			return nil
 		}
 		elapsed := time.Since(began)
-		if len(r.Trials) > 0 && elapsed+s.expected(step.Workers, r.Trials) > s.options.Time {
+		if len(r.Trials) > 0 && elapsed+s.expected(step.Workers, r.Trials) > s.options.Time-reserve {
 			return nil
 		}
 		event := Event{

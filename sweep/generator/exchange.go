@@ -55,7 +55,8 @@ func newExchange(ctx context.Context, a Attack, transport http.RoundTripper, p *
 	return e, nil
 }
 
-// RoundTrip answers failures too: its error is never nil only if Vegeta changed its ways.
+// RoundTrip makes the exchange that blank stands for. Failures are answers too; an error would
+// mean that Vegeta numbers its requests no more.
 func (e *exchange) RoundTrip(blank *http.Request) (*http.Response, error) {
 	defer e.pacer.ended.Add(1)
 	seq, err := strconv.ParseUint(blank.Header.Get(seqHeader), 10, 64)

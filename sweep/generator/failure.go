@@ -14,21 +14,22 @@ import (
 // The kinds of failures, as they are in Summary.Errors. There are few of them, whatever the
 // errors' texts say.
 const (
-	timedOut           = "timeout"               // sent, but not wholly answered in time
-	timedOutConnecting = "timeout_connecting"    // no connection, or no free one, in time
-	refused            = "refused"               // nobody listens
-	reset              = "reset"                 // the server reset the connection
-	closedEarly        = "closed_early"          // the server closed the connection before it answered
-	malformed          = "malformed_answer"      // not HTTP/1.1
-	unexpectedStatus   = "unexpected_status_"    // followed by the status
-	bodyCutShort       = "body_cut_short"        // the connection was closed inside the body
-	bodyTooLarge       = "body_too_large"        // more than Attack.MaxBody
-	noLocalPort        = "no_local_port"         // the generator has run out of ports
-	noFiles            = "too_many_open_files"   // or of file descriptors
-	unanswered         = "unanswered"            // due in the window, cut off when the phase was given up
-	otherFailure       = "other"                 //
-	cutOff             = "cut_off"               // under way when the attack ended; never reported
-	malformedPrefix    = "net/http: HTTP/1.x tr" // net/http: HTTP/1.x transport connection broken
+	timedOut           = "timeout"             // sent, but not wholly answered in time
+	timedOutConnecting = "timeout_connecting"  // no connection, or no free one, in time
+	refused            = "refused"             // nobody listens
+	reset              = "reset"               // the server reset the connection
+	closedEarly        = "closed_early"        // the server closed the connection before it answered
+	malformed          = "malformed_answer"    // not HTTP/1.1
+	unexpectedStatus   = "unexpected_status_"  // followed by the status
+	bodyCutShort       = "body_cut_short"      // the connection was closed inside the body
+	bodyTooLarge       = "body_too_large"      // more than Attack.MaxBody
+	noLocalPort        = "no_local_port"       // the generator has run out of ports
+	noFiles            = "too_many_open_files" // or of file descriptors
+	unanswered         = "unanswered"          // due in the window, cut off when the phase was given up
+	otherFailure       = "other"
+
+	// cutOff is what was under way when the attack ended. It is nobody's failure and in no summary.
+	cutOff = "cut_off"
 )
 
 // neverSent tells the failures in which no request went out.
@@ -64,7 +65,7 @@ func (e *exchange) classify(ctx context.Context, err error, connected bool) stri
 	// What net/http makes of a connection closed under a request has no exported value.
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):
 		return closedEarly
-	case strings.HasPrefix(err.Error(), malformedPrefix):
+	case strings.Contains(err.Error(), "transport connection broken"): // by what it can't read
 		return malformed
 	}
 	return otherFailure

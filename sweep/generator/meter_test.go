@@ -56,6 +56,39 @@ func TestWindowHoldsWhatEndsInsideIt(t *testing.T) {
 	}
 }
 
+// In an open loop the window holds what was due in it, whenever and however it ended.
+func TestOpenLoopWindowHoldsWhatWasDue(t *testing.T) {
+	a := testAttack("http://127.0.0.1:1")
+	a.Rate = 10
+	dues := []time.Duration{900 * ms, 1000 * ms, 1100 * ms, 1200 * ms, 1300 * ms, 2000 * ms}
+	next := func() time.Duration { due := dues[0]; dues = dues[1:]; return due }
+	m := measuringFrom(a, next)
+	m.pacer.epoch = time.Now().Add(-time.Hour)
+	for n := range uint64(len(dues)) {
+		m.pacer.Pace(0, n)
+	}
+	m.addAt(0, 900*ms, 1500*ms, "")                  // was due before
+	m.addAt(1, 1001*ms, 1400*ms, "")                 // on time
+	m.addAt(2, 1110*ms, 2900*ms, "")                 // late, and answered after the window
+	m.addAt(3, 1200*ms, 1201*ms, refused)            // never sent
+	m.addAt(4, 1300*ms, 2300*ms, timedOutConnecting) // never sent
+	m.addAt(5, 2000*ms, 2001*ms, "")                 // was due after
+	s, err := m.summary(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Planned != 4 || s.Sent != 2 || s.Late != 1 || s.OK != 2 || s.Failed != 2 || s.Backlog != 2 {
+		t.Errorf("planned %d, sent %d, late %d, ok %d, failed %d, backlog %d, want 4, 2, 1, 2, 2, 2",
+			s.Planned, s.Sent, s.Late, s.OK, s.Failed, s.Backlog)
+	}
+	if s.ThroughputRPS != 2 { // those that ended inside the window, at 1.4 and 1.5 s
+		t.Errorf("throughput is %v/s, want 2", s.ThroughputRPS)
+	}
+	if s.Latency.P50 < 0.999 || s.Latency.P50 > 1.001 || s.Latency.Max < 1.799 { // 400, 1000, 1800 ms
+		t.Errorf("latency is %+v", s.Latency)
+	}
+}
+
 // After a stall Vegeta's pacer catches up in a burst. What was due meanwhile is sent, late,
 // and waits in the latency.
 func TestCatchUpIsLateAndCounted(t *testing.T) {
