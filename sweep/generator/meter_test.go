@@ -25,7 +25,7 @@ func (m *meter) addAt(seq uint64, began, ended time.Duration, failure string) {
 const ms = time.Millisecond
 
 func TestWindowHoldsWhatEndsInsideIt(t *testing.T) {
-	m := measuringFrom(testAttack("http://127.0.0.1:1"), nil)
+	m := measuringFrom(testLoop("http://127.0.0.1:1"), nil)
 	m.addAt(0, 500*ms, 999*ms, "")       // before
 	m.addAt(1, 900*ms, 1000*ms, "")      // ends with its beginning: in
 	m.addAt(2, 1100*ms, 1999*ms, "")     // in
@@ -59,7 +59,6 @@ func TestWindowHoldsWhatEndsInsideIt(t *testing.T) {
 // In an open loop the window holds what was due in it, whenever and however it ended.
 func TestOpenLoopWindowHoldsWhatWasDue(t *testing.T) {
 	a := testAttack("http://127.0.0.1:1")
-	a.Rate = 10
 	dues := []time.Duration{900 * ms, 1000 * ms, 1100 * ms, 1200 * ms, 1300 * ms, 2000 * ms}
 	next := func() time.Duration { due := dues[0]; dues = dues[1:]; return due }
 	m := measuringFrom(a, next)
@@ -93,7 +92,6 @@ func TestOpenLoopWindowHoldsWhatWasDue(t *testing.T) {
 // and waits in the latency.
 func TestCatchUpIsLateAndCounted(t *testing.T) {
 	a := testAttack("http://127.0.0.1:1")
-	a.Rate = 100
 	next := constant(a.Rate)
 	m := measuringFrom(a, next)
 	m.pacer.epoch = time.Now().Add(-1500 * ms) // the stall: nothing was sent for so long
@@ -143,6 +141,30 @@ func TestPacerHandsOutWhatIsDueBeforeTheEnd(t *testing.T) {
 	}
 	if len(p.dues) != 0 {
 		t.Errorf("%d are remembered for ever", len(p.dues))
+	}
+}
+
+func TestRateIsSustainedUnlessTheBacklogGrows(t *testing.T) {
+	m := measuringFrom(testAttack("http://127.0.0.1:1"), constant(100)) // on 4 connections
+	for _, c := range []struct {
+		planned, backlog uint64
+		want             bool
+	}{
+		{100, 0, true},
+		{100, 9, true}, // 4 under way, 5 by chance
+		{100, 10, false},
+		{10_000, 504, true},
+		{10_000, 505, false},
+		{1, 1, true},
+	} {
+		m.s.Planned, m.s.Backlog, m.s.Sustained = c.planned, c.backlog, true
+		s, err := m.summary(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Sustained != c.want {
+			t.Errorf("backlog of %d, planned %d: sustained %v", c.backlog, c.planned, s.Sustained)
+		}
 	}
 }
 

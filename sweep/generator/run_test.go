@@ -61,7 +61,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.OK == 0 || s.Failed != 0 || s.WindowSeconds != 0.2 || s.MaxRSSBytes <= 0 || s.CPUSeconds <= 0 {
+	if s.OK != testPlanned || s.Failed != 0 || s.WindowSeconds != 0.2 || s.MaxRSSBytes <= 0 || s.CPUSeconds <= 0 {
 		t.Errorf("got %+v", s)
 	}
 	if len(events) < 3 || events[0] != WarmupStarted {
