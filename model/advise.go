@@ -25,7 +25,7 @@ const (
 // Any input is answered: observations that are no measurements are left out with a caveat, and
 // with nothing left Made is false.
 func Advise(observations []Observation, q Question) Advice {
-	q = q.complete(observations)
+	q = q.complete()
 	t := tabulate(observations)
 	line := fitMemory(observations, q.usableMemory(), q.Confidence)
 	a := Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}
@@ -63,7 +63,7 @@ func Advise(observations []Observation, q Question) Advice {
 }
 
 // complete replaces what is missing or makes no sense by its default.
-func (q Question) complete(observations []Observation) Question {
+func (q Question) complete() Question {
 	if !(q.Tolerance > 0 && q.Tolerance < 1) {
 		q.Tolerance = DefaultTolerance
 	}
@@ -82,8 +82,8 @@ func (q Question) complete(observations []Observation) Question {
 	if !(q.CoresMeasured > 0 && q.CoresMeasured <= mostSlots) {
 		q.CoresMeasured = q.Cores
 	}
-	q.Lowest = max(q.Lowest, 1)
-	if q.Highest < q.Lowest {
+	q.Lowest = min(max(q.Lowest, 1), mostWorkers)
+	if q.Highest < q.Lowest || q.Highest > mostWorkers {
 		q.Highest = mostWorkers
 	}
 	return q

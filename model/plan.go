@@ -79,7 +79,7 @@ func (s Search) complete() Search {
 	q := Question{
 		Tolerance: s.Tolerance, Confidence: s.Confidence, MemoryBytes: s.MemoryBytes, MemoryHeadroom: s.MemoryHeadroom,
 		Lowest: s.Lowest, Highest: s.Highest,
-	}.complete(nil)
+	}.complete()
 	s.Confidence = q.Confidence
 	s.Tolerance, s.MemoryBytes, s.MemoryHeadroom, s.Lowest, s.Highest = q.Tolerance, q.usableMemory(), 0, q.Lowest, q.Highest
 	inside := func(counts []int) []int {
@@ -263,11 +263,15 @@ func (v survey) failures() int {
 // retry gives a count that failed a second chance, unless memory was the reason or nothing works.
 func (s Search) retry(v survey) (Step, bool) {
 	for _, g := range v.table.groups {
-		if g.n == 0 && g.failed == 1 && !g.killed && v.open(g.workers) && (v.ok || v.failures() < givingUp) {
+		if g.n == 0 && g.failed == 1 && !g.killed && s.allows(g.workers) && v.open(g.workers) && (v.ok || v.failures() < givingUp) {
 			return Step{Workers: g.workers, Why: fmt.Sprintf("again: %d failed", g.workers)}, true
 		}
 	}
 	return Step{}, false
+}
+
+func (s Search) allows(workers int) bool {
+	return workers >= s.Lowest && workers <= s.Highest || slices.Contains(s.Always, workers)
 }
 
 func (s Search) extend(v survey) (Step, bool) {

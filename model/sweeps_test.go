@@ -191,3 +191,23 @@ func BenchmarkSweeps(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAdvise fits and advises on 10,000 trials of 32 counts.
+func BenchmarkAdvise(b *testing.B) {
+	random := rand.New(rand.NewPCG(1, 1))
+	network := ClosedNetwork{Cores: 4, Demand: 0.002, Wait: 0.006}
+	observations := make([]Observation, 10_000)
+	for i := range observations {
+		n := 1 + i%32
+		observations[i] = Observation{
+			Workers: n, Throughput: network.ThroughputAt(n) * math.Exp(0.03*random.NormFloat64()),
+			CPUPerRequest: 0.002, Memory: 1e8 + 4e7*float64(n)*math.Exp(0.01*random.NormFloat64()),
+		}
+	}
+	q := Question{Cores: 4, CoresMeasured: 4, MemoryBytes: 4e9, RuleOfThumb: 9, Highest: 32}
+	for b.Loop() {
+		if a := Advise(observations, q); a.Workers != 19 {
+			b.Fatalf("got %d workers, want 19: 384.383 of 400 in METHOD 4, scaled", a.Workers)
+		}
+	}
+}
