@@ -91,25 +91,48 @@ func (g *cgroup2) makeInScope(l Limits) ([]string, error) {
 	return lacks, g.makeServer(l)
 }
 
-// makeFolder tries the cgroup that advise is in and then those above it. The boss is the process
-// whose descendants, with itself, may be moved aside.
+// makeFolder takes, of the cgroup that advise is in and those above it, the nearest of those with the
+// fewest shortfalls. The boss is the process whose descendants, with itself, may be moved aside.
 func makeFolder(name string, l Limits, here hierarchy2, boss int) (*cgroup2, []string, error) {
 	candidates := here.upwards()
 	if strings.HasSuffix(candidates[0], selfSuffix) && len(candidates) > 1 {
 		candidates = candidates[1:]
 	}
+	attempt := func(dir string) (*cgroup2, []string, error) {
+		g, lacks, err := makeFolderIn(dir, name, l, boss)
+		if err != nil {
+			return nil, nil, err
+		}
+		return g, append(lacks, escaped(candidates, g.Server)...), nil
+	}
+	best, fewest := "", 0
 	var faults []error
 	for _, dir := range candidates {
-		g, lacks, err := makeFolderIn(dir, name, l, boss)
-		if err == nil {
-			return g, append(lacks, escaped(here.upwards(), g.Server)...), nil
+		g, lacks, err := attempt(dir)
+		switch {
+		case err != nil:
+			// That of the nearest folder is the one that the user can do something about.
+			if len(faults) == 0 || !errors.Is(err, os.ErrPermission) {
+				faults = append(faults, err)
+			}
+			continue
+		case len(lacks) == 0:
+			return g, nil, nil
+		case best == "" || len(lacks) < fewest:
+			best, fewest = dir, len(lacks)
 		}
-		// The last word of the nearest folder is the one that the user can do something about.
-		if len(faults) == 0 || !errors.Is(err, os.ErrPermission) {
-			faults = append(faults, err)
+		if err := g.remove(); err != nil {
+			return nil, nil, err
 		}
 	}
-	return nil, nil, join(faults)
+	if best == "" {
+		return nil, nil, join(faults)
+	}
+	g, lacks, err := attempt(best)
+	for _, f := range faults {
+		lacks = append(lacks, fmt.Sprintf("a nearer cgroup could not be used: %v", f))
+	}
+	return g, lacks, err
 }
 
 const selfSuffix = "+self"
@@ -208,7 +231,10 @@ func enable(dir string, l Limits) (lacks []string, err error) {
 		if !slices.Contains(strings.Fields(string(there)), c.name) || slices.Contains(strings.Fields(string(on)), c.name) {
 			continue
 		}
-		err := setting(dir, "cgroup.subtree_control", "+"+c.name)
+		err := occupied(dir)
+		if err == nil {
+			err = setting(dir, "cgroup.subtree_control", "+"+c.name)
+		}
 		if err != nil && c.needed {
 			return nil, err
 		}
@@ -217,6 +243,20 @@ func enable(dir string, l Limits) (lacks []string, err error) {
 		}
 	}
 	return lacks, nil
+}
+
+// occupied is EBUSY for a cgroup with processes. To hand memory on from there the kernel refuses;
+// cpu and cpuset it would hand on, but then take no process into the cgroups below. The root may
+// have processes.
+func occupied(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "cgroup.type")); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err == nil && len(text) > 0 {
+		err = fmt.Errorf("there are processes in %s itself: %w", dir, syscall.EBUSY)
+	}
+	return err
 }
 
 // moveAside moves the processes of dir to a folder in it, if all of them are advise's.
@@ -296,6 +336,9 @@ func (g *cgroup2) moveBack() error {
 func (g *cgroup2) makeServer(l Limits) error {
 	if err := os.Mkdir(g.Server, 0o755); err != nil {
 		return fmt.Errorf("make a cgroup: %w", err)
+	}
+	if kind, err := os.ReadFile(filepath.Join(g.Server, "cgroup.type")); err != nil || strings.TrimSpace(string(kind)) != "domain" {
+		return fmt.Errorf("make a cgroup: %s would be %q, which takes no processes", g.Server, strings.TrimSpace(string(kind)))
 	}
 	if l.Memory > 0 {
 		if err := setting(g.Server, "memory.max", strconv.FormatInt(l.Memory, 10)); err != nil {

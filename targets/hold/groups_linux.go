@@ -62,6 +62,14 @@ func (g groups) remove() error {
 	return nil
 }
 
+// settled returns when what others remove after the guard is gone too.
+func (g groups) settled(bound time.Duration) error {
+	if g.Two != nil {
+		return g.Two.settled(bound)
+	}
+	return nil
+}
+
 // inside are the numbers of the processes in the cgroups.
 func (g groups) inside() []int {
 	switch {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -44,11 +43,11 @@ type groups struct{}
 
 func makeGroups(string, Limits) (groups, error) { return groups{}, nil }
 
-func (groups) usage() (Usage, error)                      { return Usage{}, nil }
-func (groups) kill() error                                { return nil }
-func (groups) remove() error                              { return nil }
-func (groups) settle(time.Duration) error                 { return nil }
-func (groups) rescue(name string, _ time.Duration) error { return rescue(name) }
+func (groups) usage() (Usage, error)              { return Usage{}, nil }
+func (groups) kill() error                        { return nil }
+func (groups) remove() error                      { return nil }
+func (groups) settled(time.Duration) error        { return nil }
+func (groups) rescue(string, time.Duration) error { return rescue() }
 
 // identity is the guard's own number: it is used while the guard's parent lives and no longer.
 func identity(pid int) string { return strconv.Itoa(pid) }
@@ -57,8 +56,8 @@ func removeStale() {}
 
 func becomeGuard() error { return nil }
 
-// rescue kills the group that the guard's only child leads.
-func rescue(string) error {
+// rescue cannot find what the guard left.
+func rescue() error {
 	return errors.New("some of the server's processes may be left: outside Linux they cannot be found without the guard")
 }
 
@@ -234,5 +233,3 @@ func memoryOf(tree []Process) (Memory, error) {
 func listening([]Process) ([]netip.AddrPort, error) {
 	return nil, fmt.Errorf("find the listening sockets: %w", errors.ErrUnsupported)
 }
-
-var _ = os.Getpid

@@ -38,12 +38,13 @@ type Tree struct {
 	ended chan struct{}
 	done  chan struct{}
 
-	mu     sync.Mutex
-	orders *json.Encoder
-	exit   *Exit
-	final  *Usage
-	peak   int64
-	err    error
+	mu      sync.Mutex
+	orders  *json.Encoder
+	exit    *Exit
+	final   *Usage
+	removed bool // the guard said that nothing is left
+	peak    int64
+	err     error
 }
 
 // Start runs the program of s inside its limits and returns when it has been executed. A program
@@ -169,6 +170,7 @@ func (t *Tree) follow(events <-chan event, begun chan<- error) {
 		case treeEmpty:
 			t.end(*e.Usage)
 		case allRemoved:
+			t.removed = true
 			for _, f := range e.Faults {
 				t.err = errors.Join(t.err, errors.New(f))
 			}
@@ -194,17 +196,23 @@ func (t *Tree) end(u Usage) {
 func (t *Tree) conclude(waited error, complaints *tail, remove []string) {
 	defer close(t.done)
 	t.mu.Lock()
-	proved := t.final != nil
+	proved := t.removed
+	groups := t.groups
 	t.mu.Unlock()
 	if proved {
+		if err := groups.settled(killBound); err != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.err = errors.Join(t.err, err)
+		}
 		return
 	}
 	err := fmt.Errorf("%w (%w)", ErrGuardKilled, errorOr(waited, "it exited"))
 	if text := complaints.String(); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)
 	}
-	usage, _ := t.groups.usage()
-	err = errors.Join(err, t.groups.rescue(t.name, killBound), removeFiles(remove))
+	usage, _ := groups.usage()
+	err = errors.Join(err, groups.rescue(t.name, killBound), removeFiles(remove))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.err = errors.Join(t.err, err)
