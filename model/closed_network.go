@@ -33,18 +33,33 @@ func (n ClosedNetwork) ThroughputAt(slots int) float64 {
 	if !(n.Wait > 0) {
 		return math.Min(float64(slots), n.Cores) / n.Demand
 	}
-	// Only ratios of the probabilities matter, so they are scaled down before they overflow.
-	p, total, completed := 1.0, 1.0, 0.0
-	for k := 1; k <= slots; k++ {
-		rate := math.Min(float64(k), n.Cores) / n.Demand
-		p *= float64(slots-k+1) / n.Wait / rate
+	rate := func(k int) float64 { return math.Min(float64(k), n.Cores) / n.Demand }
+	// ratio is the probability of k requests at the cores over that of k-1; it falls with k.
+	ratio := func(k int) float64 { return float64(slots-k+1) / n.Wait / rate(k) }
+	// Only ratios matter, so the sums start at the most likely number and stop on either side
+	// where the rest is lost in rounding: about the square root of slots terms.
+	likeliest := n.likeliest(slots)
+	total, completed := 1.0, rate(likeliest)
+	for k, p := likeliest+1, 1.0; k <= slots && p > 1e-18*total; k++ {
+		p *= ratio(k)
 		total += p
-		completed += p * rate
-		if total > 1e250 {
-			p, total, completed = p/total, 1, completed/total
-		}
+		completed += p * rate(k)
+	}
+	for k, p := likeliest, 1.0; k > 0 && p > 1e-18*total; k-- {
+		p /= ratio(k)
+		total += p
+		completed += p * rate(k-1)
 	}
 	return completed / total
+}
+
+// likeliest returns how many of the slots are most often at the cores: where ratio passes 1.
+func (n ClosedNetwork) likeliest(slots int) int {
+	k := float64(slots+1) * n.Demand / (n.Demand + n.Wait)
+	if k > n.Cores {
+		k = float64(slots+1) - n.Wait*n.Cores/n.Demand
+	}
+	return int(math.Min(math.Max(k, 0), float64(slots)))
 }
 
 // Saturation is the throughput no number of slots can pass, in requests per second.

@@ -16,6 +16,9 @@ type leastSquares struct {
 	jacobian  func(p []float64, j *mat.Dense)
 }
 
+// mostSteps is far more than any fit needed: it ends those that creep.
+const mostSteps = 300
+
 type solution struct {
 	parameters []float64
 	sse        float64
@@ -36,7 +39,8 @@ func (l leastSquares) solve(start []float64) solution {
 	r, trial := make([]float64, l.rows), make([]float64, l.rows)
 	l.residuals(p, r)
 	sse := floats.Dot(r, r)
-	for damping := 1e-3; damping < 1e12; {
+	damping := 1e-3
+	for range mostSteps {
 		normal, gradient := l.normalEquations(p, r)
 		step, ok := dampedStep(normal, gradient, l.free(p, gradient), damping)
 		if !ok {
@@ -48,7 +52,7 @@ func (l leastSquares) solve(start []float64) solution {
 			next[i] = math.Max(l.lower[i], p[i]+step[i])
 			moved = math.Max(moved, math.Abs(next[i]-p[i])/(math.Abs(p[i])+1e-12))
 		}
-		if moved < 1e-11 {
+		if moved < 1e-11 || damping > 1e12 {
 			break
 		}
 		l.residuals(next, trial)
