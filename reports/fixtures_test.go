@@ -80,6 +80,9 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"near": waiting.with(func(f *fixture) {
+		f.rule, f.spread, f.counts = 9, 0.06, []int{1, 2, 4, 6, 8, 9, 16}
+	}),
 	"noisy": waiting.with(func(f *fixture) { f.spread, f.repeats = 0.12, 2 }),
 	"no_repeats": waiting.with(func(f *fixture) {
 		f.repeats = 1

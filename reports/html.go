@@ -1,4 +1,214 @@
 package reports
 
-// HTML is the result as one page.
-func HTML(r *Result) ([]byte, error) { return nil, nil }
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+
+	"advise/targets"
+)
+
+// The chart library, as the npm package echarts 6.1.0 has it; see assets/README.md.
+//
+//go:embed assets/echarts.common.min.js
+var library string
+
+//go:embed page.html
+var pageText string
+
+// Everything a page shows passes through the template's escaping: commands, names and errors come
+// from users and from servers. The library alone is put in as it is.
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"library": func() template.JS { return template.JS(library) }, //nolint:gosec // our own file
+}).Parse(pageText))
+
+// HTML returns the result as one page that needs nothing outside of itself: no address is fetched,
+// and a policy in the page forbids it. The same result gives the same bytes.
+func HTML(r *Result) ([]byte, error) {
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, newPage(r)); err != nil {
+		return nil, fmt.Errorf("write the page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// A page is what the template shows, in words.
+type page struct {
+	*Result
+	Advice, Detail string // the headline up to its first colon, and the rest
+	Command        string
+	Date           string
+	Charts         []chart
+	Rows           []pageRow
+	Throttled      bool
+	LimitedBy      string
+	Reading        string
+	Paste          []titledText
+	Facts          []fact
+	Reproduce      string
+	Knees          []string
+}
+
+type pageRow struct {
+	Class                                                  string
+	Workers                                                int
+	Throughput, Failure, P50, P95, P99, CPU, Memory, Share string
+	Restarts                                               int
+	Notes                                                  string
+}
+
+type titledText struct{ Title, Text string }
+
+type fact struct {
+	Name  string
+	Lines []string
+}
+
+func newPage(r *Result) page {
+	p := page{
+		Result: r, Command: shell(r.Target.Command), Charts: chartsOf(r), Reproduce: reproduce(r),
+		Date: r.StartedAt.UTC().Format("2 January 2006, 15:04 UTC"),
+	}
+	p.Advice, p.Detail, _ = strings.Cut(r.Headline, ": ")
+	if strings.HasPrefix(p.Advice, "on ") {
+		run, rest, _ := strings.Cut(p.Detail, ": ")
+		p.Advice, p.Detail = p.Advice+": "+run, rest
+	}
+	if r.Recommendation != nil {
+		p.LimitedBy = limitedBy(r)
+		for i, f := range r.Recommendation.Config {
+			p.Paste = append(p.Paste, titledText{pasteTitle(i, f.Path), strings.TrimRight(f.Text, "\n")})
+		}
+	}
+	for _, q := range r.Points {
+		p.Rows = append(p.Rows, newRow(r, q))
+		p.Throttled = p.Throttled || q.ThrottledShare != nil
+	}
+	for _, k := range r.OtherKnees {
+		line := k.Rule + ": none"
+		if k.Workers != nil {
+			line = fmt.Sprintf("%s: %d", k.Rule, *k.Workers)
+		}
+		if k.Note != "" {
+			line += " (" + k.Note + ")"
+		}
+		p.Knees = append(p.Knees, line)
+	}
+	p.Facts = []fact{
+		{"Server", server(r)},
+		{"Load", load(r)},
+		{"Held", append([]string{held(r)}, r.Environment.LimitsShortfall...)},
+		{"Machine", []string{machine(r)}},
+		{"Restarts", []string{restarts(r)}},
+		{"Curve", curveWords(r)},
+		{"Other rules", p.Knees},
+		{"Tool", []string{strings.TrimSpace("advise " + r.Tool.Version + " " + r.Tool.Commit)}},
+	}
+	return p
+}
+
+func newRow(r *Result, q Point) pageRow {
+	value, half := plusMinus(q)
+	row := pageRow{
+		Workers: q.Workers, Throughput: value, Restarts: q.Trials, Notes: notes(r, q),
+		CPU: optional(q.CPUSecondsPerAnswer, duration), Memory: optional(q.MemoryBytes, size), Share: optional(q.ThrottledShare, percent),
+	}
+	if half != "" {
+		row.Throughput += " ± " + half
+	}
+	if q.Latency != nil {
+		row.P50, row.P95, row.P99 = duration(q.Latency.P50), duration(q.Latency.P95), duration(q.Latency.P99)
+	}
+	switch {
+	case r.Recommendation != nil && q.Workers == r.Recommendation.Workers:
+		row.Class = "recommended"
+	case !q.Feasible:
+		row.Class, row.Failure = "failed", q.WhyInfeasible
+	case q.Workers == r.RuleOfThumb.Workers:
+		row.Class = "usual"
+	}
+	return row
+}
+
+// curveWords says which curve was chosen, and why the others were not.
+func curveWords(r *Result) []string {
+	var lines []string
+	if r.Fit.Reading != "" {
+		lines = append(lines, r.Fit.Reading)
+	}
+	for _, c := range r.Fit.Candidates {
+		line := c.Model + ": not taken"
+		switch {
+		case c.Model == r.Fit.Model:
+			line = c.Model + ": chosen"
+		case c.Accepted:
+			line = c.Model + ": fits too"
+		}
+		if c.LackOfFitP != nil {
+			line += fmt.Sprintf(", lack of fit p = %s", number(*c.LackOfFitP))
+		}
+		if c.WhyNot != "" {
+			line += ": " + c.WhyNot
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// reproduce is the command that measures the same again.
+func reproduce(r *Result) string {
+	s := r.Settings
+	first := []string{"advise", "--cores", short(r.Budget.Cores)}
+	if r.Budget.MemoryBytes > 0 {
+		first = append(first, "--mem", exactSize(r.Budget.MemoryBytes))
+	}
+	switch {
+	case len(s.Counts) > 0:
+		first = append(first, "--workers", strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Counts), " ", ","), "[]"))
+	case s.Highest > 0:
+		first = append(first, "--workers", fmt.Sprintf("%d..%d", s.Lowest, s.Highest))
+	}
+	lines := [][]string{first}
+	switch one := r.Scenario.Requests; {
+	case r.Scenario.File != "":
+		lines = append(lines, []string{"--scenario", r.Scenario.File})
+	case len(one) == 1 && one[0].Path != "/":
+		lines = append(lines, []string{"--path", one[0].Path})
+	}
+	lines = append(lines,
+		[]string{"--time", short(s.TimeSeconds) + "s", "--seed", fmt.Sprint(s.Seed), "--limits", r.Environment.LimitsMethod},
+		[]string{"--tolerance", exactPercent(s.Tolerance), "--confidence", exactPercent(s.Confidence), "--mem-headroom", exactPercent(s.MemoryHeadroom)})
+	if r.Target.Adapter != targets.DemoName {
+		lines = append(lines, append([]string{"--"}, r.Target.Command...))
+	}
+	text := "cd " + shell([]string{r.Target.Workdir})
+	for i, line := range lines {
+		switch {
+		case i == 0:
+			text += "\n" + shell(line)
+		default:
+			text += " \\\n  " + shell(line)
+		}
+	}
+	return text
+}
+
+// exactSize writes bytes as the flag --mem takes them, without rounding.
+func exactSize(bytes int64) string {
+	for _, unit := range []struct {
+		bytes int64
+		name  string
+	}{{1e9, "G"}, {1 << 30, "Gi"}, {1e6, "M"}, {1 << 20, "Mi"}} {
+		if bytes%unit.bytes == 0 {
+			return fmt.Sprintf("%d%s", bytes/unit.bytes, unit.name)
+		}
+	}
+	return fmt.Sprint(bytes)
+}
+
+func exactPercent(share float64) string {
+	return strconv.FormatFloat(100*share, 'g', 10, 64) + "%"
+}

@@ -1,0 +1,155 @@
+package reports
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"advise/targets/targetstest"
+)
+
+func pageOf(t *testing.T, fixture string) []byte {
+	t.Helper()
+	page, err := HTML(fixtures[fixture].result())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
+func TestHTML(t *testing.T) {
+	for _, name := range []string{"gain", "memory", "objective", "nothing_worked", "hostile"} {
+		page := bytes.Replace(pageOf(t, name), []byte(library), []byte("/* the chart library */"), 1)
+		golden(t, "html/"+name+".html", page)
+	}
+}
+
+func TestHTMLIsTheSameEachTime(t *testing.T) {
+	if !bytes.Equal(pageOf(t, "gain"), pageOf(t, "gain")) {
+		t.Error("two pages of one result differ")
+	}
+}
+
+func TestHostileTextAddsNoMarkup(t *testing.T) {
+	page := strings.Replace(string(pageOf(t, "hostile")), library, "", 1)
+	if begin, end := strings.Count(page, "<script"), strings.Count(page, "</script"); begin != 5 || end != 5 {
+		t.Errorf("%d scripts begin and %d end, want 5: three charts, the library, the drawing", begin, end)
+	}
+	if strings.Contains(page, "<img") {
+		t.Error("an image came into the page")
+	}
+	if !strings.Contains(page, "&lt;/script&gt;&lt;script&gt;document.title=") {
+		t.Error("the hostile text is not in the page at all")
+	}
+}
+
+// ownChatter are the hosts that the browser itself asks for, whatever page it shows.
+var ownChatter = regexp.MustCompile(`\.(google|googleapis|gvt1)\.com(:\d+)?$`)
+
+// browse loads a page in a real browser behind a proxy, so that whatever the page asks for is seen.
+func browse(t *testing.T, page []byte) (dom, console string, asked []string) {
+	t.Helper()
+	targetstest.Need(t, "chromium")
+	var mu sync.Mutex
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !ownChatter.MatchString(r.Host) {
+			asked = append(asked, r.Host)
+		}
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	defer proxy.Close()
+
+	dir := t.TempDir()
+	file := filepath.Join(dir, "report.html")
+	if err := os.WriteFile(file, page, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	c := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+		"--user-data-dir="+filepath.Join(dir, "profile"), "--enable-logging=stderr",
+		"--proxy-server="+proxy.URL, "--proxy-bypass-list=<-loopback>", "--window-size=1200,3000",
+		"--dump-dom", "file://"+file)
+	c.Stdout, c.Stderr, c.WaitDelay = &out, &errs, 5*time.Second
+	if err := c.Run(); err != nil {
+		t.Fatalf("chromium: %v\n%s", err, errs.String())
+	}
+	for line := range strings.Lines(errs.String()) {
+		if strings.Contains(line, "CONSOLE") {
+			console += line
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return out.String(), console, append([]string{}, asked...)
+}
+
+func TestPageInABrowser(t *testing.T) {
+	for _, name := range []string{"memory", "hostile"} {
+		t.Run(name, func(t *testing.T) {
+			dom, console, asked := browse(t, pageOf(t, name))
+			if console != "" {
+				t.Errorf("the browser complains:\n%s", console)
+			}
+			if len(asked) != 0 {
+				t.Errorf("the page asked for %v", asked)
+			}
+			for _, id := range []string{"throughput", "latency", "memory"} {
+				_, chart, _ := strings.Cut(dom, `id="`+id+`"`)
+				chart, _, _ = strings.Cut(chart, "</figure>")
+				if paths := strings.Count(chart, "<path"); !strings.Contains(chart, "<svg") || paths < 20 {
+					t.Errorf("%s: drawn with %d paths", id, paths)
+				}
+				for _, label := range []string{">workers</text>", ">usual 3</text>", ">run "} {
+					if !strings.Contains(chart, label) {
+						t.Errorf("%s: no %s", id, label)
+					}
+				}
+			}
+			dom = strings.Replace(dom, library, "", 1)
+			if strings.Contains(dom, "<title>owned") || strings.Contains(dom, "<img") {
+				t.Error("the hostile text took effect")
+			}
+		})
+	}
+}
+
+// The test above is worth something only if it sees a page that is broken.
+func TestBrowserSeesABrokenPage(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	page := fmt.Sprintf(`<!doctype html><title>x</title><img src="http://%s/x"><script>nothing.here()</script>`, l.Addr())
+	_, console, asked := browse(t, []byte(page))
+	if !strings.Contains(console, "nothing is not defined") {
+		t.Errorf("an error of the page was not seen: %q", console)
+	}
+	if len(asked) == 0 {
+		t.Error("a request of the page was not seen")
+	}
+}
+
+func TestTextSaysWhenItCouldNotBeWritten(t *testing.T) {
+	var w io.Writer = fullDisk{}
+	if err := Text(w, fixtures["gain"].result(), TextOptions{}); err == nil {
+		t.Error("a write that failed was not reported")
+	}
+}
