@@ -2,6 +2,7 @@ package generator
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,9 +42,9 @@ type Attack struct {
 	// not sustained. 0 is what comes due in five seconds, but at most 4,000.
 	MaxBacklog int `json:"max_backlog,omitempty"`
 
-	// The window begins with the first whole Slice after Warmup has passed and WarmupRequests
-	// have ended, but after WarmupLimit in any case. A WarmupLimit of 0 is Warmup itself, and
-	// then WarmupRequests must be 0.
+	// The window begins when Warmup has passed and WarmupRequests have ended, but after
+	// WarmupLimit in any case. Both are looked at once per Slice. A WarmupLimit of 0 is Warmup
+	// itself, and then WarmupRequests must be 0.
 	Warmup         time.Duration `json:"warmup_ns"`
 	WarmupRequests uint64        `json:"warmup_requests,omitempty"`
 	WarmupLimit    time.Duration `json:"warmup_limit_ns,omitempty"`
@@ -189,7 +190,7 @@ func (r Request) validate() error {
 	if r.Method == http.MethodConnect {
 		return errors.New("method CONNECT asks for a proxy")
 	}
-	_, err := http.NewRequest(r.Method, "http://localhost"+r.Path, nil)
+	_, err := http.NewRequestWithContext(context.Background(), r.Method, "http://localhost"+r.Path, nil)
 	return err
 }
 

@@ -24,12 +24,10 @@ type meter struct {
 	wake   *time.Timer // when advance has something to do
 
 	stage    stage
-	start    time.Duration // of the window, set in the warm-up, before it comes
+	start    time.Duration // of the window
 	end      time.Duration
-	decided  bool // start and end are set
-	nextTick time.Duration
 	startCPU time.Duration
-	endCPU   time.Duration
+	nextTick time.Duration
 
 	completed uint64 // successes that ended inside the window
 	latencies *hdrhistogram.Histogram
@@ -49,17 +47,8 @@ func newMeter(a Attack, p *pacer, emit func(Progress)) *meter {
 // advance does what the time asks for and sets the next wake.
 func (m *meter) advance() {
 	now := m.pacer.elapsed()
-	if m.stage == warming && !m.decided && m.warm(now) {
-		m.decided = true
-		// The next slice is wholly in the future, so that no result of it is counted yet.
-		m.start = now.Truncate(Slice) + Slice
-		m.end = m.start + m.attack.Window
-		m.pacer.stopAt(m.end)
-	}
-	if m.stage == warming && m.decided && now >= m.start {
-		m.stage = measuring
-		m.startCPU = cpuTime()
-		m.announce(WindowStarted)
+	if m.stage == warming && m.warm(now) {
+		m.startWindow()
 	}
 	if m.stage == measuring && now >= m.end {
 		m.endWindow()
@@ -78,18 +67,31 @@ func (m *meter) advance() {
 
 // warm tells whether the warm-up is done.
 func (m *meter) warm(now time.Duration) bool {
-	if now+Slice >= m.attack.WarmupLimit && m.ended() < m.attack.WarmupRequests {
+	answered := m.s.OKTotal + m.s.FailedTotal
+	if now >= m.attack.WarmupLimit && answered < m.attack.WarmupRequests {
 		m.s.WarmupLimited = true
 		return true
 	}
-	return now+Slice >= m.attack.Warmup && m.ended() >= m.attack.WarmupRequests
+	return now >= m.attack.Warmup && answered >= m.attack.WarmupRequests
 }
 
-func (m *meter) ended() uint64 { return m.s.OKTotal + m.s.FailedTotal }
+// startWindow begins the window now. Nothing that belongs to it has been counted yet: whoever
+// ends or is due from now on comes to add later.
+func (m *meter) startWindow() {
+	m.announce(WindowStarted)
+	m.stage = measuring
+	m.start = m.pacer.elapsed()
+	m.startCPU = cpuTime()
+	m.end = m.start + m.attack.Window
+	m.pacer.stopAt(m.end)
+}
 
 func (m *meter) endWindow() {
 	m.stage = draining
-	m.endCPU = cpuTime()
+	// A busy machine may wake us late. The counts don't mind, the CPU time does.
+	used, over := cpuTime()-m.startCPU, max(m.pacer.elapsed()-m.start, 1)
+	m.s.CPUSeconds = used.Seconds()
+	m.s.CPUShare = used.Seconds() / (over.Seconds() * float64(m.attack.cores()))
 	m.announce(WindowEnded)
 }
 
@@ -173,8 +175,9 @@ func (m *meter) add(r *vegeta.Result) {
 	}
 }
 
-// inWindow is false for everything until the window is set, which is before it begins.
-func (m *meter) inWindow(at time.Duration) bool { return m.decided && at >= m.start && at < m.end }
+func (m *meter) inWindow(at time.Duration) bool {
+	return m.stage != warming && at >= m.start && at < m.end
+}
 
 // slice counts a success in its time slice.
 func (m *meter) slice(ended time.Duration) {
@@ -219,8 +222,6 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	if window := m.end - m.start; window > 0 {
 		s.WindowSeconds = window.Seconds()
 		s.ThroughputRPS = float64(m.completed) / s.WindowSeconds
-		s.CPUSeconds = (m.endCPU - m.startCPU).Seconds()
-		s.CPUShare = s.CPUSeconds / (s.WindowSeconds * float64(m.attack.cores()))
 	}
 	if m.attack.openLoop() && m.fellBehind() {
 		s.Sustained = false

@@ -13,7 +13,7 @@ import (
 // measuringFrom returns a meter whose window is [1 s, 2 s).
 func measuringFrom(a Attack, next arrivals) *meter {
 	m := newMeter(a, newPacer(context.Background(), time.Now(), next, 100), func(Progress) {})
-	m.stage, m.decided, m.start, m.end = measuring, true, time.Second, 2*time.Second
+	m.stage, m.start, m.end = measuring, time.Second, 2*time.Second
 	return m
 }
 

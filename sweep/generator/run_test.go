@@ -28,12 +28,12 @@ func attackMain() int {
 		fmt.Fprintln(os.Stderr, "first line\nout of everything")
 		return 1
 	case "babble":
-		fmt.Println("hello?")
+		fmt.Fprintln(os.Stdout, "hello?")
 		select {} // until it is killed
 	case "silent":
 		return 0
 	case "deaf": // to the end of its input
-		fmt.Println(`{"progress": {"event": "warmup_started"}}`)
+		fmt.Fprintln(os.Stdout, `{"progress": {"event": "warmup_started"}}`)
 		select {}
 	}
 	if err := Main(os.Stdin, os.Stdout); err != nil {

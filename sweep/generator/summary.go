@@ -77,12 +77,13 @@ type Summary struct {
 	// compressed, base64.
 	Histogram string `json:"histogram"`
 
-	// SliceOK counts the successes of each Slice of time since the attack began; the window
-	// begins with slice WindowSlice.
+	// SliceOK counts the successes of each Slice of time since the attack began. The window
+	// begins with slice WindowSlice, less what the timer was late.
 	SliceOK     []uint64 `json:"slice_ok"`
 	WindowSlice int      `json:"window_slice"`
 
-	// CPUSeconds is the generator's CPU time inside the window, CPUShare that of its cores.
+	// CPUSeconds is the generator's CPU time inside the window, CPUShare its share of what its
+	// cores had.
 	CPUSeconds float64 `json:"cpu_seconds"`
 	CPUShare   float64 `json:"cpu_share"`
 	Verdict    Verdict `json:"verdict"`
