@@ -199,15 +199,10 @@ func (g *cgroup1) inside() []int {
 	return slices.Compact(pids)
 }
 
-// kill freezes first where it can, so that nothing forks away from under the list.
-func (g *cgroup1) kill() error {
-	freezer, frozen := g.Folders["freezer"]
-	if frozen {
-		if err := setting(freezer, "freezer.state", "FROZEN"); err != nil {
-			frozen = false
-		}
-	}
-	if frozen {
+// kill freezes first where it can, so that nothing forks away from under the list. killIn thaws.
+func (g *cgroup1) kill() {
+	freezer := g.Folders["freezer"]
+	if freezer != "" && setting(freezer, "freezer.state", "FROZEN") == nil {
 		for range 50 {
 			state, err := os.ReadFile(filepath.Join(freezer, "freezer.state"))
 			if err != nil || strings.TrimSpace(string(state)) == "FROZEN" {
@@ -219,10 +214,6 @@ func (g *cgroup1) kill() error {
 	for _, dir := range g.folders() {
 		killIn(dir)
 	}
-	if frozen {
-		return setting(freezer, "freezer.state", "THAWED")
-	}
-	return nil
 }
 
 func (g *cgroup1) remove() error {

@@ -42,14 +42,14 @@ func (g groups) usage() (Usage, error) {
 	return Usage{}, nil
 }
 
-func (g groups) kill() error {
+// kill sends SIGKILL to all; what it could not kill is there to be seen afterwards.
+func (g groups) kill() {
 	switch {
 	case g.One != nil:
-		return g.One.kill()
+		g.One.kill()
 	case g.Two != nil:
-		return g.Two.kill()
+		g.Two.kill()
 	}
-	return nil
 }
 
 func (g groups) remove() error {
@@ -87,8 +87,7 @@ func (g groups) rescue(name string, bound time.Duration) error {
 	ours := func(guard string) bool { return guard == name }
 	deadline := time.Now().Add(bound)
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		// What it could not kill is counted below.
-		_ = g.kill()
+		g.kill()
 		left := killMarked(ours) + len(g.inside())
 		if left == 0 {
 			return g.remove()
@@ -239,13 +238,24 @@ func pidsIn(dir string) []int {
 	return slices.Compact(pids)
 }
 
-// killIn kills every process in a cgroup and those below it.
+// killIn kills every process in a cgroup and those below it. In a cgroup v1 that is frozen, as a
+// guard killed at its work may leave one, they can only die when it is thawed.
 func killIn(dir string) {
 	for _, pid := range pidsIn(dir) {
 		if s, err := readStat(strconv.Itoa(pid)); err == nil {
 			s.signal(syscall.SIGKILL)
 		}
 	}
+	thaw(dir)
+}
+
+func thaw(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Name() == "freezer.state" {
+			return os.WriteFile(path, []byte("THAWED"), 0)
+		}
+		return nil //nolint:nilerr // a cgroup removed meanwhile holds nobody
+	})
 }
 
 // removeFolder removes a cgroup and those below it. The kernel lets go of the processes a moment

@@ -165,7 +165,7 @@ func (g *guard) signalAll(sig syscall.Signal) {
 
 func (g *guard) kill() {
 	// What the cgroup could not kill the list below does.
-	_ = g.groups.kill()
+	g.groups.kill()
 	g.signalAll(syscall.SIGKILL)
 }
 

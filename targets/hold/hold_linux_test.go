@@ -345,16 +345,17 @@ func TestQuotaThrottles(t *testing.T) {
 		}
 		s, _ := server(t, l, "burn")
 		tree := begin(t, s)
-		// The kernel itself counts the periods: five of 100 ms hold at most five quotas, plus what
-		// two CPUs may run on for before they notice, and one period more that has just begun.
+		// The kernel itself counts the periods, so no clock of ours matters. What a CPU runs on for
+		// before it notices is a debt that later periods pay, half of a quota here at most on slow
+		// (emulated) CPUs; without the quota it would be four times as much.
 		var u hold.Usage
-		eventually(t, "it is throttled in five periods", func() bool {
+		eventually(t, "it is throttled in eight periods", func() bool {
 			var err error
 			u, err = tree.Usage()
-			return err == nil && u.ThrottledPeriods >= 5
+			return err == nil && u.ThrottledPeriods >= 8
 		})
 		budget := time.Duration(float64(u.Periods+1) * 0.25 * float64(100*time.Millisecond))
-		if !u.HasQuota || !u.Counted || u.CPU > budget*5/4 || u.Throttled == 0 {
+		if !u.HasQuota || !u.Counted || u.CPU > budget*3/2 || u.Throttled == 0 {
 			t.Errorf("usage: %+v, want at most %v", u, budget)
 		}
 	})
@@ -694,5 +695,45 @@ func TestParseStatOfAHostileName(t *testing.T) {
 	s, err := hold.ParseStat([]byte("12 (a) R 1) S 7 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 99 1000 50 0 1 1"))
 	if err != nil || s.PID != 12 || s.Command != "a) R 1" || s.State != "S" || s.Parent != 7 || s.StartTicks != 99 {
 		t.Errorf("got %+v %v", s, err)
+	}
+}
+
+// A server may be an advise itself, killed while it had frozen what it was about to kill.
+func TestFrozenInside(t *testing.T) {
+	each(t, hold.Limits{}, func(t *testing.T, l hold.Limits) {
+		if !isCgroup(l.Method) {
+			return
+		}
+		s, log := server(t, l, "deaf")
+		tree := begin(t, s)
+		eventually(t, "it is ready", func() bool { return strings.Contains(log(), "ready") })
+		frozen := false
+		for _, dir := range tree.Folders() {
+			inner := filepath.Join(dir, "inner")
+			if err := os.Mkdir(inner, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, value := range map[string]string{"freezer.state": "FROZEN", "cgroup.freeze": "1"} {
+				if _, err := os.Stat(filepath.Join(inner, file)); err != nil {
+					continue
+				}
+				set(t, inner, "cgroup.procs", strconv.Itoa(tree.PID()))
+				set(t, inner, file, value)
+				frozen = true
+			}
+		}
+		if !frozen {
+			t.Fatal("nothing could be frozen")
+		}
+		if err := tree.Stop(cancelled(), syscall.SIGTERM, 0); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func set(t *testing.T, dir, file, value string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -44,7 +44,7 @@ type groups struct{}
 func makeGroups(string, Limits) (groups, error) { return groups{}, nil }
 
 func (groups) usage() (Usage, error)              { return Usage{}, nil }
-func (groups) kill() error                        { return nil }
+func (groups) kill()                              {}
 func (groups) remove() error                      { return nil }
 func (groups) settled(time.Duration) error        { return nil }
 func (groups) rescue(string, time.Duration) error { return rescue() }
