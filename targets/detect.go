@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,8 @@ var ErrNothingFound = errors.New("no start command found: no Procfile with a web
 // A finding is a start command that a file suggests.
 type finding struct {
 	command Command
-	why     string // the file and what is in it
+	set     []string // variables that it sets for the command, NAME=value
+	why     string   // the file and what is in it
 }
 
 // Detect finds the start command of the application in a folder. What is found first holds: a
@@ -51,6 +53,9 @@ func (f *finding) target() (*Target, error) {
 			}
 		}
 		c.Argv, note = argv, why
+	}
+	if len(f.set) > 0 { // as a part of the command it stays with it wherever that is kept
+		c.Argv = slices.Concat([]string{"env"}, f.set, c.Argv)
 	}
 	t, err := Recognise(c)
 	if err != nil {
@@ -94,8 +99,8 @@ func inProcfile(c Command) (*finding, error) {
 		}
 		return nil, &RefusedError{Command: show([]string{line}), Reason: reason, Hint: hint}
 	}
-	c.Argv, c.Env, c.Dir = p.argv, overlay(c.Env, p.env), inDir(c.Dir, p.dir)
-	return &finding{command: c, why: "the Procfile has a web line"}, nil
+	c.Argv, c.Dir = p.argv, inDir(c.Dir, p.dir)
+	return &finding{command: c, set: p.set, why: "the Procfile has a web line"}, nil
 }
 
 // nothing makes of a file that is not there, or is not what it is called, no error at all.

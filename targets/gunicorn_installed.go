@@ -33,6 +33,9 @@ var distribution = regexp.MustCompile(`/gunicorn-([0-9][^/-]*)(?:-py[0-9.]+)?\.(
 // where these do not tell, as behind `uv run`.
 func installedGunicorn(c Command) string {
 	head, _, ok := splitGunicorn(c.Argv)
+	if ok && filepath.Base(head[0]) == "env" {
+		head = slices.DeleteFunc(slices.Clone(head[1:]), assigns)
+	}
 	if !ok || len(head) > 1 && !interpreter.MatchString(filepath.Base(head[0])) {
 		return ""
 	}

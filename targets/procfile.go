@@ -3,7 +3,6 @@ package targets
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -23,7 +22,7 @@ func procfileWeb(text string) (line string, ok bool) {
 // A procfileCommand is a line that needs no shell: variables set before the program, and the program.
 type procfileCommand struct {
 	dir  string   // of a leading cd
-	env  []string // NAME=value
+	set  []string // NAME=value
 	argv []string
 }
 
@@ -44,7 +43,7 @@ func parseProcfile(line string, env []string) (procfileCommand, error) {
 		return p, fmt.Errorf("it needs a shell")
 	}
 	for len(words) > 0 && assigns(words[0]) {
-		p.env = append(p.env, words[0])
+		p.set = append(p.set, words[0])
 		words = words[1:]
 	}
 	if len(words) == 0 {
@@ -127,13 +126,4 @@ func protect(value string, double bool) string {
 func lastOf(line string) string {
 	parts := strings.Split(line, "&&")
 	return strings.TrimSpace(parts[len(parts)-1])
-}
-
-func overlay(env, extra []string) []string {
-	env = slices.Clone(env)
-	for _, e := range extra {
-		name, value, _ := strings.Cut(e, "=")
-		env = setenv(env, name, value)
-	}
-	return env
 }

@@ -24,11 +24,11 @@ func scanPython(text string) []statement {
 		depth int
 		fresh = true // nothing of the statement has been seen yet
 	)
-	end := func() {
+	end := func(indent int) {
 		if s.code = strings.TrimSpace(code.String()); s.code != "" {
 			found = append(found, s)
 		}
-		s, fresh = statement{}, true
+		s, fresh = statement{indent: indent}, true
 		code.Reset()
 	}
 	text = strings.TrimPrefix(text, "\ufeff")
@@ -46,9 +46,13 @@ func scanPython(text string) []statement {
 				i++
 			}
 			code.WriteByte(' ')
-		case c == '\n' || c == '\r' || c == ';':
+		case c == ';' && depth == 0:
+			// The next one has the same indent, and no space of its own counts.
+			end(s.indent)
+			fresh = false
+		case c == '\n' || c == '\r':
 			if depth == 0 {
-				end()
+				end(0)
 			} else {
 				code.WriteByte(' ')
 			}
@@ -73,7 +77,7 @@ func scanPython(text string) []statement {
 		}
 		i++
 	}
-	end()
+	end(0)
 	return found
 }
 
@@ -99,7 +103,7 @@ func pythonString(text string) (value string, length int) {
 }
 
 var (
-	assignedNames = regexp.MustCompile(`^\(?([A-Za-z_][\w, ]*?)\)?(?::[^=]*)?=[^=]`)
+	assignedNames = regexp.MustCompile(`^\(?([A-Za-z_][\w, ]*?)\)? *(?::[^=]*)?=[^=]`)
 	definedName   = regexp.MustCompile(`^(?:async +)?(?:def|class) +([A-Za-z_]\w*)`)
 	importedNames = regexp.MustCompile(`^(?:from +[\w.]+ +)?import +(.*)$`)
 	importedName  = regexp.MustCompile(`^\(? *(?:[\w.]+ +as +)?([A-Za-z_]\w*) *\)?$`)

@@ -29,7 +29,7 @@ const (
 	DefaultReadyWithin = 30 * time.Second
 
 	// stopGrace is how long a server that was asked to end has for it.
-	stopGrace = 10 * time.Second
+	stopGrace = 5 * time.Second
 	// failedGrace is the same for one that did not become ready.
 	failedGrace = 2 * time.Second
 	// portAttempts is on how many ports a start is tried when somebody else takes them.
@@ -100,11 +100,11 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
 	tree, err := hold.Start(ctx, hold.Spec{Argv: launch.Argv, Env: launch.Env, Dir: t.Command.Dir, Log: s.Log, Limits: s.Limits})
 	if err != nil {
 		return nil, t.notRun(s, err)
 	}
+	began := time.Now()
 	w := &wait{
 		target: t, start: s, tree: tree, launch: launch, port: port, began: began,
 		url: "http://" + net.JoinHostPort(address.Host, strconv.Itoa(port)),
@@ -165,7 +165,7 @@ type wait struct {
 	processes int       // of the whole tree
 	changed   time.Time // when processes last changed
 	last      answer
-	since     time.Time // since when the status of last has been the same
+	since     time.Time // since when all workers are there and the status has been that of last
 	away      time.Time // since when it listens on other ports alone
 	ports     []int     // which
 }
@@ -235,7 +235,7 @@ func (w *wait) look() error {
 	if usage, err := w.tree.Usage(); err == nil && usage.OOMKills > 0 {
 		return w.killedForMemory(usage)
 	}
-	if addressTaken(lastLines(w.start.Log)) && !w.listens() {
+	if addressTaken(tail(w.start.Log)) && !w.listens() {
 		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
 	}
 	return nil
@@ -268,14 +268,15 @@ func (w *wait) judge(a answer) (ready bool, err error) {
 		w.last = a
 		return false, w.listensElsewhere()
 	}
-	if a.status != w.last.status {
+	complete := w.complete()
+	if !complete || a.status != w.last.status {
 		w.since = time.Now()
 	}
 	w.last = a
 	if !w.listens() {
 		return false, w.foreign("another process answers on port " + strconv.Itoa(w.port))
 	}
-	if !w.complete() {
+	if !complete {
 		return false, nil
 	}
 	if w.start.Probe.accepts(a.status) {
@@ -348,7 +349,7 @@ func (w *wait) heeded() error {
 func (w *wait) fail(kind Kind, hint string, err error) error {
 	return &StartError{
 		Kind: kind, Command: w.target.label(), Workers: w.start.Shape.Workers, Seen: w.workers,
-		Log: lastLines(w.start.Log), Hint: hint, Err: err,
+		Log: w.target.telling(tail(w.start.Log)), Hint: hint, Err: err,
 	}
 }
 
@@ -369,7 +370,7 @@ func (w *wait) ended() error {
 	if usage, err := w.tree.Usage(); err == nil && usage.OOMKills > 0 {
 		return w.killedForMemory(usage)
 	}
-	log := lastLines(w.start.Log)
+	log := tail(w.start.Log)
 	if addressTaken(log) {
 		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
 	}
@@ -387,7 +388,7 @@ func (w *wait) late() error {
 	if w.workers < 0 {
 		workers = count(w.processes, "process") + ", "
 	}
-	return w.fail(KindNotReady, w.explain(lastLines(w.start.Log)),
+	return w.fail(KindNotReady, w.explain(tail(w.start.Log)),
 		fmt.Errorf("not ready after %s: %s%s %s", seconds(w.start.ReadyWithin), workers, w.start.Probe.name(), w.last))
 }
 

@@ -91,8 +91,8 @@ const (
 
 var controls = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]`)
 
-// lastLines are the last lines of a log that say something, made fit for a terminal.
-func lastLines(path string) []string {
+// tail is the end of a log without its empty lines, made fit for a terminal.
+func tail(path string) []string {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil
@@ -119,7 +119,18 @@ func lastLines(path string) []string {
 		}
 		lines = append(lines, line)
 	}
-	return lines[max(0, len(lines)-logLines):]
+	return lines
+}
+
+// telling are the last lines of a log that say what went wrong: an adapter knows which of them its
+// server writes whatever happens.
+func (t *Target) telling(log []string) []string {
+	if a, ok := t.Adapter.(interface{ chatter(line string) bool }); ok {
+		if rest := slices.DeleteFunc(slices.Clone(log), a.chatter); len(rest) > 0 {
+			log = rest
+		}
+	}
+	return log[max(0, len(log)-logLines):]
 }
 
 // notFound explains a program that could not be run.

@@ -313,14 +313,26 @@ func TestKilledForMemory(t *testing.T) {
 	failed(t, err, KindKilledForMemory, "start the demo server with 3 workers: killed for memory", "--mem")
 }
 
-func TestNotReadyIsNoticedByTheLogOfTheServer(t *testing.T) {
+func TestLog(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	text := strings.Repeat("x", 400) + "\n\x1b[31mred\x1b[0m\x07\npostgres://me:hidden@db/x\n\n" + strings.Repeat("line\n", 7)
 	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lines := lastLines(log)
+	lines := tail(log)
 	if len(lines) != 10 || len(lines[0]) != longestLine+3 || lines[1] != "red" || lines[2] != "postgres://me:***@db/x" {
 		t.Errorf("got %q", lines)
+	}
+	target := &Target{Adapter: gunicorn{}}
+	ends := []string{"RuntimeError: no database"}
+	for range 20 {
+		ends = append(ends, "[2026-11-21 09:49:40 +0000] [1034] [INFO] Worker exiting (pid: 1)",
+			"[2026-11-21 09:49:40 +0000] [1034] [ERROR] Worker (pid:1062) was sent SIGTERM!")
+	}
+	if got := target.telling(ends); len(got) != 1 || got[0] != ends[0] {
+		t.Errorf("the cause is lost among %q", got)
+	}
+	if got := target.telling(ends[1:]); len(got) != logLines {
+		t.Errorf("%d lines where there is nothing but chatter, want %d", len(got), logLines)
 	}
 }

@@ -5,16 +5,18 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mattn/go-shellwords"
 )
 
 // splitWords splits a line as a shell would, without running or expanding anything. It is not ok
-// when the line needs a shell: for a pipeline, a list of commands, a redirection, a substitution.
+// when the line needs a shell: for a pipeline, a list of commands, a redirection, a
+// substitution.
 func splitWords(line string) (words []string, ok bool) {
 	parser := shellwords.NewParser()
 	words, err := parser.Parse(line)
-	if err != nil || parser.Position >= 0 || slices.ContainsFunc(words, substitutes) {
+	if err != nil || !utf8.ValidString(line) || parser.Position >= 0 || slices.ContainsFunc(words, substitutes) {
 		return nil, false
 	}
 	return words, true

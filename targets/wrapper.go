@@ -32,7 +32,7 @@ func programArgs(argv []string, names, modules []string) (at int, ok bool) {
 
 // isValueOf says whether the word after this one is a user's, a folder's or another name, not a program.
 func isValueOf(option string) bool {
-	return slices.Contains([]string{"-u", "-g", "-U", "-C", "-D", "--user", "--group", "--unset", "--chdir", "--directory"}, option)
+	return slices.Contains([]string{"-u", "-g", "-U", "-C", "-D", "--user", "--group", "--unset", "--chdir", "--directory", "--with", "--extra", "--package", "--name"}, option)
 }
 
 // passesOn names the wrappers behind which a last word is a program even without arguments; behind

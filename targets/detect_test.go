@@ -1,0 +1,335 @@
+package targets
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"advise/targets/targetstest"
+)
+
+func fmtInt(n int) string { return strconv.Itoa(n) }
+
+func mkfifo(path string) error { return syscall.Mkfifo(path, 0o600) }
+
+// withPath is an environment in which gunicorn is there, whether this machine has it or not.
+func withPath(t testing.TB) []string {
+	t.Helper()
+	return []string{"PATH=" + filepath.Join(folder(t, map[string]string{"bin/gunicorn": "#!/bin/sh\n"}), "bin")}
+}
+
+func TestDetect(t *testing.T) {
+	const managePy = "import os\ndef main():\n    os.environ.setdefault('DJANGO_SETTINGS_MODULE', %s)\n"
+	manage := func(settings string) string { return strings.Replace(managePy, "%s", settings, 1) }
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  string // the command
+		found string // in the sentence
+	}{
+		"Procfile": {
+			map[string]string{"Procfile": "# web: no\nrelease: x\nweb: gunicorn app:app -b :$PORT\n", "app.py": "app = 1"},
+			"gunicorn app:app -b :{port}", "the Procfile has a web line: gunicorn app:app -b :{port}",
+		},
+		"Procfile of something else": {
+			map[string]string{"Procfile": "web: A=1 node server.js --port ${PORT:-3000} -n \"$WEB_CONCURRENCY\"\r\n"},
+			"env A=1 node server.js --port {port} -n {workers}", "the Procfile has a web line",
+		},
+		"Procfile without web": {
+			map[string]string{"Procfile": "worker: x\n", "app.py": "app = Flask(__name__)\n"},
+			"gunicorn app:app", "app.py defines app: gunicorn app:app",
+		},
+		"gunicorn.conf.py": {
+			map[string]string{"gunicorn.conf.py": "# conf\nwsgi_app = 'shop.web:make()'\n", "manage.py": manage("'shop.settings'"), "shop/wsgi.py": ""},
+			"gunicorn", "gunicorn.conf.py names the application shop.web:make()",
+		},
+		"gunicorn.conf.py without an application": {
+			map[string]string{"gunicorn.conf.py": "workers = 2\n", "wsgi.py": "from shop import app as application\n"},
+			"gunicorn wsgi:application", "wsgi.py defines application",
+		},
+		"Django": {
+			map[string]string{"manage.py": manage("'shop.settings'"), "shop/wsgi.py": "", "app.py": "app = 1"},
+			"gunicorn shop.wsgi", "manage.py belongs to the Django project shop",
+		},
+		"Django with settings in a package": {
+			map[string]string{"manage.py": manage("\"config.settings.local\""), "config/wsgi.py": ""}, "gunicorn config.wsgi", "config",
+		},
+		"Django below a package": {
+			map[string]string{"manage.py": "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'a.b.settings'\n", "a/b/wsgi.py": ""}, "gunicorn a.b.wsgi", "a.b",
+		},
+		"manage.py without wsgi.py": {
+			map[string]string{"manage.py": manage("'shop.settings'"), "app.py": "app: Flask = Flask(__name__)\n"}, "gunicorn app:app", "app.py defines app",
+		},
+		"manage.py that is not Django's": {
+			map[string]string{"manage.py": manage("'../../etc.settings'"), "app.py": "application = app = create_app()\n"}, "gunicorn app:app", "app.py",
+		},
+		"wsgi.py before app.py": {
+			map[string]string{"wsgi.py": "def application(environ, start_response):\n    pass\n", "app.py": "app = 1\n"}, "gunicorn wsgi:application", "wsgi.py",
+		},
+		"the project's own gunicorn": {
+			map[string]string{"app.py": "app = 1\n", ".venv/bin/gunicorn": "#!/bin/sh\n"},
+			"./.venv/bin/gunicorn app:app", "with the gunicorn of the virtual environment",
+		},
+		"app.py after a wsgi.py that can't be read": {
+			map[string]string{"wsgi.py": "app\x00lication = 1\n", "app.py": "app = 1\n"}, "gunicorn app:app", "app.py",
+		},
+		"app.py after one that is huge": {
+			map[string]string{"wsgi.py": "application = 1\n" + strings.Repeat("#\n", largestRead/2), "app.py": "app = 1\n"}, "gunicorn app:app", "app.py",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, err := Detect(folder(t, test.files), withPath(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(target.Command.Argv, " "); got != test.want || !strings.Contains(target.Found, test.found) {
+				t.Errorf("got %q, %q;\nwant %q, %q", got, target.Found, test.want, test.found)
+			}
+		})
+	}
+}
+
+func TestDetectSampleApplications(t *testing.T) {
+	apps := filepath.Dir(targetstest.Flask())
+	for app, want := range map[string]string{
+		"flask": "gunicorn app:app", "django": "gunicorn shop.wsgi", "wsgi": "gunicorn wsgi:application",
+		"conf": "gunicorn", "procfile": "gunicorn --workers 2 --bind 127.0.0.1:{port} service:application",
+	} {
+		target, err := Detect(filepath.Join(apps, app), withPath(t))
+		if err != nil {
+			t.Errorf("%s: %v", app, err)
+			continue
+		}
+		if got := strings.Join(target.Command.Argv, " "); got != want {
+			t.Errorf("%s: got %q, want %q", app, got, want)
+		}
+	}
+}
+
+func TestDetectProcfileFolderAndVariables(t *testing.T) {
+	dir := folder(t, map[string]string{"Procfile": "web: cd web && LEVEL=2 gunicorn app:app --threads ${THREADS:-4} --log-level $LEVEL_NAME\n"})
+	target, err := Detect(dir, append(withPath(t), "LEVEL_NAME=warning"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"env", "LEVEL=2", "gunicorn", "app:app", "--threads", "4", "--log-level", "warning"}
+	if diff := cmp.Diff(want, target.Command.Argv); diff != "" || target.Command.Dir != filepath.Join(dir, "web") {
+		t.Errorf("in %s (-want +got):\n%s", target.Command.Dir, diff)
+	}
+}
+
+func TestDetectRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		files          map[string]string
+		sentence, hint string
+	}{
+		"commands": {
+			map[string]string{"Procfile": "web: python manage.py migrate && gunicorn shop.wsgi\n"}, "it needs a shell",
+			"run what comes first yourself, then: advise -- gunicorn shop.wsgi",
+		},
+		"variable":     {map[string]string{"Procfile": "web: gunicorn $APP\n"}, "the variable APP is not set", "advise -- COMMAND"},
+		"substitution": {map[string]string{"Procfile": "web: gunicorn -w $(nproc) app:app\n"}, "it needs a shell", "advise -- COMMAND"},
+		"nothing":      {map[string]string{"Procfile": "web: A=1\n"}, "it starts nothing", "advise -- COMMAND"},
+		"fixed port":   {map[string]string{"Procfile": "web: uvicorn app:app --port 80\n"}, "its port is fixed", "--port {port}"},
+		"asynchronous": {map[string]string{"app.py": "app = fastapi.FastAPI()\n"}, "made by FastAPI", "advise -- uvicorn app:app --host {host} --port {port} --workers {workers}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Detect(folder(t, test.files), withPath(t))
+			var refused *RefusedError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.sentence) || !strings.Contains(refused.Hint, test.hint) {
+				t.Errorf("got %v with %+v, want %q, hint %q", err, refused, test.sentence, test.hint)
+			}
+		})
+	}
+}
+
+func TestDetectFindsNothing(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"empty folder":  {},
+		"other modules": {"main.py": "app = 1\n", "app.py": "if True:\n    app = 1\ndef f():\n    application = 2\n'''\napp = 3\n'''\napp.run()\napp == 1\napplication[1] = 2\n"},
+		"folders":       {"app.py/x": "", "Procfile/x": "", "manage.py/x": ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Detect(folder(t, files), withPath(t))
+			if !errors.Is(err, ErrNothingFound) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if _, err := Detect(filepath.Join(t.TempDir(), "missing"), nil); !errors.Is(err, ErrNothingFound) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+func TestDetectWithoutGunicorn(t *testing.T) {
+	dir := folder(t, map[string]string{"app.py": "app = 1\n", "none/x": "", "py/bin/python3": "", "py/lib/python3.11/site-packages/gunicorn/__main__.py": ""})
+	_, err := Detect(dir, []string{"PATH=" + filepath.Join(dir, "none")})
+	failed(t, err, KindNotFound, "start gunicorn: app.py defines app, and gunicorn was not found", "pip install gunicorn")
+
+	target, err := Detect(dir, []string{"PATH=" + filepath.Join(dir, "py/bin")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(target.Command.Argv, " "); got != "python3 -m gunicorn app:app" || !strings.Contains(target.Found, "not in PATH") {
+		t.Errorf("got %q, %q", got, target.Found)
+	}
+}
+
+func TestDefines(t *testing.T) {
+	for text, want := range map[string]bool{
+		"app = Flask(__name__)":                        true,
+		"app: Flask = Flask(__name__)":                 true,
+		"app=create_app()":                             true,
+		"application = app = x":                        true,
+		"app, db = make()":                             true,
+		"(app, db) = make()":                           true,
+		"def app(environ, start):\n  pass":             true,
+		"async def app(scope, receive, send):\n  pass": true,
+		"class app:\n  pass":                           true,
+		"from shop import app":                         true,
+		"from shop import (\n  db,\n  app, # this\n)":  true,
+		"from shop import create as app":               true,
+		"import shop.web as app":                       true,
+		"x = 1; app = 2":                               true,
+		"app = \\\n  Flask(__name__)":                  true,
+		"\ufeffapp = 1":                                true,
+		"s = '''\n'''; app = 1":                        true,
+		"x = {\n  'a': 1,\n}\napp = 1":                 true,
+		"import app":                                   true,
+		"app":                                          false,
+		"app == 1":                                     false,
+		"app.config = 1":                               false,
+		"app['x'] = 1":                                 false,
+		"apple = 1":                                    false,
+		"myapp = 1":                                    false,
+		"  app = 1":                                    false,
+		"f(app=1)":                                     false,
+		"f(\napp=1\n)":                                 false,
+		"# app = 1":                                    false,
+		"'''\napp = 1\n'''":                            false,
+		"s = \"app = 1\"":                              false,
+		"def create(\n  app = 1):\n  pass":             false,
+		"from app import db":                           false,
+		"import app as web":                            false,
+		"from shop import app as web":                  false,
+		"if debug:\n\tapp = 1":                         false,
+		"s = \"it's\"\nd = 'a\\'b'\n# '''\nx = 1\napp =": false,
+	} {
+		if _, got := defines(scanPython(text), "app"); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestLiterals(t *testing.T) {
+	got := literals(scanPython("workers = 4\nthreads: int = 2\nbind = ':80'\nname = f'x'\ntimeout = 30 + 1\nkeep = 1\nif x:\n    keep = 2\nlate = x()\nlate = 5\n"))
+	want := map[string]string{"workers": "4", "threads": "2", "bind": ":80", "late": "5"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	env := []string{"A=1 2", "Q=it's", "E="}
+	for line, want := range map[string][]string{
+		`x $A`:                    {"x", "1", "2"},
+		`x "$A"`:                  {"x", "1 2"},
+		`x '$A'`:                  {"x", "$A"},
+		`x \$A`:                   {"x", "$A"},
+		`x $Q "$Q"`:               {"x", "it's", "it's"},
+		`x ${E:-3}`:               {"x", "3"},
+		`x ${NONE-d}e`:            {"x", "de"},
+		`x ${NONE:-}`:             {"x"},
+		`x -b :$PORT$HOST`:        {"x", "-b", ":{port}{host}"},
+		`x ${WEB_CONCURRENCY:-4}`: {"x", "{workers}"},
+		`x 5$ $`:                  {"x", "5$", "$"},
+	} {
+		expanded, err := expand(line, env)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		if got, ok := splitWords(expanded); !ok || !slices.Equal(got, want) {
+			t.Errorf("%s: got %q from %q, want %q", line, got, expanded, want)
+		}
+	}
+	if _, err := expand("$NONE", env); err == nil {
+		t.Error("a variable that is not set was taken for an empty one")
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	dir := folder(t, map[string]string{"Procfile": "web: x\n"})
+	if err := os.Chmod(filepath.Join(dir, "Procfile"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Detect(dir, nil); !errors.Is(err, ErrNothingFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzScanPython(f *testing.F) {
+	for _, text := range []string{"app = Flask(__name__)\n", "'''", "\"\\", "a\\\r\nb", "from x import (a,\n b)\n", "x = [\n'#'\n]\n", "def f():\n\tapp = '1'\n"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		module := scanPython(text)
+		for _, s := range module {
+			if strings.ContainsAny(s.code, "\n#") && !strings.Contains(text, "#") {
+				t.Errorf("%q is more than a statement", s.code)
+			}
+		}
+		defines(module, "app")
+		for name, value := range literals(module) {
+			if !strings.Contains(text, name) || !strings.Contains(text, value) {
+				t.Errorf("%s = %q is not in the text", name, value)
+			}
+		}
+	})
+}
+
+func FuzzProcfile(f *testing.F) {
+	for _, text := range []string{"web: gunicorn app:app -b :$PORT", "web: a | b", "web: ${A:-'b c'} \"$A\"", "web: cd x && y", "web: 'a", "web: $(x) `y`", "web: sh -c 'exec x'"} {
+		f.Add(text, "1 2")
+	}
+	f.Fuzz(func(t *testing.T, text, value string) {
+		line, ok := procfileWeb(text)
+		if !ok {
+			return
+		}
+		if strings.ContainsRune(value, 0) {
+			return
+		}
+		p, err := parseProcfile(line, []string{"A=" + value})
+		if err == nil && len(p.argv) == 0 {
+			t.Errorf("%q: no command and no error", line)
+		}
+		quoted, err := expand(`"$A"`, []string{"A=" + value})
+		if err != nil {
+			return
+		}
+		if words, ok := splitWords(quoted); ok && (len(words) != 1 || words[0] != value) {
+			t.Errorf("%q became %q", value, words)
+		}
+	})
+}
+
+func FuzzMaskCommand(f *testing.F) {
+	f.Add("--password", "hunter2")
+	f.Add("TOKEN=a b", "x://a:b@c")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		masked, changed := MaskCommand([]string{first, second})
+		if len(masked) != 2 || changed == (masked[0] == first && masked[1] == second) {
+			t.Errorf("%q, %q became %q, changed %v", first, second, masked, changed)
+		}
+	})
+}
