@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"advise/sweep"
-	"advise/targets"
 )
 
 // printOutline writes the plan of a dry run.
@@ -20,7 +19,7 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	}
 	var b strings.Builder
 	p := o.Plan
-	if p.Target.Adapter == targets.DemoName {
+	if standIn(p.Target) {
 		fmt.Fprintf(&b, "target    the built-in demo server: NO SERVER OF YOURS WAS FOUND in %s\n", p.Target.Workdir)
 	} else {
 		fmt.Fprintf(&b, "target    %s: %s\n", p.Target.Adapter, strings.Join(p.Target.Command, " "))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") && filepath.Base(os.Args[0]) != "advise" {
+		// A child of advise that was started under the tests' name would run the tests again.
+		fmt.Fprintln(os.Stderr, "not advise:", os.Args)
+		os.Exit(1)
+	}
 	testscript.Main(m, map[string]func(){
 		"advise": func() {
 			os.Exit(cmd.Main(os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))

@@ -230,7 +230,9 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 	}
 	t, err := targets.Detect(dir, command.Env)
 	if errors.Is(err, targets.ErrNothingFound) {
-		return targets.Demo(nil, command.Env, dir), nil, nil
+		t := targets.Demo(nil, command.Env, dir)
+		t.Found = fmt.Sprintf("no server of yours was found in %s: the built-in demo server runs instead", dir)
+		return t, nil, nil
 	}
 	return t, nil, err
 }
@@ -321,3 +323,6 @@ func quote(path string) string {
 	}
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
+
+// standIn is true when the demo server runs because nothing else was found.
+func standIn(t sweep.Target) bool { return t.Adapter == targets.DemoName && t.Found != "" }

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"advise/sweep"
-	"advise/targets"
 )
 
 // A watch tells on standard error how a sweep goes: a bar with the remaining time on a terminal, a
@@ -33,7 +32,7 @@ func newWatch(w io.Writer, o outputOptions) *watch {
 // begin says what is about to happen. That the demo server stands in for the user's is said even
 // when quiet: its figures are nobody's.
 func (p *watch) begin(plan sweep.Plan, dir string) {
-	if plan.Target.Adapter == targets.DemoName {
+	if standIn(plan.Target) {
 		fmt.Fprintf(p.w, "advise: NO SERVER OF YOURS WAS FOUND in %s\n", plan.Target.Workdir)
 		fmt.Fprintf(p.w, "advise: the built-in demo server runs instead; its figures say nothing about your application\n")
 		fmt.Fprintf(p.w, "advise: hint: put your start command behind --: advise -- gunicorn app:app\n")
@@ -41,7 +40,7 @@ func (p *watch) begin(plan sweep.Plan, dir string) {
 	if p.quiet {
 		return
 	}
-	if plan.Target.Found != "" {
+	if plan.Target.Found != "" && !standIn(plan.Target) {
 		fmt.Fprintf(p.w, "advise: %s\n", plan.Target.Found)
 	}
 	fmt.Fprintf(p.w, "advise: command: %s\n", strings.Join(plan.Target.Command, " "))

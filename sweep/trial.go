@@ -123,7 +123,7 @@ func (s *Sweep) notStarted(ctx context.Context, t *Trial, err error) error {
 		t.Outcome = KilledForMemory
 	case targets.KindExited:
 		t.Outcome = NotStarted
-	case targets.KindNotReady, targets.KindForeign:
+	case targets.KindNotReady, targets.KindForeign, targets.KindStatus:
 		t.Outcome = NotReady
 	default:
 		return err

@@ -147,7 +147,7 @@ func (t *Target) notRun(s Start, err error) error {
 	if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("start %s: %w", t.label(), err)
 	}
-	reason, hint := notFound(t.Command, err)
+	hint, reason := notFound(t.Command, err)
 	return &StartError{Kind: KindNotFound, Command: t.label(), Workers: s.Shape.Workers, Hint: hint, Err: reason}
 }
 
