@@ -89,7 +89,8 @@ const (
 // A Point is one worker count with all its restarts taken together.
 type Point struct {
 	Workers, Trials int
-	// Throughput is the mean over restarts, in requests per second, with its interval.
+	// Throughput is the mean over restarts, in requests per second, with its interval; as long as no
+	// count was repeated, the interval is the mean itself.
 	Throughput, ThroughputLow, ThroughputHigh float64
 	// CPUPerRequest in seconds and Memory in bytes are medians; 0 is unknown.
 	CPUPerRequest, Memory float64
@@ -99,8 +100,8 @@ type Point struct {
 	MeetsObjective        *bool
 }
 
-// A Caveat is a reason to trust the advice less, as data: Code is stable, Message is a sentence,
-// Figures hold the numbers behind it, with the unit in the key.
+// A Caveat is a reason to trust the advice less, as data: Code is stable and one of the Caveat
+// constants, Message is a sentence, Figures hold the numbers behind it, with the unit in the key.
 type Caveat struct {
 	Code    string             `json:"code"`
 	Message string             `json:"message"`
@@ -117,7 +118,7 @@ type Fit struct {
 	// LackOfFitP is the test's p value; nil when there were no replicates to test with.
 	LackOfFitP *float64
 	// Curve is the fitted throughput in requests per second, one point for every integer count
-	// of the measured range.
+	// of the measured range, or some 512 spread evenly over a longer one.
 	Curve []CurvePoint
 	// Reading says in words what the parameters mean.
 	Reading string
@@ -153,7 +154,8 @@ type MemoryLine struct {
 type Comparison struct {
 	Workers  int
 	Measured bool
-	// Ratio is the recommendation's throughput over the rule's, with its interval.
+	// Ratio is the recommendation's throughput over the rule's, with its interval; as long as no
+	// count was repeated, the interval is the ratio itself.
 	Ratio, RatioLow, RatioHigh float64
 	// MemoryDifference is the recommendation's memory less the rule's, in bytes.
 	MemoryDifference float64

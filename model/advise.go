@@ -389,18 +389,18 @@ func (a *Advice) fewerCores(q Question) {
 
 // reasons justify the number in a few sentences.
 func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string {
-	knee, best := p.groups[p.knee], p.groups[p.best]
-	share := fmt.Sprintf("%s of the best", percent(math.Exp(p.fit[p.knee]-p.fit[p.best])))
-	if p.knee == p.best {
-		share = "the best measured"
-	}
-	first := fmt.Sprintf("%s answered %s requests per second, %s", quantity(knee.workers, "worker"), figure(knee.mean), share)
-	if p.knee != p.best {
-		first += fmt.Sprintf(" (%s at %d)", figure(best.mean), best.workers)
+	knee, level := p.groups[p.knee], p.line-math.Log1p(-q.Tolerance)
+	first := fmt.Sprintf("%s answered %s requests per second, ", quantity(knee.workers, "worker"), figure(knee.mean))
+	switch {
+	case p.knee == p.best && knee.n == p.topRestarts:
+		first += "the most of all"
+	case p.fit[p.knee] >= level:
+		first += "as many as any"
+	default:
+		first += fmt.Sprintf("%.1f %% of the %s that more reach", 100*math.Exp(p.fit[p.knee]-level), figure(math.Exp(level)))
 	}
 	if p.knee > 0 {
-		below := p.groups[p.knee-1]
-		first += fmt.Sprintf("; %d reached %s.", below.workers, percent(math.Exp(p.fit[p.knee-1]-p.fit[p.best])))
+		first += fmt.Sprintf("; %d reached %.1f %%.", p.groups[p.knee-1].workers, 100*math.Exp(p.fit[p.knee-1]-level))
 	} else {
 		first += "; no fewer were measured."
 	}

@@ -72,7 +72,7 @@ func TestAdviseThroughput(t *testing.T) {
 	near(t, "ratio", r.Ratio, 500.0/300, 1e-9)
 	near(t, "memory difference", r.MemoryDifference, 80e6, 1)
 	want := []string{
-		"5 workers answered 500 requests per second, the best measured; 4 reached 80 %.",
+		"5 workers answered 500 requests per second, as many as any; 4 reached 80.0 %.",
 		"Each request holds a core for 2.0 ms and waits about 8.0 ms; no formula fits; throughput is highest at 5 workers.",
 		"Each worker adds 40 MB: 300 MB in all of 1000 MB.",
 	}

@@ -152,7 +152,7 @@ func closedNetworkCurve(groups []group, cores float64) parametricCurve {
 	c.at = networkAt(groups, cores, wait)
 	demand := medianDemand(groups)
 	c.candidate.Parameters = map[string]float64{"cores": cores, "demand_seconds": demand, "wait_seconds": wait}
-	c.reading = fmt.Sprintf("each request holds a core for %s and waits %s", duration(demand), duration(wait))
+	c.reading = fmt.Sprintf("each request holds a core for %s and %s", duration(demand), waits(wait, demand, "waits"))
 	return c
 }
 
@@ -239,7 +239,7 @@ func unimodalReading(groups []group) string {
 	if demand := groups[0].demand; demand > 0 {
 		// Little's law at the smallest count, where requests queue least.
 		wait := math.Max(0, float64(groups[0].slots)/groups[0].mean-demand)
-		reading = fmt.Sprintf("each request holds a core for %s and waits about %s; %s", duration(demand), duration(wait), reading)
+		reading = fmt.Sprintf("each request holds a core for %s and %s; %s", duration(demand), waits(wait, demand, "waits about"), reading)
 	}
 	return reading
 }

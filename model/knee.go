@@ -75,10 +75,11 @@ type interval struct {
 	resolved  bool
 }
 
-// interval holds each count against every other by the ratio of their throughputs: differences of
-// mean logarithms with the pooled spread and Student's t. A count whose ratio to some other is
-// surely below (1 - tolerance) is ruled out, and so is everything below it. The first whose ratios
-// to all others are surely no less ends the interval.
+// interval holds each count against the level of the top by the ratio of their throughputs: a
+// difference of mean logarithms, with the pooled spread and Student's t. A count below the top whose
+// ratio is surely under (1 - tolerance) is ruled out, and so is everything below it. The first whose
+// ratio is surely no less ends the interval. The top's own error counts even for a count that is
+// part of it: being the highest is no proof of being the best.
 //
 // # References
 //
@@ -86,28 +87,19 @@ type interval struct {
 // scale they are those of a difference); Hsu, Multiple Comparisons, 1996, chapter 4 (comparison
 // with the best).
 func (p plateau) interval(t table, confidence, tolerance float64) interval {
-	last := len(p.groups) - 1
-	in := interval{low: p.groups[0].workers, high: p.groups[last].workers}
+	in := interval{low: p.groups[0].workers, high: p.groups[len(p.groups)-1].workers}
 	if t.freedom == 0 {
 		return in
 	}
-	factor, line := studentT(confidence, t.freedom)*t.spread, math.Log1p(-tolerance)
-	for i := range p.groups {
-		ruledOut, sure := false, true
-		for j := range p.groups {
-			if i == j {
-				continue
-			}
-			ratio := p.groups[i].logMean - p.groups[j].logMean
-			width := factor * math.Sqrt(1/float64(p.groups[i].n)+1/float64(p.groups[j].n))
-			ruledOut = ruledOut || ratio+width < line
-			sure = sure && ratio-width >= line
+	factor := studentT(confidence, t.freedom) * t.spread
+	for i, g := range p.groups {
+		above := g.logMean - p.line
+		width := factor * math.Sqrt(1/float64(g.n)+1/float64(p.topRestarts))
+		if above+width < 0 && i < p.best {
+			in.low = g.workers + 1
 		}
-		if ruledOut && i < p.best {
-			in.low = p.groups[i].workers + 1
-		}
-		if sure && !in.resolved {
-			in.high, in.resolved = p.groups[i].workers, true
+		if above-width >= 0 && !in.resolved {
+			in.high, in.resolved = g.workers, true
 		}
 	}
 	return in

@@ -56,14 +56,15 @@ const (
 // then, as long as they apply, in the order of what they are worth when time runs out: more
 // workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
 // beside a sharp top; second restarts of what bears on the decision, third ones of the choice and
-// of Always; and at last restarts where the distance to the line is least certain.
+// of Always; and at last restarts where the distance to the line is least certain, and those
+// that the interval still needs.
 //
 // Next is deterministic: the same observations and seed give the same step.
 func (s Search) Next(observations []Observation) Step {
 	s = s.complete()
 	v := s.survey(observations)
 	for _, propose := range []func(survey) (Step, bool){
-		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.leastCertain,
+		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.leastCertain, s.narrow,
 	} {
 		if step, ok := propose(v); ok {
 			return step
@@ -72,7 +73,7 @@ func (s Search) Next(observations []Observation) Step {
 	if !v.ok {
 		return Step{Done: true, Why: "no count worked"}
 	}
-	return Step{Done: true, Resolved: len(v.undecided) == 0, Why: v.verdict()}
+	return Step{Done: true, Resolved: len(v.undecided) == 0 && v.resolved, Why: v.verdict()}
 }
 
 func (s Search) complete() Search {
@@ -113,6 +114,8 @@ type survey struct {
 	settled float64
 	// undecided are the indexes of the counts that are not settled, the nearest to the line first.
 	undecided []int
+	// resolved is true when the interval has an end.
+	resolved bool
 }
 
 func (s Search) survey(observations []Observation) survey {
@@ -137,6 +140,7 @@ func (s Search) survey(observations []Observation) survey {
 	v.enough = enoughRestarts(v.spread, s.Tolerance, v.settled)
 	if v.ok {
 		v.undecided = v.notSettled()
+		v.resolved = v.plateau.interval(v.table, s.Confidence, s.Tolerance).resolved
 	}
 	return v
 }
@@ -196,6 +200,9 @@ func (v survey) notSettled() []int {
 
 func (v survey) verdict() string {
 	chosen := v.plateau.groups[v.plateau.knee].workers
+	if len(v.undecided) == 0 && !v.resolved {
+		return fmt.Sprintf("%s, though the restarts differ too much to be sure", quantity(chosen, "worker"))
+	}
 	if len(v.undecided) == 0 {
 		return fmt.Sprintf("settled: %s", quantity(chosen, "worker"))
 	}
@@ -402,6 +409,22 @@ func (s Search) leastCertain(v survey) (Step, bool) {
 			if v.tried[n] < v.enough {
 				return Step{Workers: n, Why: fmt.Sprintf("repeat: %d is within %.1f standard errors of the line", p.groups[i].workers, v.distance(i))}, true
 			}
+		}
+	}
+	return Step{}, false
+}
+
+// narrow repeats the choice and the top until the interval has an end.
+func (s Search) narrow(v survey) (Step, bool) {
+	if !v.ok || v.resolved {
+		return Step{}, false
+	}
+	p := v.plateau
+	counts := []group{p.groups[p.knee], p.groups[p.best]}
+	slices.SortStableFunc(counts, func(a, b group) int { return a.n - b.n })
+	for _, g := range counts {
+		if v.tried[g.workers] < v.enough {
+			return Step{Workers: g.workers, Why: fmt.Sprintf("repeat: %d is not surely enough yet", g.workers)}, true
 		}
 	}
 	return Step{}, false

@@ -44,6 +44,14 @@ func duration(seconds float64) string {
 	}
 }
 
+// waits says how long a request waits, or that it hardly does beside the time it needs a core.
+func waits(wait, demand float64, verb string) string {
+	if wait < demand/50 {
+		return "hardly waits"
+	}
+	return verb + " " + duration(wait)
+}
+
 // megabytes writes bytes.
 func megabytes(bytes float64) string {
 	return strconv.FormatFloat(bytes/1e6, 'f', 0, 64) + " MB"
