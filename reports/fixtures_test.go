@@ -1,9 +1,13 @@
 package reports
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"testing"
 	"time"
 
 	"advise/model"
@@ -142,17 +146,42 @@ func (f fixture) with(edit func(*fixture)) fixture {
 	return f
 }
 
-// result builds the record, asks the model, and puts the two together.
-func (f fixture) result() *Result {
-	rec := f.record()
-	adv := rec.Advice()
-	if f.advice != nil {
-		f.advice(&adv)
-	}
-	return New(rec, adv, []targets.File{
+// resultOf puts a fixture's record together with what the model said of it when the golden files
+// were written: how the model words its reasons is tested where the model is.
+func resultOf(t *testing.T, name string) *Result {
+	t.Helper()
+	adv := adviceOn(t, name)
+	return New(fixtures[name].record(), adv, []targets.File{
 		{Path: "gunicorn.conf.py", Text: fmt.Sprintf("workers = %d\n", adv.Workers)},
 		{Path: "command.txt", Text: fmt.Sprintf("gunicorn -w %d shop:app\n", adv.Workers)},
 	})
+}
+
+func adviceOn(t *testing.T, name string) model.Advice {
+	t.Helper()
+	path := filepath.Join("testdata", "advice", name+".json")
+	if *update {
+		adv := fixtures[name].record().Advice()
+		if edit := fixtures[name].advice; edit != nil {
+			edit(&adv)
+		}
+		data, err := json.MarshalIndent(adv, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (write it with -update)", err)
+	}
+	var adv model.Advice
+	if err := json.Unmarshal(data, &adv); err != nil {
+		t.Fatal(err)
+	}
+	return adv
 }
 
 func (f fixture) record() *sweep.Record {

@@ -184,16 +184,11 @@ func reproduce(r *Result) string {
 	if r.Target.Adapter != targets.DemoName {
 		lines = append(lines, append([]string{"--"}, r.Target.Command...))
 	}
-	text := "cd " + shell([]string{r.Target.Workdir})
-	for i, line := range lines {
-		switch {
-		case i == 0:
-			text += "\n" + shell(line)
-		default:
-			text += " \\\n  " + shell(line)
-		}
+	var parts []string
+	for _, line := range lines {
+		parts = append(parts, shell(line))
 	}
-	return text
+	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + strings.Join(parts, " \\\n  ")
 }
 
 // exactSize writes bytes as the flag --mem takes them, without rounding.

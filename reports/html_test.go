@@ -22,7 +22,7 @@ import (
 
 func pageOf(t *testing.T, fixture string) []byte {
 	t.Helper()
-	page, err := HTML(fixtures[fixture].result())
+	page, err := HTML(resultOf(t, fixture))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestBrowserSeesABrokenPage(t *testing.T) {
 
 func TestTextSaysWhenItCouldNotBeWritten(t *testing.T) {
 	var w io.Writer = fullDisk{}
-	if err := Text(w, fixtures["gain"].result(), TextOptions{}); err == nil {
+	if err := Text(w, resultOf(t, "gain"), TextOptions{}); err == nil {
 		t.Error("a write that failed was not reported")
 	}
 }

@@ -46,19 +46,19 @@ func write(t *testing.T, r *Result, o TextOptions) string {
 func TestText(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(fixtures)) {
 		t.Run(name, func(t *testing.T) {
-			golden(t, "text/"+name+".txt", []byte(write(t, fixtures[name].result(), TextOptions{})))
+			golden(t, "text/"+name+".txt", []byte(write(t, resultOf(t, name), TextOptions{})))
 		})
 	}
 }
 
 func TestTextOnAWideTerminal(t *testing.T) {
 	for _, name := range []string{"gain", "memory", "fewer_cores", "quota"} {
-		golden(t, "text/"+name+"_120.txt", []byte(write(t, fixtures[name].result(), TextOptions{Width: 120})))
+		golden(t, "text/"+name+"_120.txt", []byte(write(t, resultOf(t, name), TextOptions{Width: 120})))
 	}
 }
 
 func TestTextASCII(t *testing.T) {
-	got := write(t, fixtures["gain"].result(), TextOptions{ASCII: true})
+	got := write(t, resultOf(t, "gain"), TextOptions{ASCII: true})
 	golden(t, "text/ascii.txt", []byte(got))
 	for _, r := range got {
 		if r > 126 {
@@ -68,12 +68,12 @@ func TestTextASCII(t *testing.T) {
 }
 
 func TestTextColor(t *testing.T) {
-	golden(t, "text/color.txt", []byte(write(t, fixtures["memory"].result(), TextOptions{Color: true})))
+	golden(t, "text/color.txt", []byte(write(t, resultOf(t, "memory"), TextOptions{Color: true})))
 }
 
 func TestTextIsNeverWiderThanTheTerminal(t *testing.T) {
-	for name, f := range fixtures {
-		r := f.result()
+	for name := range fixtures {
+		r := resultOf(t, name)
 		for width := narrowest; width <= 130; width += 7 {
 			prose, _, _ := strings.Cut(write(t, r, TextOptions{Width: width}), "\npaste into")
 			for line := range strings.Lines(prose) {
@@ -86,7 +86,7 @@ func TestTextIsNeverWiderThanTheTerminal(t *testing.T) {
 }
 
 func TestTextShowsNoControlCharacters(t *testing.T) {
-	for _, r := range write(t, fixtures["hostile"].result(), TextOptions{}) {
+	for _, r := range write(t, resultOf(t, "hostile"), TextOptions{}) {
 		if r != '\n' && (r < ' ' || r == 0x7f) {
 			t.Fatalf("control character %q", r)
 		}

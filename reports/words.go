@@ -33,7 +33,8 @@ func short(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 func thousands(digits string) string {
 	digits, negative := strings.CutPrefix(digits, "-")
-	for i := len(digits) - 3; i > 0; i -= 3 {
+	whole, _, _ := strings.Cut(digits, ".")
+	for i := len(whole) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	if negative {

@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func TestWriteAndWriteAgain(t *testing.T) {
 	if got := files(t, rec.Dir); !slices.Equal(got, want) {
 		t.Errorf("files = %v, want %v: no more and no fewer", got, want)
 	}
-	if got := string(read(t, rec.Dir, "config", "gunicorn.conf.py")); got != "workers = 8\n" {
+	if got := string(read(t, rec.Dir, "config", "gunicorn.conf.py")); got != fmt.Sprintf("workers = %d\n", r.Recommendation.Workers) {
 		t.Errorf("configuration = %q", got)
 	}
 	var printed bytes.Buffer
