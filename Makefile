@@ -53,7 +53,7 @@ test-cgroup2: ## run the tests of targets/hold on a cgroup v2 kernel, in QEMU
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and check the formatting
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --allow-serial-runners ./...
 
 $(GOLANGCI_LINT):
 	@echo "install golangci-lint $(GOLANGCI_LINT_VERSION): this compiles for a few minutes, once"
