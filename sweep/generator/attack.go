@@ -2,7 +2,6 @@ package generator
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,7 +189,10 @@ func (r Request) validate() error {
 	if r.Method == http.MethodConnect {
 		return errors.New("method CONNECT asks for a proxy")
 	}
-	_, err := http.NewRequestWithContext(context.Background(), r.Method, "http://localhost"+r.Path, nil)
+	if !httpguts.ValidHeaderFieldName(r.Method) { // the same grammar
+		return fmt.Errorf("method %q is not valid", r.Method)
+	}
+	_, err := url.Parse("http://localhost" + r.Path)
 	return err
 }
 

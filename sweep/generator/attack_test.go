@@ -22,7 +22,7 @@ func TestValidate(t *testing.T) {
 		"path \"shop\" does not begin":     func(a *Attack) { a.Requests[0].Path = "shop" },
 		"invalid URL escape":               func(a *Attack) { a.Requests[0].Path = "/%zz" },
 		"no method":                        func(a *Attack) { a.Requests[0].Method = "" },
-		"invalid method \"G T\"":           func(a *Attack) { a.Requests[0].Method = "G T" },
+		"method \"G T\" is not valid":      func(a *Attack) { a.Requests[0].Method = "G T" },
 		"CONNECT asks for a proxy":         func(a *Attack) { a.Requests[0].Method = "CONNECT" },
 		"expected status 99 ":              func(a *Attack) { a.Requests[0].Expect = []int{200, 99} },
 		"header name \"a b\"":              func(a *Attack) { a.Requests[0].Header = http.Header{"a b": {"c"}} },

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"strings"
 	"syscall"
 )
@@ -43,7 +42,6 @@ func neverSent(failure string) bool {
 
 // classify names the kind of a failure before the answer's header was there.
 func (e *exchange) classify(ctx context.Context, err error, connected bool) string {
-	var protocol *http.ProtocolError
 	switch {
 	case e.ctx.Err() != nil:
 		return cutOff
@@ -60,7 +58,7 @@ func (e *exchange) classify(ctx context.Context, err error, connected bool) stri
 		return noFiles
 	case broken(err):
 		return reset
-	case errors.As(err, &protocol), strings.Contains(err.Error(), "malformed"):
+	case strings.Contains(err.Error(), "malformed"):
 		return malformed
 	// What net/http makes of a connection closed under a request has no exported value.
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):

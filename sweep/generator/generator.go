@@ -65,7 +65,8 @@ const graceAfterWindow = time.Second
 // drive makes the attack in this process. The attack is valid and has its defaults. When ctx
 // ends, drive returns soon with what was measured so far, and ctx's error.
 func drive(ctx context.Context, a Attack, emit func(Progress)) (*Summary, error) {
-	under, cut := context.WithCancel(context.Background()) // what requests under way hang on
+	// What requests under way hang on: cut off when Vegeta has been told to stop, not before.
+	under, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	transport := newTransport(a)
 	defer transport.CloseIdleConnections()

@@ -101,7 +101,11 @@ func station(workers int, service time.Duration) (h http.HandlerFunc, most func(
 	return func(http.ResponseWriter, *http.Request) {
 		n := inside.Add(1)
 		defer inside.Add(-1)
-		for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
+		for {
+			p := peak.Load()
+			if n <= p || peak.CompareAndSwap(p, n) {
+				break
+			}
 		}
 		free <- struct{}{}
 		time.Sleep(service)
@@ -510,7 +514,12 @@ func TestUnixSocket(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(quick)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	t.Cleanup(func() { server.Close(); <-served })
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 
 	a := testAttack("")
 	a.Socket = socket

@@ -2,11 +2,13 @@ package generator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,13 +26,16 @@ func TestChildIsHeldToItsCores(t *testing.T) {
 	}
 	url, _ := serve(t, quick)
 	a := testAttack(url)
-	a.CPUs = []int{cpu}
+	a.CPUs, a.Window = []int{cpu}, time.Hour
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	var allowed []string
-	if _, err := Run(context.Background(), a, func(p Progress) {
-		if p.Event == WindowEnded {
+	if _, err := Run(ctx, a, func(p Progress) {
+		if p.Event == Tick && p.OK > 0 { // all its threads have had something to do
 			allowed = threadsOfChildren(t)
+			cancel()
 		}
-	}); err != nil {
+	}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if len(allowed) < 2 {
