@@ -98,7 +98,14 @@ func (command) check(c Command) error {
 		return refuse(c.Argv, fmt.Sprintf("%s is for a shell, and none is run", word),
 			"sh -c 'FIRST && exec SERVER --workers {workers} --port {port}'")
 	}
-	for _, fixed := range []struct {
+	return fixed(c.Argv)
+}
+
+// fixed refuses a command with a port or a count that is no placeholder, and suggests it with both.
+func fixed(argv []string) error {
+	var what, written []string
+	suggested := argv
+	for _, f := range []struct {
 		placeholder, what string
 		flags             []string
 		matches           func(string) bool
@@ -106,14 +113,19 @@ func (command) check(c Command) error {
 		{"{port}", "port", []string{"--port", "-p", "--bind", "-b", "--listen", "--http", "--addr", "--address"}, endsInPort},
 		{"{workers}", "number of workers", []string{"--workers", "-w", "--processes", "--instances"}, isCount},
 	} {
-		if takes(c.Argv, fixed.placeholder) {
+		if takes(argv, f.placeholder) {
 			continue
 		}
-		if suggested, ok := suggest(c.Argv, fixed.flags, fixed.matches, fixed.placeholder); ok {
-			return refuse(c.Argv, "its "+fixed.what+" is fixed", "write "+fixed.placeholder+" in its place: advise -- "+show(suggested))
+		if s, ok := suggest(suggested, f.flags, f.matches, f.placeholder); ok {
+			suggested = s
+			what, written = append(what, f.what), append(written, f.placeholder)
 		}
 	}
-	return nil
+	if len(what) == 0 {
+		return nil
+	}
+	return refuse(argv, "its "+strings.Join(what, " and ")+" can't be varied",
+		"write "+strings.Join(written, " and ")+" instead: advise -- "+show(suggested))
 }
 
 func isCount(value string) bool {

@@ -50,9 +50,14 @@ func TestRefused(t *testing.T) {
 		{[]string{"cat", "x", "|", "serve"}, "| is for a shell, and none is run", "sh -c '"},
 		{[]string{"a", "&&", "b"}, "&& is for a shell", "sh -c '"},
 		{[]string{"docker", "run", "image"}, "docker has the server started by somebody else", "run advise inside it"},
-		{[]string{"uvicorn", "app:app", "--port", "8000"}, "its port is fixed", "advise -- uvicorn app:app --port {port}"},
-		{[]string{"serve", "--bind=0.0.0.0:80"}, "its port is fixed", "advise -- serve --bind=0.0.0.0:{port}"},
-		{[]string{"serve", "-p", "{port}", "--workers", "4"}, "its number of workers is fixed", "advise -- serve -p {port} --workers {workers}"},
+		{[]string{"uvicorn", "app:app", "--port", "8000"}, "its port can't be varied", "advise -- uvicorn app:app --port {port}"},
+		{[]string{"serve", "--bind=0.0.0.0:80"}, "its port can't be varied", "advise -- serve --bind=0.0.0.0:{port}"},
+		{[]string{"serve", "-p", "{port}", "--workers", "4"}, "its number of workers can't be varied", "advise -- serve -p {port} --workers {workers}"},
+		{
+			[]string{"serve", "-b", "0.0.0.0:80", "-w4", "-w", "4"},
+			"its port and number of workers can't be varied",
+			"write {port} and {workers} instead: advise -- serve -b 0.0.0.0:{port} -w4 -w {workers}",
+		},
 		{[]string{"hypercorn", "-b", "{host}:{port}", "-w", "4", "--password=x"}, "--password=***", "-w {workers}"},
 		{[]string{"advise", "demo", "--cpu", "2"}, "cpu", "advise demo --help"},
 	} {

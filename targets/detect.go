@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -49,7 +48,7 @@ func (f *finding) target() (*Target, error) {
 		if !ok {
 			return nil, &StartError{
 				Kind: KindNotFound, Command: "gunicorn", Hint: gunicornMissing(c),
-				Err: fmt.Errorf("%s, and gunicorn was not found: %w", f.why, exec.ErrNotFound),
+				Err: fmt.Errorf("%s, and %w", f.why, missing("gunicorn")),
 			}
 		}
 		c.Argv, note = argv, why

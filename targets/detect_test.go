@@ -130,13 +130,14 @@ func TestDetectRefuses(t *testing.T) {
 		sentence, hint string
 	}{
 		"commands": {
-			map[string]string{"Procfile": "web: python manage.py migrate && gunicorn shop.wsgi\n"}, "it needs a shell",
+			map[string]string{"Procfile": "web: python manage.py migrate && gunicorn shop.wsgi\n"},
+			"it needs a shell",
 			"run what comes first yourself, then: advise -- gunicorn shop.wsgi",
 		},
 		"variable":     {map[string]string{"Procfile": "web: gunicorn $APP\n"}, "the variable APP is not set", "advise -- COMMAND"},
 		"substitution": {map[string]string{"Procfile": "web: gunicorn -w $(nproc) app:app\n"}, "it needs a shell", "advise -- COMMAND"},
 		"nothing":      {map[string]string{"Procfile": "web: A=1\n"}, "it starts nothing", "advise -- COMMAND"},
-		"fixed port":   {map[string]string{"Procfile": "web: uvicorn app:app --port 80\n"}, "its port is fixed", "--port {port}"},
+		"fixed port":   {map[string]string{"Procfile": "web: uvicorn app:app --port 80\n"}, "its port can't be varied", "--port {port}"},
 		"asynchronous": {map[string]string{"app.py": "app = fastapi.FastAPI()\n"}, "made by FastAPI", "advise -- uvicorn app:app --host {host} --port {port} --workers {workers}"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,8 +68,8 @@ func pythonWithGunicorn(c Command) (string, bool) {
 		if err != nil {
 			continue
 		}
-		if real, err := os.Readlink(program); err == nil {
-			program = inDir(filepath.Dir(program), real)
+		if target, err := os.Readlink(program); err == nil {
+			program = inDir(filepath.Dir(program), target)
 		}
 		bin := filepath.Dir(program)
 		for _, pattern := range []string{"../lib/python3*/site-packages/gunicorn", "../lib/python3/dist-packages/gunicorn"} {

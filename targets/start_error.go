@@ -134,28 +134,38 @@ func (t *Target) telling(log []string) []string {
 }
 
 // notFound explains a program that could not be run.
-func notFound(c Command, err error) (reason error, hint string) {
+func notFound(c Command, err error) (hint string, reason error) {
 	name := c.Argv[0]
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%s can't be run: %w", name, fs.ErrPermission), "chmod +x " + quote(name)
+		return "chmod +x " + quote(name), fmt.Errorf("%s can't be run: %w", name, fs.ErrPermission)
 	}
-	reason = fmt.Errorf("%s was not found: %w", name, exec.ErrNotFound)
-	if strings.Contains(name, "/") {
-		if exists(inDir(c.Dir, name)) {
-			return reason, "the file is there: is the interpreter in its first line?"
+	return notFoundHint(c), missing(name)
+}
+
+// missing is a program that is not there. It is exec.ErrNotFound.
+type missing string
+
+func (m missing) Error() string { return string(m) + " was not found" }
+
+func (m missing) Is(target error) bool { return target == exec.ErrNotFound }
+
+func notFoundHint(c Command) string {
+	name := c.Argv[0]
+	switch {
+	case strings.Contains(name, "/") && exists(inDir(c.Dir, name)):
+		return "the file is there: is the interpreter in its first line?"
+	case strings.Contains(name, "/"):
+		return "there is no such file in " + c.Dir
+	case executable(filepath.Join(c.Dir, name)):
+		return "it is in the current folder: advise -- ./" + show(c.Argv)
+	case name == "gunicorn":
+		return gunicornMissing(c)
+	default:
+		if near := nearest(name, c); near != "" {
+			return fmt.Sprintf("did you mean %s?", near)
 		}
-		return reason, "there is no such file in " + c.Dir
+		return "is it installed, and in PATH?"
 	}
-	if executable(filepath.Join(c.Dir, name)) {
-		return reason, fmt.Sprintf("it is in the current folder: advise -- ./%s", show(c.Argv))
-	}
-	if name == "gunicorn" {
-		return reason, gunicornMissing(c)
-	}
-	if near := nearest(name, c); near != "" {
-		return reason, fmt.Sprintf("did you mean %s?", near)
-	}
-	return reason, "is it installed, and in PATH?"
 }
 
 // nearest is the program in PATH whose name is most like the one given.

@@ -93,8 +93,9 @@ func folder(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// failed asserts a StartError of a kind, and that its sentence and hint say certain things.
-func failed(t testing.TB, err error, kind Kind, sentence, hint string) *StartError {
+// failed asserts a StartError of a kind, and that its sentence and hint say certain things. It
+// returns the lines of the log that came with it.
+func failed(t testing.TB, err error, kind Kind, sentence, hint string) (log []string) {
 	t.Helper()
 	var start *StartError
 	if !errors.As(err, &start) {
@@ -106,7 +107,7 @@ func failed(t testing.TB, err error, kind Kind, sentence, hint string) *StartErr
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("the sentence has more than one line: %q", err)
 	}
-	return start
+	return start.Log
 }
 
 func TestDemoStarts(t *testing.T) {
@@ -145,11 +146,13 @@ func TestFaults(t *testing.T) {
 		hint     string
 	}{
 		"exits at once": {
-			[]string{"--fault-exit", "no database"}, nil,
+			[]string{"--fault-exit", "no database"},
+			nil,
 			KindExited, "start the demo server with 2 workers: ended before it was ready: exit code 1", "see what it does by itself: ",
 		},
 		"never listens": {
-			[]string{"--fault-never-listen"}, quick,
+			[]string{"--fault-never-listen"},
+			quick,
 			KindNotReady, "start the demo server with 2 workers: not ready after 1s: 2 of 2 workers, GET / refused", "",
 		},
 		"answers 500": {[]string{"--fault-status", "500"}, nil, KindStatus, "GET / answered 500 Internal Server Error", "its log says why"},
@@ -164,8 +167,8 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			target := Demo(append([]string{"--cpu", "0s", "--wait", "0s", "--memory", "0"}, test.args...), marked(t), t.TempDir())
 			_, err := unlimited(t, target, 2, test.change)
-			start := failed(t, err, test.kind, test.sentence, test.hint)
-			if test.kind == KindExited && len(start.Log) == 0 {
+			log := failed(t, err, test.kind, test.sentence, test.hint)
+			if test.kind == KindExited && len(log) == 0 {
 				t.Error("no lines of the server's log")
 			}
 		})
