@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
@@ -95,8 +96,16 @@ func (p *plot) curve() {
 	}
 }
 
-// means draws each count's mean with its interval.
+// means draws each count's mean with its interval, as much of that as doesn't dwarf the dots: the
+// library leaves out a bar that ends outside of the axes.
 func (p *plot) means() {
+	var dots, ends float64
+	for _, q := range p.result.Points {
+		if q.ThroughputRPS != nil && q.ThroughputHighRPS != nil {
+			dots, ends = max(dots, *q.ThroughputRPS), max(ends, *q.ThroughputHighRPS)
+		}
+	}
+	p.highest = max(p.highest, min(ends, 1.5*dots))
 	var (
 		means []opts.ScatterData
 		bars  []opts.MarkLineNameCoordItem
@@ -105,14 +114,14 @@ func (p *plot) means() {
 		if q.ThroughputRPS == nil {
 			continue
 		}
-		value, half := plusMinus(q)
-		name := count(q.Workers, "worker") + ", mean of " + count(q.Trials, "restart") + ": " + value
-		if half != "" {
-			name += " ± " + half
-		}
-		means = append(means, opts.ScatterData{Name: name + " requests/s", Value: []any{q.Workers, *q.ThroughputRPS}})
+		value, interval := throughputWords(q)
+		means = append(means, opts.ScatterData{
+			Name:  strings.TrimSpace(fmt.Sprintf("%s, mean of %s: %s requests/s %s", count(q.Workers, "worker"), count(q.Trials, "restart"), value, interval)),
+			Value: []any{q.Workers, *q.ThroughputRPS},
+		})
 		if q.ThroughputLowRPS != nil && q.ThroughputHighRPS != nil {
-			bars = append(bars, opts.MarkLineNameCoordItem{Coordinate0: []any{q.Workers, *q.ThroughputLowRPS}, Coordinate1: []any{q.Workers, *q.ThroughputHighRPS}})
+			high := min(*q.ThroughputHighRPS, p.highest)
+			bars = append(bars, opts.MarkLineNameCoordItem{Coordinate0: []any{q.Workers, *q.ThroughputLowRPS}, Coordinate1: []any{q.Workers, high}})
 		}
 	}
 	p.add("mean and interval", types.ChartScatter, means, color(colorCurve), symbol("rect", 5),

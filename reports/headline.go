@@ -95,6 +95,9 @@ func comparison(r *Result) []string {
 	}
 }
 
+// tooWide is the width from which on an interval of a ratio says nothing, though 1 is in it.
+const tooWide = 0.5
+
 // fasterOrSlower gives a difference as a figure only when the interval says that there is one.
 func fasterOrSlower(rule RuleOfThumb, usual string) string {
 	ratio, low, high := *rule.ThroughputRatio, *rule.ThroughputRatio, *rule.ThroughputRatio
@@ -102,6 +105,8 @@ func fasterOrSlower(rule RuleOfThumb, usual string) string {
 		low, high = *rule.ThroughputRatioLow, *rule.ThroughputRatioHigh
 	}
 	switch {
+	case low <= 1 && high >= 1 && high-low > tooWide:
+		return "too noisy to compare with " + usual
 	case low <= 1 && high >= 1:
 		return "as fast as " + usual + " within the noise"
 	case ratio >= 2:

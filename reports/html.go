@@ -111,13 +111,10 @@ func newPage(r *Result) page {
 }
 
 func newRow(r *Result, q Point) pageRow {
-	value, half := plusMinus(q)
+	value, interval := throughputWords(q)
 	row := pageRow{
-		Workers: q.Workers, Throughput: value, Restarts: q.Trials, Notes: notes(r, q),
+		Workers: q.Workers, Throughput: strings.TrimSpace(value + " " + interval), Restarts: q.Trials, Notes: notes(r, q),
 		CPU: optional(q.CPUSecondsPerAnswer, duration), Memory: optional(q.MemoryBytes, size), Share: optional(q.ThrottledShare, percent),
-	}
-	if half != "" {
-		row.Throughput += " ± " + half
 	}
 	if q.Latency != nil {
 		row.P50, row.P95, row.P99 = duration(q.Latency.P50), duration(q.Latency.P95), duration(q.Latency.P99)

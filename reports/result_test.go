@@ -257,6 +257,7 @@ func TestComparisonWords(t *testing.T) {
 		"12 % less than the usual 3, 40 MB less":                        at(0.88, 0.85, 0.91, -40e6),
 		"as fast as the usual 3 within the noise, with the same memory": at(1.02, 0.99, 1.05, 0.2e6),
 		"0.4 % more than the usual 3, 1.2 MB more":                      at(1.004, 1.001, 1.007, 1.2e6),
+		"too noisy to compare with the usual 3, 40 MB less":             at(1.3, 0.8, 2.1, -40e6),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

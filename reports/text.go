@@ -137,42 +137,25 @@ func (t *text) columns(r *Result) []column {
 
 // throughput writes the cells so that the values stand below each other, and their intervals too.
 func (t *text) throughput(points []Point) func(Point) string {
-	between := " ± "
-	if t.o.ASCII {
-		between = " +- "
+	written := func(p Point) (value, interval string) {
+		value, interval = throughputWords(p)
+		if t.o.ASCII {
+			interval = strings.Replace(interval, "±", "+-", 1)
+		}
+		return value, interval
 	}
 	widest := 0
 	for _, p := range points {
-		_, half := plusMinus(p)
-		widest = max(widest, len(half))
+		_, interval := written(p)
+		widest = max(widest, 1+uniseg.StringWidth(interval))
 	}
 	return func(p Point) string {
-		value, half := plusMinus(p)
-		switch {
-		case widest == 0:
+		value, interval := written(p)
+		if widest == 1 {
 			return value
-		case half == "":
-			return value + strings.Repeat(" ", uniseg.StringWidth(between)+widest)
 		}
-		return value + between + padLeft(half, widest)
+		return value + padLeft(interval, widest)
 	}
-}
-
-// plusMinus writes a point's throughput and half of its interval, with as many digits behind the
-// point.
-func plusMinus(p Point) (value, half string) {
-	if p.ThroughputRPS == nil {
-		return "-", ""
-	}
-	value = number(*p.ThroughputRPS)
-	if p.ThroughputLowRPS == nil || p.ThroughputHighRPS == nil || *p.ThroughputHighRPS <= *p.ThroughputLowRPS {
-		return value, ""
-	}
-	digits := 0
-	if i := strings.IndexByte(value, '.'); i >= 0 {
-		digits = len(value) - i - 1
-	}
-	return value, thousands(strconv.FormatFloat((*p.ThroughputHighRPS-*p.ThroughputLowRPS)/2, 'f', digits, 64))
 }
 
 func p95(p Point) string {

@@ -110,6 +110,28 @@ func span(r *Recommendation) string {
 	return fmt.Sprintf("%d-%d", r.Low, r.High)
 }
 
+// throughputWords writes a point's throughput and its interval: half of it with as many digits
+// behind the point, or both ends where they are not about as far away. Without an interval that is
+// empty, without a throughput the value is a dash.
+func throughputWords(p Point) (value, interval string) {
+	if p.ThroughputRPS == nil {
+		return "-", ""
+	}
+	value = number(*p.ThroughputRPS)
+	if p.ThroughputLowRPS == nil || p.ThroughputHighRPS == nil || *p.ThroughputHighRPS <= *p.ThroughputLowRPS {
+		return value, ""
+	}
+	below, above := *p.ThroughputRPS-*p.ThroughputLowRPS, *p.ThroughputHighRPS-*p.ThroughputRPS
+	if above > 1.25*below || below > 1.25*above {
+		return value, "(" + number(*p.ThroughputLowRPS) + "-" + number(*p.ThroughputHighRPS) + ")"
+	}
+	digits := 0
+	if i := strings.IndexByte(value, '.'); i >= 0 {
+		digits = len(value) - i - 1
+	}
+	return value, "± " + thousands(strconv.FormatFloat((below+above)/2, 'f', digits, 64))
+}
+
 // cpuList writes core numbers as the kernel does: 0-3,8.
 func cpuList(cpus []int) string {
 	cpus = slices.Sorted(slices.Values(cpus))
