@@ -290,6 +290,8 @@ func (gunicorn) explain(log []string) string {
 		return "the module has no such application: name it as module:variable"
 	case strings.Contains(text, "No module named"):
 		return "a Python module was not found: run advise in the application's folder, with the application's own gunicorn (its virtual environment)"
+	case strings.Contains(text, "Listening at: https://"), strings.Contains(text, "SSL: HTTP_REQUEST"):
+		return "it speaks TLS: leave certfile and keyfile out while measuring"
 	default:
 		return ""
 	}

@@ -441,6 +441,23 @@ func TestGunicornFaults(t *testing.T) {
 	})
 }
 
+// The lines are from the logs of 20.1.0 and 27.0.1.
+func TestGunicornExplains(t *testing.T) {
+	for line, want := range map[string]string{
+		"[2026-11-21 10:12:45 +0000] [7595] [INFO] Listening at: https://127.0.0.1:18777 (7595)":                                         "speaks TLS",
+		"[2026-11-21 10:12:49 +0000] [7947] [WARNING] Invalid request from ip=127.0.0.1: [SSL: HTTP_REQUEST] http request (_ssl.c:2580)": "speaks TLS",
+		"Failed to find attribute 'nothing' in 'app'.":                                                                                   "module:variable",
+		"ModuleNotFoundError: No module named 'nothing'":                                                                                 "a Python module was not found",
+		"Error: Already running on PID 1 (or pid file 'taken.pid' is stale)":                                                             "pidfile",
+		"[2026-11-21 10:12:45 +0000] [7595] [INFO] Listening at: http://127.0.0.1:18777 (7595)":                                          "",
+	} {
+		got := gunicorn{}.explain([]string{"something else", line})
+		if !strings.Contains(got, want) || (want == "") != (got == "") {
+			t.Errorf("%s: %q, want %q in it", line, got, want)
+		}
+	}
+}
+
 func TestGunicornMissing(t *testing.T) {
 	script := "#!/bin/sh\n"
 	dir := folder(t, map[string]string{
