@@ -180,8 +180,15 @@ func within(m *procfs.MountInfo, path string) (string, bool) {
 	return filepath.Join(m.MountPoint, rel), true
 }
 
+// setting writes without creating: a file that is not there is os.ErrNotExist then, and not the
+// refusal to make one.
 func setting(dir, file, value string) error {
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("set %s: %w", value, err)
+	}
+	_, err = f.WriteString(value)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("set %s: %w", value, err)
 	}
 	return nil

@@ -474,6 +474,7 @@ func TestGuardIsNotInside(t *testing.T) {
 		if isCgroup(l.Method) && len(tree.Folders()) == 0 {
 			t.Error("no cgroup")
 		}
+		t.Log(tree.Folders())
 		for _, dir := range tree.Folders() {
 			text, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 			if err != nil || !slices.Equal(strings.Fields(string(text)), []string{strconv.Itoa(tree.PID())}) {

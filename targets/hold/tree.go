@@ -415,7 +415,7 @@ func lookPath(name string, env []string, dir string) (string, error) {
 func executable(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return exec.ErrNotFound
+		return &fault{Message: "no such file", Errno: syscall.ENOENT, Exec: true}
 	}
 	if err != nil {
 		return err

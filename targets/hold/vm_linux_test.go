@@ -59,6 +59,13 @@ func placesOfVM() []place {
 			}
 			return errors.Join(delegate("user2"), bystander("user2/session"))
 		}},
+		{"a user without the cpuset controller", "cgroup2", placed, nobody, "user3/app", func() error {
+			err := inside("user3", nil)
+			if err == nil {
+				err = write(filepath.Join(root2, "user3"), "cgroup.subtree_control", "+cpu +memory")
+			}
+			return errors.Join(err, os.MkdirAll(filepath.Join(root2, "user3/app"), 0o755), delegate("user3/app"))
+		}},
 		{"a user with nothing delegated", "affinity,none", placed, nobody, "", nil},
 	}
 }
