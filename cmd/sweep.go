@@ -305,12 +305,16 @@ func (o *sweepOptions) folder(t *targets.Target) (string, error) {
 	}
 	name := time.Now().Format("20060102-150405") + "-" + filepath.Base(t.Command.Dir)
 	dir := filepath.Join(state, "advise", strings.Trim(name, "-./"))
-	for n := 2; ; n++ {
-		if _, err := os.Stat(dir); err != nil {
-			return dir, nil
-		}
-		dir = fmt.Sprintf("%s-%d", strings.TrimSuffix(dir, fmt.Sprintf("-%d", n-1)), n)
+	free := dir
+	for n := 2; exists(free); n++ {
+		free = fmt.Sprintf("%s-%d", dir, n)
 	}
+	return free, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // quote makes a path safe to paste into a shell.

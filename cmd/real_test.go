@@ -1,0 +1,126 @@
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"advise/reports"
+	"advise/targets/targetstest"
+)
+
+// One core, sync workers: a page that only computes gains nothing from more workers; one that waits
+// four times as long as it computes needs five to fill the core. A worker more or less is left to
+// the noise of a shared machine.
+func TestFlaskUnderGunicorn(t *testing.T) {
+	targetstest.Need(t, "gunicorn")
+	for _, c := range []struct {
+		name, cpu, wait string
+		least, most     int
+	}{
+		{"computes", "1.2", "0", 1, 3},
+		{"waits", "2", "8", 4, 9},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run := advise(t, "--cores", "1", "--mem", "512M", "--time", "45s", "--json", "--", "gunicorn", "app:app")
+			run.Dir = targetstest.Flask()
+			run.Env = append(run.Env, "CPU_MS="+c.cpu, "WAIT_MS="+c.wait)
+			out, err := run.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			valid(t, out)
+			var r reports.Result
+			if err := json.Unmarshal(out, &r); err != nil {
+				t.Fatal(err)
+			}
+			if n := r.Recommendation.Workers; n < c.least || n > c.most {
+				t.Errorf("recommended %d, want %d to %d", n, c.least, c.most)
+			}
+			if !r.RuleOfThumb.Measured || r.RuleOfThumb.Workers != 3 || r.RuleOfThumb.ThroughputRatio == nil {
+				t.Errorf("the rule of thumb was not compared: %+v", r.RuleOfThumb)
+			}
+			for _, trial := range r.Trials {
+				// The application burns CPU_MS of its thread's time, the server's own work included.
+				if got := trial.Server.CPUSecondsPerRequest; got < 0.001 || got > 0.004 {
+					t.Errorf("trial %d: %g CPU seconds per request", trial.ID, got)
+				}
+			}
+			targetstest.NothingLeft(t, mark(t))
+		})
+	}
+}
+
+// valid checks a result against the published schema.
+func valid(t *testing.T, result []byte) {
+	t.Helper()
+	var schema, document any
+	for target, text := range map[*any][]byte{&schema: reports.Schema, &document: result} {
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		*target = v
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("result.schema.json", schema); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("result.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiled.Validate(document); err != nil {
+		t.Error(err)
+	}
+}
+
+// The README's command lines are accepted as they stand.
+func TestReadmeCommands(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := readmeCommands(string(text))
+	if len(commands) < 5 {
+		t.Fatalf("found only %q", commands)
+	}
+	for _, args := range commands {
+		run := advise(t, append([]string{"--dry-run"}, args...)...)
+		for name, body := range map[string]string{
+			"shop.yaml": "requests: [/]\n", "server": "#!/bin/sh\n", "gunicorn": "#!/bin/sh\n",
+		} {
+			if err := os.WriteFile(filepath.Join(run.Dir, name), []byte(body), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		run.Env = append(run.Env, "PATH="+run.Dir+":"+os.Getenv("PATH"))
+		if out, err := run.CombinedOutput(); err != nil {
+			t.Errorf("advise %q: %v\n%s", args, err, out)
+		}
+	}
+}
+
+// readmeCommands are the arguments of the lines that begin with advise, without their comments. The
+// README quotes nothing, so words end at blanks.
+func readmeCommands(text string) [][]string {
+	var commands [][]string
+	inside := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "```") {
+			inside = line == "```sh"
+			continue
+		}
+		line, _, _ = strings.Cut(line, "  #")
+		if args, ok := strings.CutPrefix(line, "advise "); ok && inside {
+			commands = append(commands, strings.Fields(args))
+		}
+	}
+	return commands
+}
