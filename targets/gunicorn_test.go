@@ -390,7 +390,7 @@ func TestGunicornFaults(t *testing.T) {
 		kind           Kind
 		sentence, hint string
 	}{
-		"no such module":    {[]string{"nothing:app"}, nil, KindExited, "ended before it was ready: exit code 3", "a Python module was not found"},
+		"no such module":    {[]string{"nothing:app"}, nil, KindExited, "ended before it was ready: exit code ", "a Python module was not found"},
 		"no such name":      {[]string{"app:nothing"}, nil, KindExited, "ended before it was ready", "module:variable"},
 		"no application":    {nil, nil, KindExited, "ended before it was ready", "name the application"},
 		"fault at import":   {[]string{"broken:app"}, nil, KindExited, "ended before it was ready: exit code ", "see what it does by itself"},
