@@ -166,9 +166,11 @@ type Comparison struct {
 // A Prediction is what the asked cores could do: always an upper bound.
 type Prediction struct {
 	Cores float64
-	// Throughput is cores over CPU time per request, in requests per second.
+	// Throughput is cores over CPU time per request, in requests per second; less when memory holds
+	// no more than Workers.
 	Throughput float64
-	// Workers is the smallest count that reaches (1 - tolerance) of it in the closed network.
+	// Workers is the smallest count that reaches (1 - tolerance) of it in the closed network, or as
+	// many as fit into memory.
 	Workers int
 }
 

@@ -56,7 +56,7 @@ func Advise(observations []Observation, q Question) Advice {
 	a.Throughput, a.Memory = c.group.mean, m.at(c.group)
 	a.bracket(c, p, t, m, q, curve)
 	a.RuleOfThumb = compare(c.group, t, m, q)
-	a.Prediction = predict(c.group, worked(t), q)
+	a.Prediction = predict(c.group, worked(t), m, q)
 	a.doubts(c, p, t, q)
 	a.Reasons = a.reasons(c, p, m, q)
 	return a
@@ -265,12 +265,13 @@ func compare(chosen group, t table, m memoryCap, q Question) Comparison {
 }
 
 // predict says what the asked cores could do where fewer were measured: X = C/c, with c as it was
-// near the knee. nil when all cores were measured, or CPU time was not.
+// near the knee, or what as many workers as fit into memory can reach of it. nil when all cores were
+// measured, or CPU time was not.
 //
 // # References
 //
 // Lazowska and others, Quantitative System Performance, 1984, section 5.2 (asymptotic bounds).
-func predict(chosen group, groups []group, q Question) *Prediction {
+func predict(chosen group, groups []group, m memoryCap, q Question) *Prediction {
 	if q.Cores <= q.CoresMeasured {
 		return nil
 	}
@@ -289,7 +290,12 @@ func predict(chosen group, groups []group, q Question) *Prediction {
 	if !ok {
 		return nil
 	}
-	return &Prediction{Cores: q.Cores, Throughput: network.Saturation(), Workers: (slots + threads - 1) / threads}
+	prediction := &Prediction{Cores: q.Cores, Throughput: network.Saturation(), Workers: (slots + threads - 1) / threads}
+	if m.line != nil && m.line.HighestWithinCap >= 0 && m.line.HighestWithinCap < prediction.Workers {
+		prediction.Workers = max(m.line.HighestWithinCap, chosen.workers)
+		prediction.Throughput = network.ThroughputAt(prediction.Workers * threads)
+	}
+	return prediction
 }
 
 func (a *Advice) nothingMeasured(t table, q Question) {

@@ -199,7 +199,14 @@ func TestAdvisePrediction(t *testing.T) {
 		t.Errorf("workers: got %d, want 19", a.Prediction.Workers)
 	}
 	needCaveat(t, a, CaveatFewerCores, "4 cores were asked for and 1 measured; 2000 requests per second with", map[string]float64{"cores": 4, "cores_measured": 1, "throughput_rps": 2000})
-	q.Cores = 1
+	// 100 MB and 40 MB a worker: 17 fit into 800 MB for sure, 18 need 820 MB.
+	q.MemoryBytes, q.MemoryHeadroom = 800e6, 0
+	a = Advise(measured([]int{1, 2, 3, 4, 5, 6, 8}, network.ThroughputAt), q)
+	if a.Prediction.Workers != 17 {
+		t.Errorf("workers in 800 MB: got %d, want 17", a.Prediction.Workers)
+	}
+	near(t, "throughput in 800 MB", a.Prediction.Throughput, ClosedNetwork{Cores: 4, Demand: 0.002, Wait: a.Fit.Parameters["wait_seconds"]}.ThroughputAt(17), 0.01)
+	q.Cores, q.MemoryBytes = 1, 0
 	if a = Advise(measured([]int{1, 2, 4}, network.ThroughputAt), q); a.Prediction != nil {
 		t.Errorf("all cores measured: got a prediction %+v", a.Prediction)
 	}

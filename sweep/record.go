@@ -178,7 +178,10 @@ type Phase struct {
 	Errors         map[string]uint64 `json:"errors"`
 	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it
 	// ran away.
-	Backlog   uint64 `json:"backlog"`
+	Backlog uint64 `json:"backlog"`
+	// Retried counts requests sent again because the server had closed, or died over, the kept
+	// connection they went out on. Over the warm-up too.
+	Retried   uint64 `json:"retried"`
 	Sustained bool   `json:"sustained"`
 	// Histogram is the HDR histogram of the latencies, compressed and in base64, to be merged.
 	Histogram string `json:"histogram,omitempty"`

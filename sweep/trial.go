@@ -301,7 +301,7 @@ func (s *Sweep) attackFor(t *Trial, url, kind string) generator.Attack {
 func phaseOf(kind string, a generator.Attack, s *generator.Summary) Phase {
 	p := Phase{
 		Kind: kind, Connections: a.Connections, RatePlannedRPS: a.Rate,
-		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Sustained: s.Sustained,
+		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Retried: s.Retried, Sustained: s.Sustained,
 		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WindowSeconds: s.WindowSeconds,
 		Latency: Latency(s.Latency), Errors: s.Errors,
 		Histogram: s.Histogram, SliceOK: s.SliceOK, WindowSlice: s.WindowSlice,
