@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -232,8 +233,8 @@ func (w *wait) keepAsking(ctx context.Context, answers chan<- answer) {
 // replace for ever, or that somebody else has the port, which a server may retry for long.
 func (w *wait) look() error {
 	w.count()
-	if usage, err := w.tree.Usage(); err == nil && usage.OOMKills > 0 {
-		return w.killedForMemory(usage)
+	if err := w.killed(); err != nil {
+		return err
 	}
 	if addressTaken(tail(w.start.Log)) && !w.listens() {
 		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
@@ -280,7 +281,8 @@ func (w *wait) judge(a answer) (ready bool, err error) {
 		return false, nil
 	}
 	if w.start.Probe.accepts(a.status) {
-		return true, w.heeded()
+		// The count may be complete because one that was killed has just been replaced.
+		return true, cmp.Or(w.killed(), w.heeded())
 	}
 	if booting(a.status) || time.Since(w.since) < steady {
 		return false, nil
@@ -357,7 +359,12 @@ func (w *wait) foreign(what string) error {
 	return w.fail(KindForeign, "some program takes free ports as they come; try again", errors.New(what))
 }
 
-func (w *wait) killedForMemory(u hold.Usage) error {
+// killed tells of processes that were killed for memory.
+func (w *wait) killed() error {
+	u, err := w.tree.Usage()
+	if err != nil || u.OOMKills == 0 {
+		return nil
+	}
 	text := fmt.Sprintf("killed for memory: the kernel killed %s", count(int(u.OOMKills), "process"))
 	if w.start.Limits.Memory > 0 {
 		text += fmt.Sprintf(" at the limit of %d MB", w.start.Limits.Memory/1_000_000)
@@ -367,8 +374,8 @@ func (w *wait) killedForMemory(u hold.Usage) error {
 
 // ended explains a server that ended by itself.
 func (w *wait) ended() error {
-	if usage, err := w.tree.Usage(); err == nil && usage.OOMKills > 0 {
-		return w.killedForMemory(usage)
+	if err := w.killed(); err != nil {
+		return err
 	}
 	log := tail(w.start.Log)
 	if addressTaken(log) {

@@ -311,7 +311,7 @@ func TestKilledForMemory(t *testing.T) {
 	if limits.Memory == 0 {
 		targetstest.Lacking(t, "a machine on which memory can be limited (cgroup)")
 	}
-	target := Demo([]string{"--cpu", "0s", "--wait", "0s", "--memory", "40M"}, marked(t), t.TempDir())
+	target := Demo([]string{"--cpu", "0s", "--wait", "0s", "--memory", "80M"}, marked(t), t.TempDir())
 	_, err = unlimited(t, target, 3, func(s *Start) { s.Limits = limits })
 	failed(t, err, KindKilledForMemory, "start the demo server with 3 workers: killed for memory", "--mem")
 }
