@@ -83,6 +83,20 @@ cross: ## compile the program and its tests for the other platforms
 tidy-check: ## fail when go.mod or go.sum is not what the code needs
 	go mod tidy -diff
 
+# Measurements that take minutes and want the machine to themselves.
+.PHONY: accuracy
+accuracy: ## ten sweeps of the demo server against a full grid, and simulated sweeps
+	go test -run '^$$' -bench 'Accuracy' -benchtime 1x -timeout 60m -v ./cmd
+	go test -run '^$$' -bench 'Sweeps' -benchtime 1x -timeout 60m ./model
+
+.PHONY: bench-startup
+bench-startup: ## how long a dry run takes
+	go test -run '^$$' -bench 'Startup' -benchtime 1x ./cmd
+
+.PHONY: bench-memory
+bench-memory: ## peak memory of a sweep of a million requests
+	go test -run '^$$' -bench 'Million' -benchtime 1x -timeout 60m ./cmd
+
 .PHONY: clean
 clean: ## remove bin/
 	rm -rf bin

@@ -54,7 +54,7 @@ func Advise(observations []Observation, q Question) Advice {
 	}
 	a.Made, a.Workers, a.LimitedBy = true, c.group.workers, c.limitedBy
 	a.Throughput, a.Memory = c.group.mean, m.at(c.group)
-	a.bracket(c, p, t, m, q, curve)
+	a.bracket(c, p, t, q, curve)
 	a.RuleOfThumb = compare(c.group, t, m, q)
 	a.Prediction = predict(c.group, worked(t), m, q)
 	a.doubts(c, p, t, q)
@@ -221,8 +221,8 @@ func (a *Advice) meetObjective(c choice, fitting []group) (choice, bool) {
 
 // bracket sets the interval: the ratio test's, with an accepted curve's bootstrap, within what the
 // objective and memory leave, and around the choice.
-func (a *Advice) bracket(c choice, p plateau, t table, m memoryCap, q Question, curve *parametricCurve) {
-	in := p.interval(t, q.Confidence, q.Tolerance)
+func (a *Advice) bracket(c choice, p plateau, t table, q Question, curve *parametricCurve) {
+	in := p.interval(t, q.Confidence)
 	if curve != nil && in.resolved {
 		low, high := curve.bootstrap(t, p.groups, q)
 		in.low, in.high = min(in.low, low), max(in.high, high)

@@ -86,7 +86,7 @@ type interval struct {
 // Fieller, Some problems in interval estimation, 1954 (intervals of ratios; on the logarithmic
 // scale they are those of a difference); Hsu, Multiple Comparisons, 1996, chapter 4 (comparison
 // with the best).
-func (p plateau) interval(t table, confidence, tolerance float64) interval {
+func (p plateau) interval(t table, confidence float64) interval {
 	in := interval{low: p.groups[0].workers, high: p.groups[len(p.groups)-1].workers}
 	if t.freedom == 0 {
 		return in

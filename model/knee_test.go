@@ -84,8 +84,10 @@ func TestIntervalByHand(t *testing.T) {
 	// neither ruled out nor sure, and 2 is sure. For 8 %, -0.0834, 1 is sure. For 0.5 %, -0.0050, 1
 	// is ruled out, and 2 may be the higher by chance.
 	table := tabulate([]Observation{
-		{Workers: 1, Throughput: 99}, {Workers: 1, Throughput: 100},
-		{Workers: 2, Throughput: 103}, {Workers: 2, Throughput: 104},
+		{Workers: 1, Throughput: 99},
+		{Workers: 1, Throughput: 100},
+		{Workers: 2, Throughput: 103},
+		{Workers: 2, Throughput: 104},
 	})
 	near(t, "spread", table.spread, 0.00697, 1e-5)
 	for _, c := range []struct {
@@ -97,14 +99,14 @@ func TestIntervalByHand(t *testing.T) {
 		{0.005, interval{2, 2, false}},
 	} {
 		p, ok := plateauOf(table, 1, 2, c.tolerance)
-		if got := p.interval(table, 0.95, c.tolerance); !ok || got != c.want {
+		if got := p.interval(table, 0.95); !ok || got != c.want {
 			t.Errorf("tolerance %g: got %+v, want %+v", c.tolerance, got, c.want)
 		}
 	}
 	// Without repeats nothing is sure.
 	table = tabulate([]Observation{{Workers: 1, Throughput: 99}, {Workers: 2, Throughput: 103}})
 	p, _ := plateauOf(table, 1, 2, 0.05)
-	if got := p.interval(table, 0.95, 0.05); got != (interval{1, 2, false}) {
+	if got := p.interval(table, 0.95); got != (interval{1, 2, false}) {
 		t.Errorf("no repeats: got %+v", got)
 	}
 }

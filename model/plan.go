@@ -140,7 +140,7 @@ func (s Search) survey(observations []Observation) survey {
 	v.enough = enoughRestarts(v.spread, s.Tolerance, v.settled)
 	if v.ok {
 		v.undecided = v.notSettled()
-		v.resolved = v.plateau.interval(v.table, s.Confidence, s.Tolerance).resolved
+		v.resolved = v.plateau.interval(v.table, s.Confidence).resolved
 	}
 	return v
 }

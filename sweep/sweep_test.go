@@ -43,7 +43,6 @@ type closedServer struct {
 	noise       *rand.Rand
 	started     []int
 	running     int
-	failedStops int
 }
 
 type closedInstance struct {
