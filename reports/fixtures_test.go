@@ -235,7 +235,7 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 			Latency: sweep.Latency{P50: latency, P90: 1.2 * latency, P95: 1.3 * latency, P99: 1.6 * latency, Max: 2 * latency},
 		}},
 		Server: sweep.Server{
-			Workers: workers, CPUSeconds: f.demand * float64(ok), CPUSecondsPerRequest: f.demand,
+			Workers: &workers, CPUSeconds: f.demand * float64(ok), CPUSecondsPerRequest: f.demand,
 			MemoryPSSBytes:  int64(f.base + f.each*float64(workers) + 4*mb*(noise-1)/f.spread/10),
 			MemoryPeakBytes: int64(f.base + (f.each+5*mb)*float64(workers)), RequestsServed: ok,
 		},

@@ -202,7 +202,7 @@ type Latency struct {
 
 // Server is what the server's tree used.
 type Server struct {
-	Workers              int      `json:"workers_seen"`
+	Workers              *int     `json:"workers_seen"` // null where they can't be counted
 	CPUSeconds           float64  `json:"cpu_seconds"`
 	CPUSecondsPerRequest float64  `json:"cpu_seconds_per_request"`
 	ThrottledShare       *float64 `json:"throttled_share"` // of the quota's periods; null without a quota

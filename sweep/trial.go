@@ -146,8 +146,8 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, e Event, te
 	if t.Outcome != OK {
 		return nil
 	}
-	if workers, err := server.Workers(); err == nil {
-		t.Server.Workers = workers
+	if workers, err := server.Workers(); err == nil && workers >= 0 {
+		t.Server.Workers = &workers
 	}
 	memory, err := server.Memory()
 	if err != nil {
