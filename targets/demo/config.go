@@ -26,7 +26,8 @@ type Config struct {
 	CPU time.Duration
 	// Wait is how long a request waits, without using CPU, as for a database.
 	Wait time.Duration
-	// WaitDistribution is "fixed", or "exp" for exponential waits with mean Wait.
+	// WaitDistribution is "exp" for exponential waits with mean Wait, or "fixed". Fixed ones lock the
+	// workers into step with the scheduler's slices: throughput then depends on how they started.
 	WaitDistribution string
 	// Serial is CPU time spent inside a lock that all workers share. It comes on top of CPU.
 	Serial time.Duration
@@ -68,12 +69,13 @@ type Faults struct {
 	Leak int64
 }
 
-// Default is the server that runs when nothing is said about it: 2 ms of CPU and 8 ms of waiting, so
-// that one core is saturated by five workers.
+// Default is the server that runs when nothing is said about it: 2 ms of CPU and 8 ms of waiting. The
+// closed network with exponential waits says that eight workers reach 97 % of what one core can do,
+// and seven 94 %.
 func Default() Config {
 	return Config{
 		Workers: 1, Host: "127.0.0.1", Port: 8000,
-		CPU: 2 * time.Millisecond, Wait: 8 * time.Millisecond, WaitDistribution: "fixed",
+		CPU: 2 * time.Millisecond, Wait: 8 * time.Millisecond, WaitDistribution: "exp",
 		Memory: 10 << 20, SlowFactor: 10, Seed: 1,
 		Faults: Faults{StatusShare: 1},
 	}
@@ -129,7 +131,7 @@ func (c *Config) flags() *flag.FlagSet {
 	f.StringVar(&c.Socket, "socket", c.Socket, "Unix socket to listen at, instead of host and port")
 	f.DurationVar(&c.CPU, "cpu", c.CPU, "CPU time of a request")
 	f.DurationVar(&c.Wait, "wait", c.Wait, "waiting time of a request")
-	f.StringVar(&c.WaitDistribution, "wait-distribution", c.WaitDistribution, "fixed or exp")
+	f.StringVar(&c.WaitDistribution, "wait-distribution", c.WaitDistribution, "exp or fixed")
 	f.DurationVar(&c.Serial, "serial", c.Serial, "CPU time of a request inside a lock that all workers share, in addition")
 	f.Var((*size)(&c.Memory), "memory", "private memory of a worker, such as 10M")
 	f.Float64Var(&c.SlowShare, "slow-share", c.SlowShare, "share of slow requests, 0 to 1")

@@ -1,11 +1,13 @@
 """A Flask application whose cost per request is set by the environment.
 
 CPU_MS     CPU time of a request in milliseconds, all that Flask and gunicorn do for it included
-WAIT_MS    time it then waits without using CPU, as for a database
+WAIT_MS    time it then waits without using CPU, as for a database: exponential with this mean, since
+           fixed waits lock the workers into step with the scheduler's slices
 MEMORY_MB  memory each worker keeps for itself, in MiB
 """
 
 import os
+import random
 import threading
 import time
 
@@ -49,7 +51,7 @@ def index():
     _touch()
     _burn()
     if WAIT:
-        time.sleep(WAIT)
+        time.sleep(random.expovariate(1 / WAIT))
     return {"worker": os.getpid()}
 
 
