@@ -36,7 +36,7 @@ run: build ## sweep the built-in demo server: the main job, in about a minute
 # Packages are tested one after the other: load measured beside other load would mean nothing.
 .PHONY: test
 test: test-packages test-venv ## run every test; as root on Debian, first install what the real-server tests need
-	go test -p 1 -timeout 9m ./...
+	go test -p 1 -parallel 4 -timeout 9m ./...
 	@.ci/test-cgroup2
 
 .PHONY: test-packages

@@ -69,7 +69,7 @@ func flagError(c *cobra.Command, err error) error {
 }
 
 // interruptible returns a context that the first of INT, TERM and HUP ends, and one that the second
-// ends.
+// ends. The signals stay caught afterwards: one that comes while the result is printed is too late.
 func interruptible(told io.Writer) (ctx, abort context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	abort, kill := context.WithCancel(context.Background())
@@ -90,7 +90,6 @@ func interruptible(told io.Writer) (ctx, abort context.Context, stop func()) {
 		}
 	}()
 	return ctx, abort, func() {
-		signal.Stop(signals)
 		close(done)
 		cancel()
 		kill()
