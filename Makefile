@@ -31,7 +31,7 @@ build: ## build bin/advise
 
 .PHONY: run
 run: build ## sweep the built-in demo server: the main job, in about a minute
-	@mkdir -p bin/empty && cd bin/empty && ../advise --cores 1 --mem 512M --time 60s
+	@mkdir -p bin/empty && cd bin/empty && ../advise --cores 1 --mem 512M --time 45s
 
 # Packages are tested one after the other: load measured beside other load would mean nothing.
 .PHONY: test

@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"cmp"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -30,7 +32,7 @@ func newReport(s Streams) *cobra.Command {
 // textOptions fit the text to where it is shown: a terminal's width and colours, or 80 columns
 // without any.
 func textOptions(out io.Writer, o outputOptions) reports.TextOptions {
-	options := reports.TextOptions{Width: 80}
+	options := reports.TextOptions{Width: 80, ASCII: !unicodeLocale()}
 	f, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return options
@@ -40,4 +42,11 @@ func textOptions(out io.Writer, o outputOptions) reports.TextOptions {
 	}
 	options.Color = !o.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return options
+}
+
+// unicodeLocale is true unless the user's locale says otherwise: containers set none, and their
+// terminals take UTF-8.
+func unicodeLocale() bool {
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return locale == "" || strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }

@@ -116,7 +116,11 @@ func outcome(t *sweep.Trial) string {
 			text = fmt.Sprintf("%s/s", humanize.CommafWithDigits(p.ThroughputRPS, 0))
 		}
 	}
-	return text + ", " + humanize.Bytes(uint64(t.Server.MemoryPSSBytes))
+	text += ", " + humanize.Bytes(uint64(t.Server.MemoryPSSBytes))
+	if t.Disturbed() {
+		text += fmt.Sprintf(" (disturbed: %.0f %% of its cores went to other machines)", 100*t.Server.StolenShare)
+	}
+	return text
 }
 
 func (p *watch) end() {

@@ -206,10 +206,12 @@ type Server struct {
 	CPUSeconds           float64  `json:"cpu_seconds"`
 	CPUSecondsPerRequest float64  `json:"cpu_seconds_per_request"`
 	ThrottledShare       *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
-	MemoryPSSBytes       int64    `json:"memory_pss_bytes"`
-	MemoryPeakBytes      int64    `json:"memory_peak_bytes"`
-	SwapBytes            int64    `json:"swap_bytes"`
-	RequestsServed       uint64   `json:"requests_served"`
+	// StolenShare of the server's cores went to other machines of the hypervisor during the window.
+	StolenShare     float64 `json:"stolen_share"`
+	MemoryPSSBytes  int64   `json:"memory_pss_bytes"`
+	MemoryPeakBytes int64   `json:"memory_peak_bytes"`
+	SwapBytes       int64   `json:"swap_bytes"`
+	RequestsServed  uint64  `json:"requests_served"`
 }
 
 // The generator's verdicts on itself.

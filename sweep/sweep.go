@@ -100,7 +100,9 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
-	trials   []Trial
+	// stolen is the time taken from the server's cores since boot.
+	stolen func() time.Duration
+	trials []Trial
 }
 
 // timing is how long the parts of a trial take.
@@ -156,6 +158,7 @@ func New(o Options) (*Sweep, error) {
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
 	s.attack = generator.Run
+	s.stolen = func() time.Duration { return stolenFrom(parts.server) }
 	s.search = model.Search{
 		Lowest: max(o.Lowest, 1), Highest: o.Highest, Exact: o.Counts, Always: []int{rule},
 		Tolerance: o.Tolerance, Confidence: o.Confidence,
@@ -271,7 +274,7 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error {
 	began := time.Now().Add(-spent(r.Trials))
 	for {
-		step := s.search.Next(r.Observations())
+		step := s.search.Next(observations(r.Plan, undisturbed(r.Trials)))
 		step = s.ifNoneWorks(step, r.Trials)
 		if step.Done {
 			return nil
@@ -353,43 +356,6 @@ func spent(trials []Trial) time.Duration {
 		sum += t.ElapsedSeconds
 	}
 	return time.Duration(sum * float64(time.Second))
-}
-
-// Observations are the record's trials as the model sees them.
-func (r *Record) Observations() []model.Observation {
-	obs := make([]model.Observation, 0, len(r.Trials))
-	for _, t := range r.Trials {
-		o := model.Observation{Workers: t.Shape.Workers, Threads: t.Shape.Threads}
-		if t.Outcome != OK {
-			o.Failed, o.MemoryKilled, o.Why = true, t.Outcome == KilledForMemory, t.Detail
-			obs = append(obs, o)
-			continue
-		}
-		for _, p := range t.Phases {
-			if p.Kind == PhaseSaturation {
-				o.Throughput = p.ThroughputRPS
-			}
-		}
-		o.CPUPerRequest = t.Server.CPUSecondsPerRequest
-		o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
-		o.Peak = float64(t.Server.MemoryPeakBytes)
-		o.GeneratorBound = t.Generator.Verdict == GeneratorBound
-		o.MeetsObjective, o.ObjectiveWhy = r.Plan.Scenario.meets(t)
-		obs = append(obs, o)
-	}
-	return obs
-}
-
-// Advice is what the record says.
-func (r *Record) Advice() model.Advice {
-	p := r.Plan
-	return model.Advise(r.Observations(), model.Question{
-		Cores: p.Budget.Cores, CoresMeasured: p.Environment.CoresServer,
-		MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: p.Settings.MemoryHeadroom,
-		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
-		RuleOfThumb: p.Settings.RuleOfThumb, Lowest: p.Settings.Lowest, Highest: p.Settings.Highest,
-		Seed: p.Settings.Seed,
-	})
 }
 
 // A DiffersError says why a record can't be gone on with.

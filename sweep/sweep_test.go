@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"advise/model"
 	"advise/scenarios"
 	"advise/sweep/generator"
 	"advise/targets"
@@ -40,6 +41,8 @@ type closedServer struct {
 	fails       map[int]error // at these counts it does not start
 	killedAbove int
 	diesAt      int
+	steals      func(start int) float64 // share of the window that goes to other machines at a start
+	stolen      time.Duration
 	noise       *rand.Rand
 	started     []int
 	running     int
@@ -66,6 +69,8 @@ func (i *closedInstance) URL() string                { return "http://127.0.0.1:
 func (i *closedInstance) StartupTime() time.Duration { return 300 * time.Millisecond }
 func (i *closedInstance) Workers() (int, error)      { return i.workers, nil }
 func (i *closedInstance) Done() <-chan struct{}      { return i.done }
+func (i *closedInstance) Exit() (hold.Exit, bool)    { return hold.Exit{Code: 1}, true }
+func (i *closedInstance) LastWords() []string        { return []string{"out of luck"} }
 func (i *closedInstance) Stop(context.Context) error { i.s.running--; return nil }
 
 func (i *closedInstance) Usage() (hold.Usage, error) {
@@ -95,6 +100,12 @@ func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 			return nil, ctx.Err()
 		}
 		tell(generator.Progress{Event: generator.WindowStarted})
+		if s.steals != nil {
+			share := s.steals(len(s.started))
+			s.stolen += time.Duration(share * float64(a.Window))
+			rate *= 1 - share
+			ok = uint64(rate * a.Window.Seconds())
+		}
 		i.cpu += time.Duration(float64(ok) * s.cpu * float64(time.Second))
 		tell(generator.Progress{Event: generator.WindowEnded, OK: ok})
 		return &generator.Summary{
@@ -133,6 +144,7 @@ func newTest(t *testing.T, s *closedServer, change func(*Options)) *Sweep {
 		return i, err
 	})
 	sweep.attack = s.attack(func() *closedInstance { return last })
+	sweep.stolen = func() time.Duration { return s.stolen }
 	return sweep
 }
 
@@ -172,6 +184,43 @@ func TestSweepFindsTheKneeOfKnownPhysics(t *testing.T) {
 	}
 }
 
+// What a hypervisor takes makes a restart slower by as much: it is measured again, and does not move
+// the knee.
+func TestDisturbedRestartsAreRepeated(t *testing.T) {
+	server := &closedServer{cpu: 0.002, wait: 0.008, steals: func(start int) float64 {
+		if start%3 == 0 {
+			return 0.4
+		}
+		return 0
+	}}
+	r := run(t, newTest(t, server, nil))
+	a := r.Advice()
+	if a.Workers != 5 {
+		t.Errorf("recommended %d, want 5", a.Workers)
+	}
+	if slices.ContainsFunc(a.Caveats, func(c model.Caveat) bool { return c.Code == CaveatDisturbed }) {
+		t.Error("a caveat on what was repeated")
+	}
+	disturbed := 0
+	for _, trial := range r.Trials {
+		if trial.Disturbed() {
+			disturbed++
+		}
+	}
+	if disturbed == 0 || len(r.Observations()) != len(r.Trials)-disturbed {
+		t.Errorf("%d of %d trials are disturbed, %d are used", disturbed, len(r.Trials), len(r.Observations()))
+	}
+}
+
+// A machine that is never quiet still gets its advice, with the caveat.
+func TestAlwaysDisturbed(t *testing.T) {
+	server := &closedServer{cpu: 0.002, wait: 0.008, steals: func(int) float64 { return 0.1 }}
+	a := run(t, newTest(t, server, nil)).Advice()
+	if !a.Made || !slices.ContainsFunc(a.Caveats, func(c model.Caveat) bool { return c.Code == CaveatDisturbed && c.Figures["stolen_share"] > 0.09 }) {
+		t.Errorf("made: %t, caveats %v", a.Made, a.Caveats)
+	}
+}
+
 func TestRecordIsReadBackAsItWasMeasured(t *testing.T) {
 	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
 	read, err := Open(r.Dir)
@@ -202,8 +251,8 @@ func TestFailedCountsAreResults(t *testing.T) {
 			} else if trial.Outcome != OK {
 				t.Errorf("%s: trial %d ended as %s", want, trial.ID, trial.Outcome)
 			}
-			if trial.Outcome != OK && trial.Detail == "" {
-				t.Errorf("%s: trial %d does not say why", want, trial.ID)
+			if trial.Outcome != OK && trial.Detail == "" || trial.Outcome == Died && !strings.HasSuffix(trial.Detail, "exit code 1: out of luck") {
+				t.Errorf("%s: trial %d does not say why: %q", want, trial.ID, trial.Detail)
 			}
 		}
 		if seen == 0 {

@@ -29,8 +29,10 @@ type instance interface {
 	Workers() (int, error)
 	Usage() (hold.Usage, error)
 	Memory() (hold.Memory, error)
-	// Done is closed when no process of it is left.
+	// Done is closed when no process of it is left; Exit is how it ended, LastWords what it logged.
 	Done() <-chan struct{}
+	Exit() (hold.Exit, bool)
+	LastWords() []string
 	// Stop returns when nothing of it is left; when ctx ends, what is left is killed at once.
 	Stop(ctx context.Context) error
 }
@@ -178,7 +180,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 		}
 	}()
 
-	var cpu meter
+	cpu := meter{stolen: s.stolen}
 	attack := s.attackFor(t, server.URL(), kind)
 	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
 		switch p.Event {
@@ -197,7 +199,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 		return ctx.Err()
 	}
 	if ended(server) {
-		t.Outcome, t.Detail = Died, "the server ended under load"
+		t.died(server, before)
 		return nil
 	}
 	if err != nil {
@@ -212,7 +214,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
 	if kind == PhaseSaturation {
-		cpu.fill(&t.Server)
+		cpu.fill(&t.Server, p.WindowSeconds*float64(len(s.split.server)))
 		t.Generator = Generator{CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), MaxRSSBytes: summary.MaxRSSBytes}
 	}
 	switch {
@@ -234,7 +236,9 @@ var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRa
 
 // A meter reads the server's use between the two ends of a window.
 type meter struct {
+	stolen                      func() time.Duration
 	first, last                 hold.Usage
+	stolenFirst, stolenLast     time.Duration
 	answeredFirst, answeredLast uint64
 	started, ended              bool
 }
@@ -243,18 +247,24 @@ func (m *meter) start(server instance, p generator.Progress) {
 	var err error
 	m.first, err = server.Usage()
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
+	m.stolenFirst = m.stolen()
 }
 
 func (m *meter) end(server instance, p generator.Progress) {
 	var err error
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
+	m.stolenLast = m.stolen()
 }
 
-// fill puts into the trial what was read, and leaves what was not at zero: unknown.
-func (m *meter) fill(s *Server) {
+// fill puts into the trial what was read, and leaves what was not at zero: unknown. coreSeconds are
+// those that the server's cores had in the window.
+func (m *meter) fill(s *Server, coreSeconds float64) {
 	if !m.started || !m.ended {
 		return
+	}
+	if coreSeconds > 0 {
+		s.StolenShare = min(max(m.stolenLast-m.stolenFirst, 0).Seconds()/coreSeconds, 1)
 	}
 	s.CPUSeconds = max(m.last.CPU-m.first.CPU, 0).Seconds()
 	if answered := m.answeredLast - m.answeredFirst; answered > 0 {
@@ -263,6 +273,21 @@ func (m *meter) fill(s *Server) {
 	if periods := m.last.Periods - m.first.Periods; m.last.HasQuota && periods > 0 {
 		share := float64(m.last.ThrottledPeriods-m.first.ThrottledPeriods) / float64(periods)
 		s.ThrottledShare = &share
+	}
+}
+
+// died says how a server ended that was meant to go on.
+func (t *Trial) died(server instance, before hold.Usage) {
+	if after, err := server.Usage(); err == nil && after.OOMKills > before.OOMKills {
+		t.Outcome, t.Detail = KilledForMemory, "the kernel killed it for memory under load"
+		return
+	}
+	t.Outcome, t.Detail = Died, "the server ended under load"
+	if exit, ok := server.Exit(); ok {
+		t.Detail += ": " + exit.String()
+	}
+	if words := server.LastWords(); len(words) > 0 {
+		t.Detail += ": " + words[len(words)-1]
 	}
 }
 

@@ -51,7 +51,11 @@ type Instance struct {
 	WorkersSeen int           // when it was ready; -1: they can't be counted
 
 	target *Target
+	log    string
 }
+
+// LastWords are the last lines of the server's log that say what went wrong, the newest last.
+func (i *Instance) LastWords() []string { return i.target.telling(tail(i.log)) }
 
 // Workers counts the living workers now; it is -1 for a server whose workers can't be counted.
 func (i *Instance) Workers() (int, error) {
@@ -117,7 +121,7 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 		}
 		return nil, err
 	}
-	return &Instance{Tree: tree, URL: w.url, Startup: time.Since(began), WorkersSeen: w.workers, target: t}, nil
+	return &Instance{Tree: tree, URL: w.url, Startup: time.Since(began), WorkersSeen: w.workers, target: t, log: s.Log}, nil
 }
 
 const loopback = "127.0.0.1"

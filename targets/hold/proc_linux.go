@@ -246,11 +246,11 @@ func listeners(dir string) (map[string]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	four, err := proc.NetTCP()
+	four, err := proc.NetTCP() //nolint:staticcheck // netlink knows only the namespace of the caller, a server may have its own
 	if err != nil {
 		return nil, err
 	}
-	six, err := proc.NetTCP6()
+	six, err := proc.NetTCP6() //nolint:staticcheck // as above
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the kernel may be without IPv6
 		return nil, err
 	}
