@@ -250,7 +250,7 @@ func listeners(dir string) (map[string]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	six, err := proc.NetTCP6() //nolint:staticcheck // as above
+	six, err := proc.NetTCP6()                         //nolint:staticcheck // as above
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the kernel may be without IPv6
 		return nil, err
 	}
