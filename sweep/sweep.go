@@ -218,6 +218,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: a confidence of %g: want at least 0.5 and less than 1", o.Confidence)
 	case o.Highest != 0 && o.Highest < o.Lowest:
 		return fmt.Errorf("plan the sweep: workers %d..%d: the range is empty", o.Lowest, o.Highest)
+	case len(o.Scenario.Objective.Latency) > 0 && o.Scenario.Rate == 0:
+		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add rate, in requests per second", o.Scenario.Name, o.Scenario.Objective)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
 	}
@@ -294,7 +296,7 @@ func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error
 			}
 		})
 		if err != nil {
-			return err
+			return interruptedOr(ctx, err)
 		}
 		t.Repeat = 1
 		for _, before := range r.Trials {
@@ -313,6 +315,18 @@ func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error
 		if t.failure != nil && t.Shape.Workers == s.search.Lowest && !anyWorked(r.Trials) {
 			return t.failure
 		}
+	}
+}
+
+// interruptedOr is ctx's error if there is one, or is about to be. Ctrl-C in a terminal reaches the
+// whole process group: a guard or a generator that is just being forked, and not yet in a group of its
+// own, can die of it before this process has taken note.
+func interruptedOr(ctx context.Context, err error) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(100 * time.Millisecond):
+		return err
 	}
 }
 

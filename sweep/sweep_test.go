@@ -376,6 +376,19 @@ func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 	}
 }
 
+// A guard that dies of the same Ctrl-C is no failure of its own.
+func TestInterruptThatHitsTheGuardFirst(t *testing.T) {
+	s := newTest(t, &closedServer{cpu: 1}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.launcher = launcherFunc(func(context.Context, Shape, string) (instance, error) {
+		time.AfterFunc(time.Millisecond, cancel)
+		return nil, hold.ErrGuardKilled
+	})
+	if _, err := s.Run(ctx, t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("err is %v", err)
+	}
+}
+
 func TestRecordThatExistsIsNotOverwritten(t *testing.T) {
 	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil)
 	r := run(t, s)
@@ -411,6 +424,20 @@ func TestObjectiveIsReadFromTheRatePhase(t *testing.T) {
 		if ok == nil || *ok != (c.want == "") || !strings.Contains(why, c.want) {
 			t.Errorf("%s: %v %q, want %q", name, ok, why, c.want)
 		}
+	}
+}
+
+func TestObjectiveNeedsARate(t *testing.T) {
+	s, err := scenarios.Parse("shop.yaml", []byte("requests: [/]\nobjective: {p95: 200ms}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = New(Options{
+		Target: targets.Demo(nil, nil, t.TempDir()), Scenario: s, Cores: 1, Limits: hold.None,
+		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95,
+	})
+	if err == nil || !strings.Contains(err.Error(), "p95 <= 200ms has no rate to hold at") {
+		t.Errorf("err is %v", err)
 	}
 }
 
