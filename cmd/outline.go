@@ -27,7 +27,7 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 			fmt.Fprintf(&b, "          %s\n", p.Target.Found)
 		}
 	}
-	fmt.Fprintf(&b, "limits    %s\n", held(p))
+	fmt.Fprintf(&b, "limits    %s\n          %s\n", held(p), driven(p))
 	for _, s := range p.Environment.LimitsShortfall {
 		fmt.Fprintf(&b, "          %s\n", s)
 	}

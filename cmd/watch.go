@@ -34,7 +34,7 @@ func newWatch(w io.Writer, o outputOptions) *watch {
 func (p *watch) begin(plan sweep.Plan, dir string) {
 	if standIn(plan.Target) {
 		fmt.Fprintf(p.w, "advise: NO SERVER OF YOURS WAS FOUND in %s\n", plan.Target.Workdir)
-		fmt.Fprintf(p.w, "advise: the built-in demo server runs instead; its figures say nothing about your application\n")
+		fmt.Fprintf(p.w, "advise: the built-in demo server runs instead: its figures are not yours\n")
 		fmt.Fprintf(p.w, "advise: hint: put your start command behind --: advise -- gunicorn app:app\n")
 	}
 	if p.quiet {
@@ -44,7 +44,7 @@ func (p *watch) begin(plan sweep.Plan, dir string) {
 		fmt.Fprintf(p.w, "advise: %s\n", plan.Target.Found)
 	}
 	fmt.Fprintf(p.w, "advise: command: %s\n", strings.Join(plan.Target.Command, " "))
-	fmt.Fprintf(p.w, "advise: %s\n", held(plan))
+	fmt.Fprintf(p.w, "advise: %s\nadvise: %s\n", held(plan), driven(plan))
 	for _, s := range plan.Environment.LimitsShortfall {
 		fmt.Fprintf(p.w, "advise: %s\n", s)
 	}
@@ -56,14 +56,19 @@ func (p *watch) begin(plan sweep.Plan, dir string) {
 	}
 }
 
-// held is how the server is held and with what it is driven, in one line.
+// held is how the server is held, in one line.
 func held(p sweep.Plan) string {
 	e := p.Environment
 	text := fmt.Sprintf("held by %s: server on %s (cpu %s)", e.LimitsMethod, number(e.CoresServer, "core"), cpuList(e.CPUsServer))
 	if p.Budget.MemoryBytes > 0 {
 		text += ", " + humanize.Bytes(uint64(p.Budget.MemoryBytes))
 	}
-	return text + fmt.Sprintf("; generator on cpu %s, %d connections", cpuList(e.CPUsGenerator), p.Settings.Connections)
+	return text
+}
+
+// driven is with what it is driven, and from where.
+func driven(p sweep.Plan) string {
+	return fmt.Sprintf("driven by %d connections: generator on cpu %s", p.Settings.Connections, cpuList(p.Environment.CPUsGenerator))
 }
 
 func number(n float64, thing string) string {
