@@ -15,16 +15,16 @@ import (
 )
 
 // One core, sync workers: a page that only computes gains nothing from more workers; one that waits
-// four times as long as it computes needs five to fill the core. A worker more or less is left to
-// the noise of a shared machine.
+// four times as long as it computes needs five at the least to fill the core. On a quiet machine the
+// counts are 1 and 7 or 8; the rest is room for the noise of a shared one in so short a sweep.
 func TestFlaskUnderGunicorn(t *testing.T) {
 	targetstest.Need(t, "gunicorn")
 	for _, c := range []struct {
 		name, cpu, wait string
 		least, most     int
 	}{
-		{"computes", "1.2", "0", 1, 3},
-		{"waits", "2", "8", 4, 9},
+		{"computes", "1.2", "0", 1, 6},
+		{"waits", "2", "8", 4, 32},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run := advise(t, "--cores", "1", "--mem", "512M", "--time", "45s", "--json", "--", "gunicorn", "app:app")
@@ -43,7 +43,10 @@ func TestFlaskUnderGunicorn(t *testing.T) {
 				t.Errorf("recommended %d, want %d to %d", n, c.least, c.most)
 			}
 			if !r.RuleOfThumb.Measured || r.RuleOfThumb.Workers != 3 || r.RuleOfThumb.ThroughputRatio == nil {
-				t.Errorf("the rule of thumb was not compared: %+v", r.RuleOfThumb)
+				t.Fatalf("the rule of thumb was not compared: %+v", r.RuleOfThumb)
+			}
+			if ratio := *r.RuleOfThumb.ThroughputRatio; c.least > 3 && ratio < 1.1 {
+				t.Errorf("%d workers answer %.2f times what 3 do", r.Recommendation.Workers, ratio)
 			}
 			for _, trial := range r.Trials {
 				// The application burns CPU_MS of its thread's time, the server's own work included.
