@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"advise/reports"
 	"advise/sweep"
 )
 
@@ -59,7 +59,7 @@ func (p *watch) begin(plan sweep.Plan, dir string) {
 // held is how the server is held, in one line.
 func held(p sweep.Plan) string {
 	e := p.Environment
-	text := fmt.Sprintf("held by %s: server on %s (cpu %s)", e.LimitsMethod, number(e.CoresServer, "core"), cpuList(e.CPUsServer))
+	text := fmt.Sprintf("held by %s: server on %s (cpu %s)", e.LimitsMethod, number(e.CoresServer, "core"), reports.CPUList(e.CPUsServer))
 	if p.Budget.MemoryBytes > 0 {
 		text += ", " + humanize.Bytes(uint64(p.Budget.MemoryBytes))
 	}
@@ -68,7 +68,7 @@ func held(p sweep.Plan) string {
 
 // driven is with what it is driven, and from where.
 func driven(p sweep.Plan) string {
-	return fmt.Sprintf("driven by %d connections: generator on cpu %s", p.Settings.Connections, cpuList(p.Environment.CPUsGenerator))
+	return fmt.Sprintf("driven by %d connections: generator on cpu %s", p.Settings.Connections, reports.CPUList(p.Environment.CPUsGenerator))
 }
 
 func number(n float64, thing string) string {
@@ -76,24 +76,6 @@ func number(n float64, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%g %ss", n, thing)
-}
-
-// cpuList writes core numbers as the kernel does: 0-3,8.
-func cpuList(cpus []int) string {
-	var parts []string
-	for i := 0; i < len(cpus); {
-		j := i
-		for j+1 < len(cpus) && cpus[j+1] == cpus[j]+1 {
-			j++
-		}
-		part := strconv.Itoa(cpus[i])
-		if j > i {
-			part += "-" + strconv.Itoa(cpus[j])
-		}
-		parts = append(parts, part)
-		i = j + 1
-	}
-	return strings.Join(parts, ",")
 }
 
 func (p *watch) event(e sweep.Event) {

@@ -92,13 +92,13 @@ func held(r *Result) string {
 	e := r.Environment
 	line := cmp.Or(methods[e.LimitsMethod], "by "+e.LimitsMethod) + ": server on " + cores(e.CoresServer)
 	if len(e.CPUsServer) > 0 {
-		line += " (cpu " + cpuList(e.CPUsServer) + ")"
+		line += " (cpu " + CPUList(e.CPUsServer) + ")"
 	}
 	if r.Budget.MemoryBytes > 0 {
 		line += ", " + size(float64(r.Budget.MemoryBytes))
 	}
 	if len(e.CPUsGenerator) > 0 {
-		line += "; load from cpu " + cpuList(e.CPUsGenerator)
+		line += "; load from cpu " + CPUList(e.CPUsGenerator)
 	}
 	return line
 }

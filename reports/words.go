@@ -132,8 +132,8 @@ func throughputWords(p Point) (value, interval string) {
 	return value, "± " + thousands(strconv.FormatFloat((below+above)/2, 'f', digits, 64))
 }
 
-// cpuList writes core numbers as the kernel does: 0-3,8.
-func cpuList(cpus []int) string {
+// CPUList writes core numbers as the kernel does: 0-3,8.
+func CPUList(cpus []int) string {
 	cpus = slices.Sorted(slices.Values(cpus))
 	var parts []string
 	for i := 0; i < len(cpus); {
