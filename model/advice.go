@@ -6,6 +6,10 @@ type Observation struct {
 	// Threads per worker; 0 counts as 1.
 	Threads int
 
+	// Purpose of the restart, and the moment it began, in seconds since the sweep did.
+	Purpose Purpose
+	At      float64
+
 	// Throughput is the rate of accepted answers at saturation, in requests per second.
 	Throughput float64
 	// CPUPerRequest is the server's CPU time over the answers it gave, in seconds; 0 is unknown.
@@ -68,6 +72,8 @@ type Advice struct {
 	Fit         Fit
 	MemoryLine  *MemoryLine
 	RuleOfThumb Comparison
+	// Drift is nil when it can't be told.
+	Drift *Drift
 	// Prediction is set when fewer cores were measured than asked for.
 	Prediction *Prediction
 	// OtherKnees are the knees of other rules, for comparison only.
@@ -157,6 +163,10 @@ type Comparison struct {
 	// Ratio is the recommendation's throughput over the rule's, with its interval; as long as no
 	// count was repeated, the interval is the ratio itself.
 	Ratio, RatioLow, RatioHigh float64
+	// Confirmed is true when the ratio comes from restarts made for it alone, in alternation: at least
+	// Restarts of each.
+	Confirmed bool
+	Restarts  int
 	// MemoryDifference is the recommendation's memory less the rule's, in bytes.
 	MemoryDifference float64
 	// Why says why the rule's count could not be compared.

@@ -26,40 +26,64 @@ const (
 // with nothing left Made is false.
 func Advise(observations []Observation, q Question) Advice {
 	q = q.complete()
+	d := decide(observations, q)
+	a := &d.advice
+	if !a.Made {
+		return *a
+	}
+	a.bracket(d.choice, d.plateau, d.table, q, d.curve)
+	a.Drift = driftOf(observations, q.Confidence)
+	a.Prediction = predict(d.choice.group, worked(d.table), d.memory, q)
+	a.doubts(observations, d.choice, d.plateau, d.table, q)
+	a.Reasons = a.reasons(d.choice, d.plateau, d.memory, q)
+	return *a
+}
+
+// A decision is an advice without what only qualifies it, and what it was made from.
+type decision struct {
+	advice  Advice
+	choice  choice
+	plateau plateau
+	table   table
+	memory  memoryCap
+	curve   *parametricCurve
+}
+
+// decide makes the choice, by the restarts of the search alone; q is complete.
+func decide(everything []Observation, q Question) decision {
+	observations := ofSearch(everything)
 	t := tabulate(observations)
-	line := fitMemory(observations, q.usableMemory(), q.Confidence)
-	a := Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}
+	line := fitMemory(everything, q.usableMemory(), q.Confidence)
 	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
+	d := decision{table: t, memory: m, advice: Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}}
+	a := &d.advice
 	a.Points = t.points(q.Confidence, m.feasible)
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
 	a.failures(t)
 
-	p, ok := plateauOf(t, q.Lowest, q.Highest, q.Tolerance)
-	var curve *parametricCurve
-	a.Fit, curve = chooseCurve(worked(t), q.CoresMeasured, q.Confidence)
+	p, ok := plateauOf(t, q.CoresMeasured, q.Lowest, q.Highest, q.Tolerance)
+	d.plateau = p
+	a.Fit, d.curve = chooseCurve(worked(t), q.CoresMeasured, q.Confidence)
 	if !ok {
 		a.nothingMeasured(t, q)
-		return a
+		return d
 	}
 	a.OtherKnees = otherKnees(p.groups, a.Fit.Candidates)
 	if len(p.groups) == 1 && !m.endsAt(p.groups[0].workers, q.Highest) {
 		only := p.groups[0]
 		a.caveat(CaveatOneCount, fmt.Sprintf("Of the counts allowed, only %s could be measured: there is nothing to compare with.", quantity(only.workers, "worker")),
 			map[string]float64{"workers": float64(only.workers), "throughput_rps": only.mean})
-		return a
+		return d
 	}
 	c, ok := a.choose(p, m, q)
 	if !ok {
-		return a
+		return d
 	}
+	d.choice = c
 	a.Made, a.Workers, a.LimitedBy = true, c.group.workers, c.limitedBy
 	a.Throughput, a.Memory = c.group.mean, m.at(c.group)
-	a.bracket(c, p, t, q, curve)
-	a.RuleOfThumb = compare(c.group, t, m, q)
-	a.Prediction = predict(c.group, worked(t), m, q)
-	a.doubts(c, p, t, q)
-	a.Reasons = a.reasons(c, p, m, q)
-	return a
+	a.RuleOfThumb = compare(everything, c.group, t, m, q)
+	return d
 }
 
 // complete replaces what is missing or makes no sense by its default.
@@ -235,9 +259,10 @@ func (a *Advice) bracket(c choice, p plateau, t table, q Question, curve *parame
 	a.Low, a.High = min(max(in.low, c.floor), a.Workers), max(in.high, a.Workers)
 }
 
-// compare sets the rule of thumb beside the choice by the ratio of throughputs. Without repeats
-// the interval is the ratio itself.
-func compare(chosen group, t table, m memoryCap, q Question) Comparison {
+// compare sets the rule of thumb beside the choice by the ratio of throughputs: from the restarts that
+// confirm it, or, as long as there are too few of these, from those of the search. Without repeats the
+// interval is the ratio itself.
+func compare(observations []Observation, chosen group, t table, m memoryCap, q Question) Comparison {
 	c := Comparison{Workers: q.RuleOfThumb}
 	rule, ok := t.at(q.RuleOfThumb)
 	switch {
@@ -251,13 +276,14 @@ func compare(chosen group, t table, m memoryCap, q Question) Comparison {
 		c.Measured, c.Ratio, c.RatioLow, c.RatioHigh = true, 1, 1, 1
 		return c
 	}
-	c.Measured = true
-	width, ratio := 0.0, chosen.logMean-rule.logMean
-	if t.freedom > 0 {
-		width = studentT(q.Confidence, t.freedom) * t.spread * math.Sqrt(1/float64(chosen.n)+1/float64(rule.n))
-		width = math.Min(width, 100)
+	if firm, ok := confirmation(observations, chosen, rule, t, q.Confidence); ok {
+		firm.Workers = c.Workers
+		c = firm
+	} else {
+		c.ratioOf(t.estimate(chosen), t.estimate(rule), t.factor(q.Confidence))
+		c.Restarts = min(chosen.n, rule.n)
 	}
-	c.Ratio, c.RatioLow, c.RatioHigh = math.Exp(ratio), math.Exp(ratio-width), math.Exp(ratio+width)
+	c.Measured = true
 	if mine, other := m.at(chosen), m.at(rule); mine > 0 && other > 0 {
 		c.MemoryDifference = mine - other
 	}
@@ -348,7 +374,7 @@ func (a *Advice) failures(t table) {
 }
 
 // doubts tells what makes the recommendation less sure.
-func (a *Advice) doubts(c choice, p plateau, t table, q Question) {
+func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table, q Question) {
 	last := p.groups[len(p.groups)-1]
 	if c.rising && c.limitedBy != LimitedByMemory {
 		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: the best count may be higher.", quantity(last.workers, "worker")),
@@ -365,10 +391,11 @@ func (a *Advice) doubts(c choice, p plateau, t table, q Question) {
 		a.caveat(CaveatNotResolved, fmt.Sprintf("The restarts differ too much, or are too few, to say which count up to %d is enough: more time would tell.", last.workers),
 			map[string]float64{"workers_measured": float64(last.workers), "spread_share": t.spread})
 	}
-	if c.group.n < 3 || t.freedom == 0 {
-		a.caveat(CaveatFewRepeats, fmt.Sprintf("%s had %s; three or more make the figures firm.", quantity(c.group.workers, "worker"), quantity(c.group.n, "restart")),
-			map[string]float64{"restarts": float64(c.group.n)})
+	if n := c.group.n + len(confirmed(observations, c.group.workers)); n < 3 || t.freedom == 0 {
+		a.caveat(CaveatFewRepeats, fmt.Sprintf("%s had %s; three or more make the figures firm.", quantity(c.group.workers, "worker"), quantity(n, "restart")),
+			map[string]float64{"restarts": float64(n)})
 	}
+	a.unconfirmed(observations, c, t, q)
 	if t.freedom > 0 && t.spread > q.Tolerance {
 		a.caveat(CaveatNoisy, fmt.Sprintf("Throughput differed by %s between restarts of the same count, more than the %s that decide.", percent(t.spread), percent(q.Tolerance)),
 			map[string]float64{"spread_share": t.spread, "tolerance_share": q.Tolerance})
@@ -377,6 +404,31 @@ func (a *Advice) doubts(c choice, p plateau, t table, q Question) {
 		a.caveat(CaveatMemoryUnknown, "Memory was not measured, so the limit was not checked beyond what ran.", map[string]float64{"limit_bytes": q.MemoryBytes})
 	}
 	a.fewerCores(q)
+}
+
+// unconfirmed tells when the comparison with the rule of thumb rests on the search alone, when the
+// restarts that confirm it say something else, and when the machine changed meanwhile.
+func (a *Advice) unconfirmed(observations []Observation, c choice, t table, q Question) {
+	r := a.RuleOfThumb
+	rule, measured := t.at(q.RuleOfThumb)
+	if r.Measured && !r.Confirmed && r.Workers != a.Workers && slices.ContainsFunc(observations, func(o Observation) bool { return o.At > 0 }) {
+		a.caveat(CaveatNotConfirmed, fmt.Sprintf("%s and %d were not run against each other at the end, three times each: their ratio is the search's own.", quantity(a.Workers, "worker"), r.Workers),
+			map[string]float64{"restarts": float64(r.Restarts)})
+	}
+	if r.Confirmed && measured {
+		searched := t.estimate(c.group).log - t.estimate(rule).log
+		err := math.Hypot(t.estimate(c.group).err, t.estimate(rule).err)
+		err = math.Hypot(err, math.Log(r.RatioHigh/r.RatioLow)/2/studentT(q.Confidence, max(t.freedom, 1)))
+		if off := math.Abs(searched - math.Log(r.Ratio)); off > q.Tolerance/2 && off > settledAt(0.99)*err {
+			a.caveat(CaveatConfirmationDiffers, fmt.Sprintf("In the search the recommended count answered %.2f times what the rule of thumb does, and %.2f times when both ran in alternation: the machine or the server changed meanwhile.", math.Exp(searched), r.Ratio),
+				map[string]float64{"ratio_searched": math.Exp(searched), "ratio_confirmed": r.Ratio})
+		}
+	}
+	if a.Drift.matters(q.Tolerance) {
+		d := a.Drift
+		a.caveat(CaveatDrift, fmt.Sprintf("Throughput drifted by %+.1f %% (%+.1f to %+.1f) over the %.0f s of the sweep, whatever the worker count.", 100*d.Share, 100*d.Low, 100*d.High, d.Span),
+			map[string]float64{"share": d.Share, "share_low": d.Low, "share_high": d.High, "p": d.P, "span_seconds": d.Span})
+	}
 }
 
 func (a *Advice) fewerCores(q Question) {
@@ -400,7 +452,7 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 	switch {
 	case p.knee == p.best && knee.n == p.topRestarts:
 		first += "the most of all"
-	case p.fit[p.knee] >= level:
+	case p.fit[p.knee] >= level-0.0005: // no more than the last digit shown
 		first += "as many as any"
 	default:
 		first += fmt.Sprintf("%.1f %% of the %s that more reach", 100*math.Exp(p.fit[p.knee]-level), figure(math.Exp(level)))

@@ -29,6 +29,15 @@ const (
 	// CaveatMemoryUnknown: there is a memory limit, but memory was not measured.
 	// Figures: limit_bytes.
 	CaveatMemoryUnknown = "memory_unknown"
+	// CaveatNotConfirmed: the recommended count and the rule of thumb were not run against each other
+	// often enough at the end. Figures: restarts (of the one with fewer, in the search).
+	CaveatNotConfirmed = "not_confirmed"
+	// CaveatConfirmationDiffers: when they were, they compared otherwise than in the search.
+	// Figures: ratio_searched, ratio_confirmed.
+	CaveatConfirmationDiffers = "confirmation_differs"
+	// CaveatDrift: throughput changed over the sweep, whatever the count. Figures: share, share_low,
+	// share_high, p, span_seconds.
+	CaveatDrift = "drift"
 	// CaveatIgnored: observations were no measurements and were left out. Figures: observations.
 	CaveatIgnored = "ignored_observations"
 

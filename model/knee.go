@@ -10,56 +10,77 @@ import (
 // (1 - tolerance) of the best, over a unimodal fit: single restarts make a tooth of one count and
 // a gap of another, and the highest of many noisy means is too high.
 type plateau struct {
-	groups []group
-	// fit is the unimodal fit of the logarithm of throughput, weighted by restarts.
+	groups    []group
+	estimates []estimate
+	// fit is the unimodal fit of the estimates, weighted by what they are worth.
 	fit []float64
 	// best is the first index of the top, knee that of the choice, both into groups.
 	best, knee int
-	// topRestarts is how many restarts stand behind the top's value.
+	// topRestarts is how many restarts stand behind the top's value, topError its standard error.
 	topRestarts int
+	topError    float64
 	// line is the logarithm of the throughput that has to be reached.
 	line float64
+	// proven is the first index of a count that is surely enough because it leaves so little of the
+	// cores unused, whatever others may reach; len(groups) when none is.
+	proven int
+	// full is true when the largest count leaves no more than half the tolerance of the cores unused.
+	full bool
 }
 
-// plateauOf looks among the counts that work, from lowest to highest. ok is false without any.
-func plateauOf(t table, lowest, highest int, tolerance float64) (p plateau, ok bool) {
-	var y, weight []float64
+// plateauOf looks among the counts that work, from lowest to highest. cores are what the server was
+// held to; 0 is not known. ok is false without any count.
+func plateauOf(t table, cores float64, lowest, highest int, tolerance float64) (p plateau, ok bool) {
 	for _, g := range t.groups {
 		if g.works() && g.workers >= lowest && g.workers <= highest {
 			p.groups = append(p.groups, g)
-			y, weight = append(y, g.logMean), append(weight, float64(g.n))
 		}
 	}
 	if len(p.groups) == 0 {
 		return p, false
 	}
+	p.estimates = estimates(p.groups, cores, t.expected())
+	var y, weight []float64
+	for _, e := range p.estimates {
+		y, weight = append(y, e.log), append(weight, 1/(e.err*e.err))
+	}
 	p.fit = unimodal(y, weight)
 	top := slices.Max(p.fit)
 	p.best = slices.Index(p.fit, top)
-	level := p.level(top - math.Min(tolerance/2, t.spread))
+	level := p.level(top-math.Min(tolerance/2, t.spread), weight)
 	p.line = level + math.Log1p(-tolerance)
 	p.knee = slices.IndexFunc(p.fit, func(v float64) bool { return v >= p.line })
+	p.proven = t.proven(p.groups, cores, tolerance)
+	reach, known := t.reach(p.groups[len(p.groups)-1], cores)
+	p.full = known && reach > math.Log1p(-tolerance/2)
 	return p, true
 }
 
 // level returns the mean over the counts no lower than from: what the line is drawn from. The
 // highest of several equal counts is highest by chance.
-func (p *plateau) level(from float64) float64 {
-	sum := 0.0
+func (p *plateau) level(from float64, weight []float64) float64 {
+	sum, weights := 0.0, 0.0
 	for i, v := range p.fit {
 		if v >= from {
-			sum += v * float64(p.groups[i].n)
+			sum += v * weight[i]
+			weights += weight[i]
 			p.topRestarts += p.groups[i].n
 		}
 	}
-	return sum / float64(p.topRestarts)
+	p.topError = math.Sqrt(1 / weights)
+	return sum / weights
 }
 
-// rising is true when the best count is the largest that was measured and the throughput there is
-// still growing by more than half the tolerance over the last quarter of the range.
+// distanceError is the standard error of a count's distance to the line.
+func (p plateau) distanceError(i int) float64 {
+	return math.Hypot(p.estimates[i].err, p.topError)
+}
+
+// rising is true when the best count is the largest that was measured, cores are left to use, and the
+// throughput there is still growing by more than half the tolerance over the last quarter of the range.
 func (p plateau) rising(tolerance float64) bool {
 	last := len(p.groups) - 1
-	if last == 0 || p.best != last {
+	if last == 0 || p.best != last || p.proven <= last || p.full {
 		return false
 	}
 	before := last - 1
@@ -79,7 +100,8 @@ type interval struct {
 // difference of mean logarithms, with the pooled spread and Student's t. A count below the top whose
 // ratio is surely under (1 - tolerance) is ruled out, and so is everything below it. The first whose
 // ratio is surely no less ends the interval. The top's own error counts even for a count that is
-// part of it: being the highest is no proof of being the best.
+// part of it: being the highest is no proof of being the best. A count that leaves less than the
+// tolerance of the cores unused needs no comparison.
 //
 // # References
 //
@@ -98,7 +120,7 @@ func (p plateau) interval(t table, confidence float64) interval {
 		if above+width < 0 && i < p.best {
 			in.low = g.workers + 1
 		}
-		if above-width >= 0 && !in.resolved {
+		if (above-width >= 0 || i >= p.proven) && !in.resolved {
 			in.high, in.resolved = g.workers, true
 		}
 	}

@@ -19,6 +19,8 @@ type Search struct {
 	Exact []int
 	// Always are counts to measure in any case, inside the bounds or not: the rule of thumb.
 	Always []int
+	// Cores the server is held to; 0 is not known.
+	Cores float64
 	// Tolerance and Confidence as in Question; Confidence says when a count's side of the line is
 	// settled.
 	Tolerance, Confidence float64
@@ -35,6 +37,10 @@ type Step struct {
 	Workers int
 	// Why is a phrase for people: "first look", "bisect 4..8".
 	Why string
+	// Purpose of the restart. Capacity, in requests per second, is what rates are shares of when that
+	// is PurposeLatency.
+	Purpose  Purpose
+	Capacity float64
 	// Done is true when more restarts are not worth their time, Resolved when that is because the
 	// decision is settled.
 	Done, Resolved bool
@@ -45,24 +51,21 @@ const (
 	firstHighest = 8
 	// leastEnough and mostEnough bound how many restarts of one count are enough.
 	leastEnough, mostEnough = 3, 12
-	// expectedSpread between restarts weighs as much as expectedFreedom repeats would, since the
-	// spread of the first two or three says next to nothing.
-	expectedSpread, expectedFreedom = 0.04, 3
 	// givingUp is how many counts may fail, with none that works, before the search ends.
 	givingUp = 3
 )
 
 // Next returns the next step: a first look at 1, 2, 4, 8 and the counts of Always in random order;
-// then, as long as they apply, in the order of what they are worth when time runs out: more
+// that of Always first; then, as long as they apply, in the order of what they are worth when time runs out: more
 // workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
-// beside a sharp top; second restarts of what bears on the decision, third ones of the choice and
-// of Always; and at last restarts where the distance to the line is least certain, and those
+// beside a sharp top; second restarts of what bears on the decision, a third one of the choice; and
+// at last restarts where the distance to the line is least certain, and those
 // that the interval still needs.
 //
 // Next is deterministic: the same observations and seed give the same step.
 func (s Search) Next(observations []Observation) Step {
 	s = s.complete()
-	v := s.survey(observations)
+	v := s.survey(ofSearch(observations))
 	for _, propose := range []func(survey) (Step, bool){
 		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.leastCertain, s.narrow,
 	} {
@@ -106,9 +109,7 @@ type survey struct {
 	// highest is the largest count that is still worth trying, and wall the smallest that is known
 	// not to work, 0 without.
 	highest, wall int
-	// spread between restarts that the next ones are to be expected to have, and how many restarts
-	// of a count are enough with it.
-	spread float64
+	// enough is how many restarts of a count are.
 	enough int
 	// settled is the distance to the line, in standard errors, past which a count is decided.
 	settled float64
@@ -133,13 +134,11 @@ func (s Search) survey(observations []Observation) survey {
 	fitting.groups = slices.DeleteFunc(slices.Clone(v.table.groups), func(g group) bool {
 		return s.MemoryBytes > 0 && g.memoryMost > s.MemoryBytes
 	})
-	v.plateau, v.ok = plateauOf(fitting, s.Lowest, v.highest, s.Tolerance)
-	known := float64(v.table.freedom)
-	v.spread = math.Sqrt((expectedFreedom*expectedSpread*expectedSpread + known*v.table.spread*v.table.spread) / (expectedFreedom + known))
+	v.plateau, v.ok = plateauOf(fitting, s.Cores, s.Lowest, v.highest, s.Tolerance)
 	v.settled = settledAt(s.Confidence)
-	v.enough = enoughRestarts(v.spread, s.Tolerance, v.settled)
+	v.enough = enoughRestarts(v.table.expected(), s.Tolerance, v.settled)
 	if v.ok {
-		v.undecided = v.notSettled()
+		v.undecided = v.notSettled(s.Tolerance)
 		v.resolved = v.plateau.interval(v.table, s.Confidence).resolved
 	}
 	return v
@@ -181,16 +180,16 @@ func enoughRestarts(spread, tolerance, settled float64) int {
 
 // distance of a count to the line, in standard errors of their difference.
 func (v survey) distance(i int) float64 {
-	p := v.plateau
-	standardError := v.spread * math.Sqrt(1/float64(p.groups[i].n)+1/float64(p.topRestarts))
-	return math.Abs(p.groups[i].logMean-p.line) / standardError
+	return math.Abs(v.plateau.estimates[i].log-v.plateau.line) / v.plateau.distanceError(i)
 }
 
-// notSettled looks among the counts up to the knee: those above it only draw the line.
-func (v survey) notSettled() []int {
+// notSettled looks among the counts up to the knee: those above it only draw the line. A count is
+// settled when it is surely on one side of the line, or so near that it makes no difference: known
+// to within half the tolerance, whichever side it is on.
+func (v survey) notSettled(tolerance float64) []int {
 	var near []int
 	for i := range v.plateau.knee + 1 {
-		if v.distance(i) < v.settled {
+		if v.distance(i) < v.settled && v.settled*v.plateau.distanceError(i) > tolerance/2 {
 			near = append(near, i)
 		}
 	}
@@ -234,7 +233,18 @@ func (s Search) FirstLook() []int {
 	counts = slices.Compact(counts)
 	random := rand.New(rand.NewPCG(uint64(s.Seed), 0xd1342543de82ef95))
 	random.Shuffle(len(counts), func(i, j int) { counts[i], counts[j] = counts[j], counts[i] })
+	// What is measured in any case is the reference that drift is told by: at the beginning, when the
+	// second restarts come, and when the choice is confirmed.
+	slices.SortStableFunc(counts, func(a, b int) int { return s.always(b) - s.always(a) })
 	return counts
+}
+
+// always is 1 for a count that is measured in any case, 0 for others.
+func (s Search) always(n int) int {
+	if slices.Contains(s.Always, n) {
+		return 1
+	}
+	return 0
 }
 
 func (s Search) firstLook(v survey) (Step, bool) {
@@ -306,16 +316,41 @@ func (s Search) fresh(v survey, n int, why string) (Step, bool) {
 	return Step{Workers: n, Why: why}, true
 }
 
+// bisect closes in on the knee: where the closed network through all counts has it, as long as that
+// is inside, or else in the middle.
 func (s Search) bisect(v survey) (Step, bool) {
 	if !v.ok || len(s.Exact) > 0 || v.plateau.knee == 0 {
 		return Step{}, false
 	}
-	return s.halve(v, v.plateau.groups[v.plateau.knee-1].workers, v.plateau.groups[v.plateau.knee].workers, "bisect %d..%d")
+	low, high := v.plateau.groups[v.plateau.knee-1].workers, v.plateau.groups[v.plateau.knee].workers
+	if n, ok := s.foreseen(v, low, high); ok && !narrowEnough(low, high) {
+		return s.fresh(v, n, fmt.Sprintf("the bend foreseen between %d and %d", low, high))
+	}
+	return s.halve(v, low, high, "bisect %d..%d")
 }
+
+// foreseen is the count strictly between two at which the closed network through what was measured
+// bends, or the neighbour of the one it bends at. ok is false where the network says nothing: it has
+// no top inside the range, or misses the measured counts by more than the tolerance.
+func (s Search) foreseen(v survey, low, high int) (n int, ok bool) {
+	at, ok := networkThrough(v.plateau.groups, s.Cores)
+	if !ok || high-low < 2 {
+		return 0, false
+	}
+	for i, g := range v.plateau.groups {
+		if math.Abs(math.Log(at(g.workers))-v.plateau.estimates[i].log) > 2*s.Tolerance {
+			return 0, false
+		}
+	}
+	last := v.plateau.groups[len(v.plateau.groups)-1].workers
+	return min(max(curveKnee(countsBetween(low, last), at, s.Tolerance), low+1), high-1), true
+}
+
+func narrowEnough(low, high int) bool { return high-low <= max(1, high/16) }
 
 // halve proposes the middle of two counts that are further apart than a sixteenth.
 func (s Search) halve(v survey, low, high int, why string) (Step, bool) {
-	if high-low <= max(1, high/16) {
+	if narrowEnough(low, high) {
 		return Step{}, false
 	}
 	return s.fresh(v, low+(high-low)/2, fmt.Sprintf(why, low, high))
@@ -367,8 +402,8 @@ func (s Search) bisectObjective(v survey) (Step, bool) {
 	return Step{}, false
 }
 
-// again asks for second restarts of the counts that bear on the decision, and third ones of the
-// choice and of those measured in any case.
+// again asks for second restarts of the counts that bear on the decision, and a third one of the
+// choice.
 func (s Search) again(v survey) (Step, bool) {
 	if !v.ok {
 		return Step{}, false
@@ -379,11 +414,10 @@ func (s Search) again(v survey) (Step, bool) {
 		bearing = append(bearing, p.groups[p.knee-1].workers)
 	}
 	bearing = append(bearing, p.groups[p.best].workers)
-	firm := append([]int{p.groups[p.knee].workers}, s.Always...)
 	if step, ok := s.upTo(v, append(bearing, s.Always...), 2); ok {
 		return step, true
 	}
-	return s.upTo(v, firm, 3)
+	return s.upTo(v, []int{p.groups[p.knee].workers}, 3)
 }
 
 func (s Search) upTo(v survey, counts []int, restarts int) (Step, bool) {

@@ -58,35 +58,40 @@ func (t truth) answer() (workers int, best float64) {
 	panic("no count reaches 95 % of the best")
 }
 
-// A play is a simulated sweep that was advised on.
+// A play is a simulated sweep that was advised on. searched restarts decided, the rest confirmed.
 type play struct {
-	advice   Advice
-	restarts int
-	resolved bool
+	advice             Advice
+	searched, restarts int
+	resolved           bool
 }
 
-// sweep plays one sweep of at most so many restarts.
+// sweep plays one sweep whose search takes at most so many restarts, with what confirms it.
 func (t truth) sweep(seed int64, noise float64, most int) play {
 	random := rand.New(rand.NewPCG(uint64(seed), 7))
 	rule := int(2*t.cores) + 1
-	search := Search{Highest: mostSimulated, Always: []int{rule}, Tolerance: 0.05, Seed: seed}
+	search := Search{Highest: mostSimulated, Always: []int{rule}, Cores: t.cores, Tolerance: 0.05, Seed: seed}
+	question := Question{
+		Cores: t.cores, CoresMeasured: t.cores, Tolerance: 0.05, Confidence: 0.95,
+		RuleOfThumb: rule, Lowest: 1, Highest: mostSimulated, Seed: seed,
+	}
 	var observations []Observation
-	var step Step
-	for len(observations) < most {
-		if step = search.Next(observations); step.Done {
-			break
-		}
+	measure := func(step Step) {
 		observations = append(observations, Observation{
-			Workers:       step.Workers,
+			Workers: step.Workers, Purpose: step.Purpose, At: float64(4 * len(observations)),
 			Throughput:    t.throughput(step.Workers) * math.Exp(noise*random.NormFloat64()),
 			CPUPerRequest: t.demand * math.Exp(0.01*random.NormFloat64()),
 		})
 	}
-	advice := Advise(observations, Question{
-		Cores: t.cores, CoresMeasured: t.cores, Tolerance: 0.05, Confidence: 0.95,
-		RuleOfThumb: rule, Lowest: 1, Highest: mostSimulated, Seed: seed,
-	})
-	return play{advice, len(observations), step.Resolved}
+	step := search.Next(nil)
+	for ; !step.Done && len(observations) < most; step = search.Next(observations) {
+		measure(step)
+	}
+	p := play{searched: len(observations), resolved: step.Resolved}
+	for last := Confirm(observations, question); last.Purpose == PurposeConfirm; last = Confirm(observations, question) {
+		measure(last)
+	}
+	p.advice, p.restarts = Advise(observations, question), len(observations)
+	return p
 }
 
 // A score sums up many sweeps of one truth.

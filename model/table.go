@@ -30,6 +30,10 @@ type group struct {
 	mean, logMean, logSquares float64
 	// squares is the sum of squares of the throughput itself.
 	squares float64
+	// busyN restarts have a service demand; logBusy is the mean of the logarithm of the cores they kept
+	// busy, throughput x demand, and busySquares its sum of squares.
+	busyN                int
+	logBusy, busySquares float64
 	// demand (CPU seconds per request) and memory (bytes) are medians; 0 is unknown.
 	demand, memory, memoryMost float64
 	// bound is true when the generator decided every restart's throughput.
@@ -105,7 +109,7 @@ func gather(same []Observation) group {
 			g.bound = false
 		}
 	}
-	var throughput, logs, demand, memory []float64
+	var throughput, logs, demand, busy, memory []float64
 	for _, o := range same {
 		if o.Failed || (o.GeneratorBound && !g.bound) {
 			continue
@@ -114,6 +118,7 @@ func gather(same []Observation) group {
 		throughput, logs = append(throughput, o.Throughput), append(logs, math.Log(o.Throughput))
 		if o.CPUPerRequest >= leastDemand && o.CPUPerRequest <= mostDemand {
 			demand = append(demand, o.CPUPerRequest)
+			busy = append(busy, math.Log(o.Throughput*o.CPUPerRequest))
 		}
 		if o.Memory > 0 && o.Memory <= mostMemory {
 			memory = append(memory, o.Memory)
@@ -136,11 +141,66 @@ func gather(same []Observation) group {
 		g.squares += (throughput[i] - g.mean) * (throughput[i] - g.mean)
 		g.logSquares += (logs[i] - g.logMean) * (logs[i] - g.logMean)
 	}
+	if g.busyN = len(busy); g.busyN > 0 {
+		g.logBusy = stat.Mean(busy, nil)
+		for _, b := range busy {
+			g.busySquares += (b - g.logBusy) * (b - g.logBusy)
+		}
+	}
 	g.demand, g.memory = median(demand), median(memory)
 	if len(memory) > 0 {
 		g.memoryMost = slices.Max(memory)
 	}
 	return g
+}
+
+// reach returns the logarithm of the share that a count reaches of what these cores can do at most:
+// throughput can't pass cores over the least service demand that was seen. What is between a count
+// and that bound is idle time, and the work that its requests need more than elsewhere. ok is false
+// where the demand or the cores are not known.
+//
+// # References
+//
+// Denning, Buzen, The operational analysis of queueing network models, Computing Surveys 10, 1978
+// (the utilisation law, X = U/D).
+func (t table) reach(g group, cores float64) (log float64, ok bool) {
+	least := math.Inf(1)
+	for _, other := range t.groups {
+		if other.busyN > 0 && other.works() {
+			least = math.Min(least, other.demand)
+		}
+	}
+	if g.busyN == 0 || g.bound || !(cores > 0) {
+		return 0, false
+	}
+	return g.logBusy - math.Log(cores) + math.Log(least/g.demand), true
+}
+
+// provenConfidence is that of a count's proof: one-sided.
+const provenConfidence = 0.975
+
+// proven returns the index of the first of the groups that surely reaches (1 - tolerance) of anything
+// these cores can do, len(groups) when none does.
+func (t table) proven(groups []group, cores, tolerance float64) int {
+	squares, freedom := 0.0, 0
+	for _, g := range t.groups {
+		if g.busyN > 0 && g.works() {
+			squares += g.busySquares
+			freedom += g.busyN - 1
+		}
+	}
+	if freedom == 0 {
+		return len(groups)
+	}
+	spread := expectedOf(math.Sqrt(squares/float64(freedom)), freedom)
+	factor := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(freedom + expectedFreedom)}.Quantile(provenConfidence)
+	for i, g := range groups {
+		reach, ok := t.reach(g, cores)
+		if ok && g.busyN > 1 && reach-factor*spread/math.Sqrt(float64(g.busyN)) >= math.Log1p(-tolerance) {
+			return i
+		}
+	}
+	return len(groups)
 }
 
 // median of the values, 0 without any.
@@ -175,14 +235,24 @@ func (t table) smallestKilled() int {
 	return 0
 }
 
+// estimate is a count's own throughput; without any repeat its error is not known and 0.
+func (t table) estimate(g group) estimate {
+	return estimate{g.logMean, t.spread / math.Sqrt(float64(max(g.n, 1)))}
+}
+
+// factor is that of an interval by the pooled spread; 0 without any repeat.
+func (t table) factor(confidence float64) float64 {
+	if t.freedom == 0 {
+		return 0
+	}
+	return studentT(confidence, t.freedom)
+}
+
 // points returns the table as it is reported. The interval of a throughput is its mean with a
 // Student t interval of the pooled spread on the logarithmic scale; without any repeat it is as
 // narrow as it is unknown: the mean itself.
 func (t table) points(confidence float64, fits func(group) (bool, string)) []Point {
-	factor := 0.0
-	if t.freedom > 0 {
-		factor = studentT(confidence, t.freedom) * t.spread
-	}
+	factor := t.factor(confidence) * t.spread
 	var points []Point
 	for _, g := range t.groups {
 		p := Point{

@@ -1,0 +1,138 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// A Purpose says what a restart was for.
+type Purpose string
+
+// The purposes. The search's restarts decide the count. Those that confirm it are no part of that
+// decision: a count that was chosen because it came out well comes out too well where it was chosen.
+const (
+	PurposeSearch  Purpose = ""
+	PurposeConfirm Purpose = "confirm"
+	PurposeLatency Purpose = "latency"
+)
+
+// confirmRestarts is how many restarts of each of the two counts confirm the choice.
+const confirmRestarts = 3
+
+// LatencyShares of the recommended count's throughput are the rates at which latency is measured.
+var LatencyShares = []float64{0.5, 0.7, 0.9}
+
+// ConfirmRestarts is how many restarts Confirm asks for in PurposeConfirm at the most.
+func ConfirmRestarts() int { return 2 * confirmRestarts }
+
+// Confirm returns what to do when the search is over: the recommended count and the rule of thumb in
+// alternation; then each of both and of the recommended count's neighbours once more, for latency at
+// rates that Step.Capacity is the measure of. A rule of thumb that is itself recommended, or does not
+// work, leaves one restart of the recommended count, so that there is one at the end of the sweep.
+//
+// Like Search.Next it is deterministic and holds no state.
+func Confirm(observations []Observation, q Question) Step {
+	q = q.complete()
+	a := decide(observations, q).advice
+	if !a.Made {
+		return Step{Done: true, Why: "nothing to confirm"}
+	}
+	tried := map[Purpose]map[int]int{PurposeConfirm: {}, PurposeLatency: {}}
+	for _, o := range observations {
+		if counts := tried[o.Purpose]; counts != nil {
+			counts[o.Workers]++
+		}
+	}
+	counts, restarts := []int{a.Workers}, 1
+	if a.RuleOfThumb.Measured && q.RuleOfThumb != a.Workers {
+		counts, restarts = append(counts, q.RuleOfThumb), confirmRestarts
+	}
+	for round := range restarts {
+		for _, n := range counts {
+			if tried[PurposeConfirm][n] == round {
+				return Step{Workers: n, Purpose: PurposeConfirm, Why: confirmWhy(counts)}
+			}
+		}
+	}
+	for _, n := range append(counts, neighbours(a)...) {
+		if tried[PurposeLatency][n] == 0 {
+			return Step{Workers: n, Purpose: PurposeLatency, Capacity: a.Throughput, Why: "latency below saturation"}
+		}
+	}
+	return Step{Done: true, Resolved: true, Why: "confirmed"}
+}
+
+func confirmWhy(counts []int) string {
+	if len(counts) == 1 {
+		return fmt.Sprintf("once more at the end: %d", counts[0])
+	}
+	return fmt.Sprintf("confirm: %d against %d", counts[0], counts[1])
+}
+
+// neighbours are the feasible counts next to the recommended one, the one above first.
+func neighbours(a Advice) []int {
+	points := slices.DeleteFunc(slices.Clone(a.Points), func(p Point) bool { return !p.Feasible })
+	at := slices.IndexFunc(points, func(p Point) bool { return p.Workers == a.Workers })
+	var counts []int
+	for _, i := range []int{at + 1, at - 1} {
+		if at >= 0 && i >= 0 && i < len(points) {
+			counts = append(counts, points[i].Workers)
+		}
+	}
+	return counts
+}
+
+// ofSearch are the observations that decide the count: those of the search, and whatever failed.
+func ofSearch(observations []Observation) []Observation {
+	return slices.DeleteFunc(slices.Clone(observations), func(o Observation) bool {
+		return o.Purpose == PurposeLatency || o.Purpose == PurposeConfirm && !o.Failed
+	})
+}
+
+// confirmed returns the logarithms of the throughput at which a count answered while it was confirmed.
+func confirmed(observations []Observation, workers int) []float64 {
+	var logs []float64
+	for _, o := range observations {
+		if o.Purpose == PurposeConfirm && o.Workers == workers && !o.Failed && usable(o) && !o.GeneratorBound {
+			logs = append(logs, math.Log(o.Throughput))
+		}
+	}
+	return logs
+}
+
+// confirmation compares the choice with the rule of thumb by the restarts that were made for it. ok is
+// false when there are too few.
+func confirmation(observations []Observation, chosen, rule group, t table, confidence float64) (c Comparison, ok bool) {
+	mine, other := confirmed(observations, chosen.workers), confirmed(observations, rule.workers)
+	if len(mine) < confirmRestarts || len(other) < confirmRestarts {
+		return Comparison{}, false
+	}
+	spread, freedom := t.pooledWith(mine, other)
+	c.ratioOf(estimate{stat.Mean(mine, nil), spread / math.Sqrt(float64(len(mine)))},
+		estimate{stat.Mean(other, nil), spread / math.Sqrt(float64(len(other)))}, studentT(confidence, freedom))
+	c.Confirmed, c.Restarts = true, min(len(mine), len(other))
+	return c, true
+}
+
+// ratioOf sets the ratio of two throughputs and its interval.
+func (c *Comparison) ratioOf(chosen, rule estimate, factor float64) {
+	ratio := chosen.log - rule.log
+	width := math.Min(factor*math.Hypot(chosen.err, rule.err), 100)
+	c.Ratio, c.RatioLow, c.RatioHigh = math.Exp(ratio), math.Exp(ratio-width), math.Exp(ratio+width)
+}
+
+// pooledWith is the spread between restarts when some more samples of one count each are taken in.
+func (t table) pooledWith(samples ...[]float64) (spread float64, freedom int) {
+	squares := t.spread * t.spread * float64(t.freedom)
+	freedom = t.freedom
+	for _, s := range samples {
+		if len(s) > 1 {
+			squares += stat.Variance(s, nil) * float64(len(s)-1)
+			freedom += len(s) - 1
+		}
+	}
+	return math.Sqrt(squares / float64(max(freedom, 1))), max(freedom, 1)
+}
