@@ -63,7 +63,10 @@ func undisturbed(trials []Trial) []Trial {
 func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
-		o := model.Observation{Workers: t.Shape.Workers, Threads: t.Shape.Threads}
+		o := model.Observation{
+			Workers: t.Shape.Workers, Threads: t.Shape.Threads,
+			Purpose: t.Purpose, At: t.StartedAt.Sub(p.StartedAt).Seconds(),
+		}
 		if t.Outcome != OK {
 			o.Failed, o.MemoryKilled, o.Why = true, t.Outcome == KilledForMemory, t.Detail
 			obs = append(obs, o)
@@ -75,8 +78,10 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			}
 		}
 		o.CPUPerRequest = t.Server.CPUSecondsPerRequest
-		o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
-		o.Peak = float64(t.Server.MemoryPeakBytes)
+		if t.Purpose != model.PurposeLatency { // memory is compared at equal work
+			o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
+			o.Peak = float64(t.Server.MemoryPeakBytes)
+		}
 		o.GeneratorBound = t.Generator.Verdict == GeneratorBound
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
 		obs = append(obs, o)
@@ -86,18 +91,29 @@ func observations(p Plan, trials []Trial) []model.Observation {
 
 // Advice is what the record says.
 func (r *Record) Advice() model.Advice {
+	a := model.Advise(r.Observations(), r.question())
+	if c := r.disturbance(); c != nil {
+		a.Caveats = append(a.Caveats, *c)
+	}
+	return a
+}
+
+// SearchEnd says how the search ended: Done when it needed no more restarts, Resolved when that is
+// because the decision is settled, and neither when its time was up.
+func (r *Record) SearchEnd() model.Step {
+	return r.Plan.search().Next(r.Observations())
+}
+
+// question is what the plan asked.
+func (r *Record) question() model.Question {
 	p := r.Plan
-	a := model.Advise(r.Observations(), model.Question{
+	return model.Question{
 		Cores: p.Budget.Cores, CoresMeasured: p.Environment.CoresServer,
 		MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: p.Settings.MemoryHeadroom,
 		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
 		RuleOfThumb: p.Settings.RuleOfThumb, Lowest: p.Settings.Lowest, Highest: p.Settings.Highest,
 		Seed: p.Settings.Seed,
-	})
-	if c := r.disturbance(); c != nil {
-		a.Caveats = append(a.Caveats, *c)
 	}
-	return a
 }
 
 // disturbance is the caveat on restarts that the advice had to use though they were disturbed.

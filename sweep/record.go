@@ -1,6 +1,10 @@
 package sweep
 
-import "time"
+import (
+	"time"
+
+	"advise/model"
+)
 
 // SchemaVersion is that of the record and of result.json.
 const SchemaVersion = "1"
@@ -131,18 +135,20 @@ const (
 
 // A Trial is one restart with its load phases: one line of trials.jsonl.
 type Trial struct {
-	ID             int       `json:"id"`
-	Shape          Shape     `json:"shape"`
-	Repeat         int       `json:"repeat"`
-	Why            string    `json:"why"`
-	StartedAt      time.Time `json:"started_at"`
-	Outcome        Outcome   `json:"outcome"`
-	Detail         string    `json:"detail,omitempty"`
-	StartupSeconds float64   `json:"startup_seconds"`
-	ElapsedSeconds float64   `json:"elapsed_seconds"`
-	Phases         []Phase   `json:"phases"`
-	Server         Server    `json:"server"`
-	Generator      Generator `json:"generator"`
+	ID    int   `json:"id"`
+	Shape Shape `json:"shape"`
+	// Purpose is empty for a restart of the search.
+	Purpose        model.Purpose `json:"purpose,omitempty"`
+	Repeat         int           `json:"repeat"`
+	Why            string        `json:"why"`
+	StartedAt      time.Time     `json:"started_at"`
+	Outcome        Outcome       `json:"outcome"`
+	Detail         string        `json:"detail,omitempty"`
+	StartupSeconds float64       `json:"startup_seconds"`
+	ElapsedSeconds float64       `json:"elapsed_seconds"`
+	Phases         []Phase       `json:"phases"`
+	Server         Server        `json:"server"`
+	Generator      Generator     `json:"generator"`
 
 	// failure is why the server did not start, while the sweep still runs.
 	failure error
@@ -159,11 +165,14 @@ type Shape struct {
 const (
 	PhaseSaturation = "saturation" // closed loop, a constant number of connections
 	PhaseRate       = "rate"       // open loop at the scenario's rate
+	PhaseShare      = "share"      // open loop at a share of the recommended count's throughput
 )
 
 // Phase is one stretch of load.
 type Phase struct {
-	Kind           string            `json:"kind"`
+	Kind string `json:"kind"`
+	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare.
+	CapacityShare  float64           `json:"capacity_share,omitempty"`
 	Connections    int               `json:"connections,omitempty"`
 	RatePlannedRPS float64           `json:"rate_planned_rps"`
 	Planned        uint64            `json:"planned"`

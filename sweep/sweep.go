@@ -74,7 +74,8 @@ const (
 	StageStart   Stage = "start"
 	StageWarmup  Stage = "warm up"
 	StageMeasure Stage = "measure"
-	StageRate    Stage = "rate"
+	StageRate    Stage = "rate"    // at the scenario's rate
+	StageLatency Stage = "latency" // at a share of the capacity
 	StageEnded   Stage = "ended"
 )
 
@@ -114,7 +115,7 @@ type timing struct {
 
 // timingFor shares a budget out: about thirty restarts, with windows of one to five seconds.
 func timingFor(budget time.Duration) timing {
-	window := min(max(budget/40, time.Second), 5*time.Second).Round(100 * time.Millisecond)
+	window := min(max(budget/60, time.Second), 5*time.Second).Round(100 * time.Millisecond)
 	warmup := min(max(window/3, 400*time.Millisecond), 1500*time.Millisecond)
 	return timing{
 		window:      window,
@@ -159,18 +160,14 @@ func New(o Options) (*Sweep, error) {
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
 	s.attack = generator.Run
 	s.stolen = func() time.Duration { return stolenFrom(parts.server) }
-	s.search = model.Search{
-		Lowest: max(o.Lowest, 1), Highest: o.Highest, Exact: o.Counts, Always: []int{rule},
-		Tolerance: o.Tolerance, Confidence: o.Confidence,
-		MemoryBytes: float64(o.MemoryBytes), MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
-	}
+	lowest, highest := max(o.Lowest, 1), o.Highest
 	switch {
 	case len(o.Counts) > 0:
-		s.search.Lowest, s.search.Highest = slices.Min(o.Counts), slices.Max(o.Counts)
-	case o.Highest == 0:
-		s.search.Highest = max(s.search.Lowest, 32*int(math.Ceil(parts.measured)))
+		lowest, highest = slices.Min(o.Counts), slices.Max(o.Counts)
+	case highest == 0:
+		highest = max(lowest, 32*int(math.Ceil(parts.measured)))
 	}
-	most := max(s.search.Highest, rule) * max(shape.Threads, 1)
+	most := max(highest, rule) * max(shape.Threads, 1)
 
 	model, online := cpuModel()
 	command, masked := targets.MaskCommand(o.Target.Command.Argv)
@@ -190,7 +187,7 @@ func New(o Options) (*Sweep, error) {
 		Scenario: describe(o.Scenario, o.ScenarioFile),
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
 		Settings: Settings{
-			Lowest: s.search.Lowest, Highest: s.search.Highest, Counts: o.Counts,
+			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
 			Connections: max(2*most, 16), WindowSeconds: s.timing.window.Seconds(),
@@ -200,7 +197,18 @@ func New(o Options) (*Sweep, error) {
 			Threads:           shape.Threads, Class: shape.Class,
 		},
 	}
+	s.search = s.plan.search()
 	return s, nil
+}
+
+// search decides by what the plan says, so that a record can be asked later how its search ended.
+func (p *Plan) search() model.Search {
+	return model.Search{
+		Lowest: p.Settings.Lowest, Highest: p.Settings.Highest, Exact: p.Settings.Counts,
+		Always: []int{p.Settings.RuleOfThumb}, Cores: p.Environment.CoresServer,
+		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
+		MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: p.Settings.MemoryHeadroom, Seed: p.Settings.Seed,
+	}
 }
 
 // check refuses what can't be meant, in the words of the flags.
@@ -272,24 +280,20 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	return record, err
 }
 
-// measure runs trials until the search is done or the time is up.
+// measure runs trials until all is done or the time is up.
 func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error {
 	began := time.Now().Add(-spent(r.Trials))
 	for {
-		step := s.search.Next(observations(r.Plan, undisturbed(r.Trials)))
-		step = s.ifNoneWorks(step, r.Trials)
-		if step.Done {
-			return nil
-		}
 		elapsed := time.Since(began)
-		if len(r.Trials) > 0 && elapsed+s.expected(step.Workers, r.Trials) > s.options.Time-reserve {
+		step := s.next(r, s.options.Time-reserve-elapsed)
+		if step.Done {
 			return nil
 		}
 		event := Event{
 			Trial: len(r.Trials) + 1, Workers: step.Workers, Why: step.Why,
 			Elapsed: elapsed, Budget: s.options.Time,
 		}
-		t, err := s.try(ctx, abort, event, func(e Event) {
+		t, err := s.try(ctx, abort, step, event, func(e Event) {
 			e.Elapsed = time.Since(began)
 			if s.options.Progress != nil {
 				s.options.Progress(e)
@@ -316,6 +320,37 @@ func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error
 			return t.failure
 		}
 	}
+}
+
+// next is the step that the record and the time that is left ask for: the search as long as it needs
+// and leaves time to confirm what it finds, then what confirms it. A step that does not fit ends it.
+func (s *Sweep) next(r *Record, left time.Duration) model.Step {
+	observed := observations(r.Plan, undisturbed(r.Trials))
+	if !confirming(r.Trials) {
+		step := s.ifNoneWorks(s.search.Next(observed), r.Trials)
+		if !step.Done && (len(r.Trials) == 0 || s.expected(step, r.Trials) <= left-s.reserved(r.Trials)) {
+			return step
+		}
+	}
+	if !anyWorked(r.Trials) {
+		return model.Step{Done: true}
+	}
+	step := model.Confirm(observed, r.question())
+	if !step.Done && s.expected(step, r.Trials) > left {
+		return model.Step{Done: true}
+	}
+	return step
+}
+
+// confirming is true once the search is over.
+func confirming(trials []Trial) bool {
+	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch })
+}
+
+// reserved is kept of the time to confirm what the search finds: a third of it at the most.
+func (s *Sweep) reserved(trials []Trial) time.Duration {
+	one := s.expected(model.Step{Workers: s.plan.Settings.RuleOfThumb}, trials)
+	return min(time.Duration(model.ConfirmRestarts())*one, s.options.Time/3)
 }
 
 // interruptedOr is ctx's error if there is one, or is about to be. Ctrl-C in a terminal reaches the
@@ -345,14 +380,19 @@ func anyWorked(trials []Trial) bool {
 	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Outcome == OK })
 }
 
-// expected is how long a trial will take: as long as the longest of those at the nearest count.
-func (s *Sweep) expected(workers int, trials []Trial) time.Duration {
+// expected is how long a step will take: as long as the longest of the same purpose at the nearest
+// count.
+func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
 	nearest, longest := math.MaxInt, s.timing.guess
+	latency := step.Purpose == model.PurposeLatency
+	if latency {
+		longest += time.Duration(len(model.LatencyShares)) * (s.timing.warmup + s.timing.window)
+	}
 	for _, t := range trials {
-		if t.Outcome != OK {
+		if t.Outcome != OK || (t.Purpose == model.PurposeLatency) != latency {
 			continue
 		}
-		away := max(t.Shape.Workers-workers, workers-t.Shape.Workers)
+		away := max(t.Shape.Workers-step.Workers, step.Workers-t.Shape.Workers)
 		took := time.Duration(t.ElapsedSeconds * float64(time.Second))
 		switch {
 		case away < nearest:
@@ -409,6 +449,8 @@ func differences(was, is Plan) []string {
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
 	differ("seed", was.Settings.Seed, is.Settings.Seed)
+	differ("kernel", was.Environment.Kernel, is.Environment.Kernel)
+	differ("machine's memory in bytes", was.Environment.MemoryBytes, is.Environment.MemoryBytes)
 	differ("processor", was.Environment.CPUModel, is.Environment.CPUModel)
 	differ("server's cores", was.Environment.CPUsServer, is.Environment.CPUsServer)
 	differ("limits", was.Environment.LimitsMethod, is.Environment.LimitsMethod)

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,9 +179,68 @@ func TestSweepFindsTheKneeOfKnownPhysics(t *testing.T) {
 		t.Errorf("%d instances were not stopped", server.running)
 	}
 	for _, trial := range r.Trials {
+		if trial.Purpose == model.PurposeLatency {
+			continue
+		}
 		if got := trial.Server.CPUSecondsPerRequest; math.Abs(got-0.002) > 1e-5 {
 			t.Errorf("trial %d: %.6f CPU seconds per request, want 0.002", trial.ID, got)
 		}
+	}
+}
+
+// When the search is over, its choice and the rule of thumb run in alternation, three times each, and
+// then latency is measured at both and beside the choice, at shares of what the choice answers.
+func TestChoiceIsConfirmed(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	var confirmed, latency []int
+	for i, trial := range r.Trials {
+		switch trial.Purpose {
+		case model.PurposeConfirm:
+			confirmed = append(confirmed, trial.Shape.Workers)
+		case model.PurposeLatency:
+			latency = append(latency, trial.Shape.Workers)
+			for k, phase := range trial.Phases {
+				share := model.LatencyShares[k]
+				if phase.Kind != PhaseShare || phase.CapacityShare != share || math.Abs(phase.RatePlannedRPS-share*500) > 0.05*500 {
+					t.Errorf("trial %d, phase %d: %s at %.0f/s, want %.0f %% of about 500/s", trial.ID, k, phase.Kind, phase.RatePlannedRPS, 100*share)
+				}
+			}
+		case model.PurposeSearch:
+			if len(confirmed)+len(latency) > 0 {
+				t.Errorf("trial %d searches after the search", i+1)
+			}
+		}
+	}
+	if want := []int{5, 3, 5, 3, 5, 3}; !slices.Equal(confirmed, want) {
+		t.Errorf("confirmed by %v, want %v", confirmed, want)
+	}
+	if len(latency) != 4 || latency[0] != 5 || latency[1] != 3 {
+		t.Errorf("latency measured at %v, want 5, 3 and the counts beside 5", latency)
+	}
+	// 3 workers of 10 ms answer 300/s, 5 fill the core with 500/s.
+	if c := r.Advice().RuleOfThumb; !c.Confirmed || c.Restarts != 3 || math.Abs(c.Ratio-500.0/300) > 0.1 {
+		t.Errorf("compared by %+v, want 1.67 from three restarts each", c)
+	}
+}
+
+// Time for confirmation is kept while the search could still use it, and is not begun in vain.
+func TestTimeForConfirmationIsKept(t *testing.T) {
+	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil)
+	r := run(t, s)
+	searched := slices.IndexFunc(r.Trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch })
+	r.Trials = r.Trials[:5] // the first look alone
+	for i := range r.Trials {
+		r.Trials[i].ElapsedSeconds = 4
+	}
+	one := s.expected(model.Step{Workers: 3}, r.Trials)
+	if step := s.next(r, time.Minute); searched <= 5 || step.Purpose != model.PurposeSearch || step.Done {
+		t.Errorf("with a minute left: %+v, want to search on", step)
+	}
+	if step := s.next(r, 4*one); step.Purpose != model.PurposeConfirm {
+		t.Errorf("with time for four restarts: %+v, want to confirm", step)
+	}
+	if step := s.next(r, one/2); !step.Done {
+		t.Errorf("with time for none: %+v, want the end", step)
 	}
 }
 
@@ -287,7 +347,7 @@ func TestServerThatNeverStartsEndsTheSweep(t *testing.T) {
 func TestTimeIsKept(t *testing.T) {
 	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) { o.Time = 20 * time.Second })
 	trials := []Trial{{Shape: Shape{Workers: 2}, Outcome: OK, ElapsedSeconds: 19}}
-	if got := s.expected(2, trials); got <= time.Second {
+	if got := s.expected(model.Step{Workers: 2}, trials); got <= time.Second {
 		t.Errorf("a restart that took 19 s is expected to take %s", got)
 	}
 }
@@ -305,6 +365,12 @@ func TestResumeAfterAKillAtAnyByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.SplitAfter(string(text), "\n")
+	for cut := range len(lines[0]) + len(lines[1]) + 2 {
+		trials, _, err := parseTrials(text[:cut])
+		if want := bytes.Count(text[:cut], []byte("\n")); err != nil || len(trials) != want {
+			t.Fatalf("cut at byte %d: %d trials (%v), want %d", cut, len(trials), err, want)
+		}
+	}
 	cuts := []int{0, 1, len(lines[0]) - 1, len(lines[0]), len(lines[0]) + 40, len(text) - 1}
 	for _, cut := range cuts {
 		dir := t.TempDir()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"advise/model"
 	"advise/scenarios"
 	"advise/sweep/generator"
 	"advise/targets"
@@ -73,9 +74,9 @@ func probe(s *scenarios.Scenario) targets.Probe {
 
 // try runs one trial. An error means that the sweep can't go on: it was interrupted, the record
 // can't be kept, or the server would fail the same way at every count.
-func (s *Sweep) try(ctx, abort context.Context, e Event, tell func(Event)) (*Trial, error) {
+func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell func(Event)) (*Trial, error) {
 	t := &Trial{
-		ID: e.Trial, Why: e.Why, StartedAt: time.Now().UTC().Truncate(time.Millisecond),
+		ID: e.Trial, Purpose: step.Purpose, Why: e.Why, StartedAt: time.Now().UTC().Truncate(time.Millisecond),
 		Shape:  Shape{Workers: e.Workers, Threads: max(s.plan.Settings.Threads, 1), Class: s.plan.Settings.Class},
 		Phases: []Phase{},
 	}
@@ -95,7 +96,7 @@ func (s *Sweep) try(ctx, abort context.Context, e Event, tell func(Event)) (*Tri
 		return t, s.notStarted(ctx, t, err)
 	}
 	t.StartupSeconds = server.StartupTime().Seconds()
-	err = s.load(ctx, t, server, e, tell)
+	err = s.load(ctx, t, server, s.loads(step), e, tell)
 	// An interrupt lets the server end gracefully; a second one does not.
 	if stopped := server.Stop(abort); err == nil {
 		err = stopped
@@ -133,19 +134,35 @@ func (s *Sweep) notStarted(ctx context.Context, t *Trial, err error) error {
 	return nil
 }
 
-// load drives a server that is ready through its phases, and fills the trial in.
-func (s *Sweep) load(ctx context.Context, t *Trial, server instance, e Event, tell func(Event)) error {
-	t.Outcome = OK
-	if err := s.phase(ctx, t, server, PhaseSaturation, e, tell); err != nil {
-		return err
+// A load is one phase to come. A rate of 0 is a closed loop.
+type load struct {
+	kind        string
+	rate, share float64
+}
+
+// loads are the phases of a step: full load and the scenario's rate, or rates below full load.
+func (s *Sweep) loads(step model.Step) []load {
+	var list []load
+	if step.Purpose == model.PurposeLatency {
+		for _, share := range model.LatencyShares {
+			list = append(list, load{kind: PhaseShare, rate: share * step.Capacity, share: share})
+		}
+	} else {
+		list = append(list, load{kind: PhaseSaturation})
 	}
-	if t.Outcome == OK && s.options.Scenario.Rate > 0 {
-		if err := s.phase(ctx, t, server, PhaseRate, e, tell); err != nil {
+	if rate := s.options.Scenario.Rate; rate > 0 {
+		list = append(list, load{kind: PhaseRate, rate: rate})
+	}
+	return list
+}
+
+// load drives a server that is ready through its phases, and fills the trial in.
+func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []load, e Event, tell func(Event)) error {
+	t.Outcome = OK
+	for _, l := range loads {
+		if err := s.phase(ctx, t, server, l, e, tell); err != nil || t.Outcome != OK {
 			return err
 		}
-	}
-	if t.Outcome != OK {
-		return nil
 	}
 	if workers, err := server.Workers(); err == nil && workers >= 0 {
 		t.Server.Workers = &workers
@@ -164,7 +181,7 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, e Event, te
 }
 
 // phase runs one attack, watching the server, and adds the phase to the trial.
-func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind string, e Event, tell func(Event)) error {
+func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e Event, tell func(Event)) error {
 	before, err := server.Usage()
 	if err != nil {
 		return fmt.Errorf("read usage: %w", err)
@@ -180,13 +197,13 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 	}()
 
 	cpu := meter{stolen: s.stolen}
-	attack := s.attackFor(t, server.URL(), kind)
+	attack := s.attackFor(t, server.URL(), l)
 	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
 		switch p.Event {
 		case generator.WarmupStarted:
 			e.Stage = StageWarmup
 		case generator.WindowStarted:
-			e.Stage = stageOf[kind]
+			e.Stage = stageOf[l.kind]
 			cpu.start(server, p)
 		case generator.WindowEnded:
 			cpu.end(server, p)
@@ -209,10 +226,10 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 		return fmt.Errorf("read usage: %w", err)
 	}
 
-	p := phaseOf(kind, attack, summary)
+	p := phaseOf(l, attack, summary)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
-	if kind == PhaseSaturation {
+	if l.kind == PhaseSaturation {
 		cpu.fill(&t.Server, p.WindowSeconds*float64(len(s.split.server)))
 		t.Generator = Generator{CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), MaxRSSBytes: summary.MaxRSSBytes}
 	}
@@ -220,10 +237,10 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 	case after.OOMKills > before.OOMKills:
 		t.Outcome = KilledForMemory
 		t.Detail = fmt.Sprintf("the kernel killed %d of its processes for memory under load", after.OOMKills-before.OOMKills)
-	case kind == PhaseSaturation && p.errorShare() > s.plan.Settings.ErrorShareAllowed:
+	case l.kind == PhaseSaturation && p.errorShare() > s.plan.Settings.ErrorShareAllowed:
 		t.Outcome = Errors
 		t.Detail = fmt.Sprintf("%.3g %% of the answers failed: %s", 100*p.errorShare(), p.commonError())
-	case kind == PhaseSaturation && p.OK == 0:
+	case l.kind == PhaseSaturation && p.OK == 0:
 		t.Outcome = Errors
 		t.Detail = fmt.Sprintf("no answer in %g s", p.WindowSeconds)
 	}
@@ -231,7 +248,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, kind strin
 }
 
 // stageOf names the measured part of a phase.
-var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate}
+var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate, PhaseShare: StageLatency}
 
 // A meter reads the server's use between the two ends of a window.
 type meter struct {
@@ -304,15 +321,12 @@ func ended(server instance) bool {
 const warmupRequests = 25
 
 // attackFor is what the generator has to do in a phase.
-func (s *Sweep) attackFor(t *Trial, url, kind string) generator.Attack {
+func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
 	a := generator.Attack{
 		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID),
 		Connections: s.plan.Settings.Connections, CPUs: s.split.generator,
 		Warmup: s.timing.warmup, WarmupRequests: uint64(warmupRequests * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
-		Window: s.timing.window, Timeout: s.timing.timeout,
-	}
-	if kind == PhaseRate {
-		a.Rate = s.options.Scenario.Rate
+		Window: s.timing.window, Timeout: s.timing.timeout, Rate: l.rate,
 	}
 	for _, r := range s.options.Scenario.Requests {
 		a.Requests = append(a.Requests, generator.Request{
@@ -322,9 +336,9 @@ func (s *Sweep) attackFor(t *Trial, url, kind string) generator.Attack {
 	return a
 }
 
-func phaseOf(kind string, a generator.Attack, s *generator.Summary) Phase {
+func phaseOf(l load, a generator.Attack, s *generator.Summary) Phase {
 	p := Phase{
-		Kind: kind, Connections: a.Connections, RatePlannedRPS: a.Rate,
+		Kind: l.kind, CapacityShare: l.share, Connections: a.Connections, RatePlannedRPS: a.Rate,
 		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Retried: s.Retried, Sustained: s.Sustained,
 		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WindowSeconds: s.WindowSeconds,
 		Latency: Latency(s.Latency), Errors: s.Errors,
