@@ -58,8 +58,8 @@ const (
 // Next returns the next step: a first look at 1, 2, 4, 8 and the counts of Always in random order;
 // that of Always first; then, as long as they apply, in the order of what they are worth when time runs out: more
 // workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
-// beside a sharp top; second restarts of what bears on the decision, a third one of the choice; and
-// at last restarts where the distance to the line is least certain, and those
+// beside a sharp top; second restarts of what bears on the decision, a third one of the choice; the
+// counts below those that may be enough; and at last restarts where the distance to the line is least certain, and those
 // that the interval still needs.
 //
 // Next is deterministic: the same observations and seed give the same step.
@@ -67,7 +67,7 @@ func (s Search) Next(observations []Observation) Step {
 	s = s.complete()
 	v := s.survey(ofSearch(observations))
 	for _, propose := range []func(survey) (Step, bool){
-		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.leastCertain, s.narrow,
+		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.pinDown, s.leastCertain, s.narrow,
 	} {
 		if step, ok := propose(v); ok {
 			return step
@@ -428,6 +428,23 @@ func (s Search) upTo(v survey, counts []int, restarts int) (Step, bool) {
 		}
 	}
 	return Step{}, false
+}
+
+// pinDown closes the gap below counts that may be enough though they are not chosen: as long as
+// fewer were not measured, nothing says that those would not do.
+func (s Search) pinDown(v survey) (Step, bool) {
+	if !v.ok || len(s.Exact) > 0 {
+		return Step{}, false
+	}
+	p := v.plateau
+	maybe := p.knee
+	for maybe > 0 && (p.estimates[maybe-1].log >= p.line || v.distance(maybe-1) < v.settled) {
+		maybe--
+	}
+	if maybe == 0 || maybe == p.knee {
+		return Step{}, false
+	}
+	return s.halve(v, p.groups[maybe-1].workers, p.groups[maybe].workers, "look below: between %d and %d")
 }
 
 // leastCertain repeats the count whose side of the line is least certain, or the top the line is
