@@ -3,6 +3,8 @@ package reports
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -51,8 +53,8 @@ func load(r *Result) []string {
 	if one := r.Scenario.Requests; r.Scenario.File == "" && len(one) == 1 {
 		what = one[0].Method + " " + one[0].Path
 	}
-	lines := []string{fmt.Sprintf("%s: %s without a pause, for %s s after %s s of warm-up",
-		what, count(s.Connections, "connection"), short(s.WindowSeconds), short(s.WarmupSeconds))}
+	lines := []string{fmt.Sprintf("%s: %s without a pause, for %s s after at least %s s of warm-up",
+		what, count(s.Connections, "connection"), tenths(s.WindowSeconds), tenths(s.WarmupSeconds))}
 	if r.Scenario.RateRPS > 0 {
 		lines = append(lines, fmt.Sprintf("rate: %s requests/s", number(r.Scenario.RateRPS)))
 	}
@@ -61,6 +63,8 @@ func load(r *Result) []string {
 	}
 	return lines
 }
+
+func tenths(seconds float64) string { return short(math.Round(10*seconds) / 10) }
 
 func objective(r *Result) string {
 	o := r.Scenario.Objective
@@ -110,8 +114,73 @@ func machine(r *Result) string {
 	return strings.Join(parts, ", ")
 }
 
+// restarts says how many there were, what for, and how the search ended.
 func restarts(r *Result) string {
-	return fmt.Sprintf("%d at %s, in random order of seed %d", len(r.Trials), count(len(r.Points), "worker count"), r.Settings.Seed)
+	text := fmt.Sprintf("%d at %s, in random order of seed %d", len(r.Trials), count(len(r.Points), "worker count"), r.Settings.Seed)
+	if len(r.Trials) == 0 {
+		return text
+	}
+	text += fmt.Sprintf(": %d to find the count (%s)", r.Search.Restarts, searchEnds[r.Search.Ended])
+	if n := r.Search.ConfirmRestarts; n > 0 {
+		text += fmt.Sprintf(", %d to confirm it", n)
+	}
+	if n := r.Search.LatencyRestarts; n > 0 {
+		text += fmt.Sprintf(", %d for latency", n)
+	}
+	return text
+}
+
+// searchEnds are the ends of a search, in words.
+var searchEnds = map[string]string{
+	EndedSettled:   "settled",
+	EndedUndecided: "not settled: too near to call",
+	EndedTime:      "not settled: time was up",
+}
+
+// A latencyGrid has the p95 below full load, in words: a row for each rate, a column for each count.
+type latencyGrid struct {
+	counts []string
+	rows   []latencyRow
+}
+
+type latencyRow struct {
+	rate  string
+	cells []string
+}
+
+func newLatencyGrid(r *Result) latencyGrid {
+	var g latencyGrid
+	byShare, counts := map[float64]map[int]LatencyAt{}, []int{}
+	for _, l := range r.Latencies {
+		if byShare[l.CapacityShare] == nil {
+			byShare[l.CapacityShare] = map[int]LatencyAt{}
+		}
+		byShare[l.CapacityShare][l.Workers] = l
+		counts = append(counts, l.Workers)
+	}
+	slices.Sort(counts)
+	counts = slices.Compact(counts)
+	for _, n := range counts {
+		g.counts = append(g.counts, count(n, "worker"))
+	}
+	for _, share := range slices.Sorted(maps.Keys(byShare)) {
+		row := latencyRow{}
+		for _, n := range counts {
+			l, ok := byShare[share][n]
+			switch {
+			case !ok:
+				row.cells = append(row.cells, "")
+				continue
+			case !l.Sustained:
+				row.cells = append(row.cells, "too slow")
+			default:
+				row.cells = append(row.cells, duration(l.Latency.P95))
+			}
+			row.rate = fmt.Sprintf("%s/s (%s)", number(l.RatePlannedRPS), percent(share))
+		}
+		g.rows = append(g.rows, row)
+	}
+	return g
 }
 
 // commandFile is what the adapters call a command line to paste.

@@ -40,6 +40,20 @@ var waiting = fixture{
 // fixtures are the cases the headline has words for; their names are those of the golden files.
 var fixtures = map[string]fixture{
 	"gain": waiting,
+	"confirmed": waiting.with(func(f *fixture) {
+		f.repeats = 2
+		f.edit = func(r *sweep.Record) {
+			for _, n := range []int{8, 3, 8, 3, 8, 3} {
+				t := f.trial(len(r.Trials)+1, n, 3, 1.004, r.Plan.StartedAt)
+				t.Purpose = model.PurposeConfirm
+				r.Trials = append(r.Trials, t)
+			}
+			for _, n := range []int{8, 3, 16, 7} {
+				r.Trials = append(r.Trials, f.latency(len(r.Trials)+1, n, 481, r.Plan.StartedAt))
+			}
+		}
+		f.counts = []int{1, 2, 3, 4, 6, 7, 8, 16}
+	}),
 	"usual_is_right": waiting.with(func(f *fixture) {
 		f.rule = 8
 	}),
@@ -241,6 +255,23 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 		},
 		Generator: sweep.Generator{CPUShare: 0.11, Verdict: sweep.GeneratorOK, MaxRSSBytes: 31 * mb},
 	}
+}
+
+// latency is a trial below full load, at shares of a capacity; a count whose own is less can't keep up.
+func (f fixture) latency(id, workers int, capacity float64, started time.Time) sweep.Trial {
+	t := f.trial(id, workers, 1, 1, started)
+	most := t.Phases[0].ThroughputRPS
+	t.Purpose, t.Phases = model.PurposeLatency, nil
+	for _, share := range model.LatencyShares {
+		rate := share * capacity
+		p := sweep.Phase{
+			Kind: sweep.PhaseShare, CapacityShare: share, Connections: 32, RatePlannedRPS: rate,
+			ThroughputRPS: math.Min(rate, most), Sustained: rate < most, WindowSeconds: 3,
+			Latency: sweep.Latency{P50: 0.01, P90: 0.02, P95: 0.012 / (1 - math.Min(rate/most, 0.99)), P99: 0.1, Max: 0.2},
+		}
+		t.Phases = append(t.Phases, p)
+	}
+	return t
 }
 
 // failed is a trial that came to nothing.

@@ -44,6 +44,8 @@ type page struct {
 	Charts         []chart
 	Rows           []pageRow
 	Throttled      bool
+	Counts         []string // of Latencies, the columns
+	Rates          []pageRate
 	LimitedBy      string
 	Reading        string
 	Paste          []titledText
@@ -58,6 +60,12 @@ type pageRow struct {
 	Throughput, Failure, P50, P95, P99, CPU, Memory, Share string
 	Restarts                                               int
 	Notes                                                  string
+}
+
+// A pageRate is a row of the latencies below full load.
+type pageRate struct {
+	Rate  string
+	Cells []string
 }
 
 type titledText struct{ Title, Text string }
@@ -86,6 +94,11 @@ func newPage(r *Result) page {
 	for _, q := range r.Points {
 		p.Rows = append(p.Rows, newRow(r, q))
 		p.Throttled = p.Throttled || q.ThrottledShare != nil
+	}
+	grid := newLatencyGrid(r)
+	p.Counts = grid.counts
+	for _, row := range grid.rows {
+		p.Rates = append(p.Rates, pageRate{row.rate, row.cells})
 	}
 	for _, k := range r.OtherKnees {
 		line := k.Rule + ": none"

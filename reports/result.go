@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -28,6 +29,12 @@ type Result struct {
 	// Recommendation is nil when the measurement can't carry one; Caveats then say why.
 	Recommendation *Recommendation `json:"recommendation"`
 	RuleOfThumb    RuleOfThumb     `json:"rule_of_thumb"`
+	// Search says how the search for the count ended.
+	Search Search `json:"search"`
+	// Latencies are those below full load, by count and rate; empty when there was no time for them.
+	Latencies []LatencyAt `json:"latencies"`
+	// Drift of throughput over the sweep; nil where it can't be told.
+	Drift *Drift `json:"drift"`
 	// Prediction is nil when all the cores asked for were measured.
 	Prediction *Prediction `json:"prediction"`
 	Points     []Point     `json:"points"`
@@ -75,8 +82,51 @@ type RuleOfThumb struct {
 	ThroughputRatioLow    *float64 `json:"throughput_ratio_low"`
 	ThroughputRatioHigh   *float64 `json:"throughput_ratio_high"`
 	MemoryDifferenceBytes *float64 `json:"memory_difference_bytes"`
+	// Confirmed is true when the ratio comes from restarts made for it alone, both counts in
+	// alternation: Restarts of each at least.
+	Confirmed bool `json:"confirmed"`
+	Restarts  int  `json:"restarts"`
 	// Why says why it could not be compared.
 	Why string `json:"why,omitempty"`
+}
+
+// A Search is how the search for the count went.
+type Search struct {
+	// Ended is settled, undecided (more restarts would not settle it at a sensible price) or time.
+	Ended string `json:"ended"`
+	// Restarts of the search, of its confirmation, and for latency.
+	Restarts        int `json:"restarts"`
+	ConfirmRestarts int `json:"confirm_restarts"`
+	LatencyRestarts int `json:"latency_restarts"`
+}
+
+// How a search can end.
+const (
+	EndedSettled   = "settled"
+	EndedUndecided = "undecided"
+	EndedTime      = "time"
+)
+
+// A LatencyAt is the latency of a count at a rate below saturation, from when a request was due.
+type LatencyAt struct {
+	Workers int `json:"workers"`
+	// CapacityShare is the rate as a share of the recommended count's throughput.
+	CapacityShare  float64       `json:"capacity_share"`
+	RatePlannedRPS float64       `json:"rate_planned_rps"`
+	ThroughputRPS  float64       `json:"throughput_rps"`
+	Sustained      bool          `json:"sustained"`
+	Latency        sweep.Latency `json:"latency_seconds"`
+}
+
+// Drift is the change of throughput from the first restart to the last, whatever the count: a share,
+// with its interval.
+type Drift struct {
+	Share       float64  `json:"share"`
+	Low         *float64 `json:"share_low"`
+	High        *float64 `json:"share_high"`
+	P           float64  `json:"p"`
+	SpanSeconds float64  `json:"span_seconds"`
+	Restarts    int      `json:"restarts"`
 }
 
 // A Prediction is what the cores asked for could do at most; it was not measured.
@@ -180,6 +230,11 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	if adv.Made && finite(adv.Throughput) != nil {
 		r.Recommendation = recommendation(adv, config, r.Points)
 	}
+	r.Search = search(rec)
+	r.Latencies = latencies(rec.Trials)
+	if d := adv.Drift; d != nil && finite(d.Share) != nil {
+		r.Drift = &Drift{Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}
+	}
 	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
 		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
 	}
@@ -203,6 +258,46 @@ func recommendation(adv model.Advice, config []targets.File, points []Point) *Re
 	return rec
 }
 
+func search(rec *sweep.Record) Search {
+	s := Search{Ended: EndedTime}
+	switch end := rec.SearchEnd(); {
+	case end.Resolved:
+		s.Ended = EndedSettled
+	case end.Done:
+		s.Ended = EndedUndecided
+	}
+	for _, t := range rec.Trials {
+		switch t.Purpose {
+		case model.PurposeConfirm:
+			s.ConfirmRestarts++
+		case model.PurposeLatency:
+			s.LatencyRestarts++
+		case model.PurposeSearch:
+			s.Restarts++
+		}
+	}
+	return s
+}
+
+// latencies are those of the phases below full load, by count, then by rate.
+func latencies(trials []sweep.Trial) []LatencyAt {
+	list := []LatencyAt{}
+	for _, t := range trials {
+		for _, p := range t.Phases {
+			if t.Outcome == sweep.OK && p.Kind == sweep.PhaseShare {
+				list = append(list, LatencyAt{
+					Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
+					ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
+				})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b LatencyAt) int {
+		return cmp.Or(cmp.Compare(a.Workers, b.Workers), cmp.Compare(a.CapacityShare, b.CapacityShare))
+	})
+	return list
+}
+
 func ruleOfThumb(adv model.Advice, points []Point) RuleOfThumb {
 	c := adv.RuleOfThumb
 	r := RuleOfThumb{Workers: c.Workers, Measured: c.Measured, Why: c.Why}
@@ -210,6 +305,7 @@ func ruleOfThumb(adv model.Advice, points []Point) RuleOfThumb {
 		return r
 	}
 	r.ThroughputRatio, r.ThroughputRatioLow, r.ThroughputRatioHigh = known(c.Ratio), known(c.RatioLow), known(c.RatioHigh)
+	r.Confirmed, r.Restarts = c.Confirmed, c.Restarts
 	rule, chosen := at(points, c.Workers), at(points, adv.Workers)
 	if rule != nil && chosen != nil && rule.MemoryBytes != nil && chosen.MemoryBytes != nil {
 		r.MemoryDifferenceBytes = finite(c.MemoryDifference)

@@ -41,6 +41,7 @@ func Text(w io.Writer, r *Result, o TextOptions) error {
 	t := &text{o: o}
 	t.headline(r)
 	t.table(r)
+	t.latencies(r)
 	t.grounds(r)
 	t.paste(r)
 	_, err := io.WriteString(w, t.String())
@@ -233,6 +234,28 @@ func (t *text) bar(share float64, width int) string {
 	}
 	n := int(share*float64(width)*8 + 0.5)
 	return strings.Repeat("█", n/8) + eighths[n%8]
+}
+
+// latencies is the table of latencies below full load, as many counts of it as fit.
+func (t *text) latencies(r *Result) {
+	g := newLatencyGrid(r)
+	if len(g.rows) == 0 {
+		return
+	}
+	const label, cell = 22, 13
+	shown := min(len(g.counts), (t.o.Width-label)/cell)
+	title := padRight("  p95 from when due", label)
+	for _, c := range g.counts[:shown] {
+		title += padLeft(c, cell)
+	}
+	t.WriteString("\n" + t.styled(title, dim) + "\n")
+	for _, row := range g.rows {
+		line := padRight("  at "+row.rate, label)
+		for _, c := range row.cells[:shown] {
+			line += padLeft(c, cell)
+		}
+		t.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
 }
 
 // notes mark a row.

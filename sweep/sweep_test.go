@@ -473,7 +473,7 @@ func TestRecordThatExistsIsNotOverwritten(t *testing.T) {
 func TestObjectiveIsReadFromTheRatePhase(t *testing.T) {
 	limit := 0.001
 	s := Scenario{RateRPS: 100, Objective: &Objective{LatencySeconds: map[string]float64{"p95": 0.05}, ErrorShare: &limit}}
-	good := Phase{Kind: PhaseRate, ThroughputRPS: 100, Sustained: true, OK: 300, WindowSeconds: 3, Latency: Latency{P95: 0.04}}
+	good := Phase{Kind: PhaseRate, RatePlannedRPS: 100, ThroughputRPS: 100, Sustained: true, OK: 300, WindowSeconds: 3, Latency: Latency{P95: 0.04}}
 	slow, failing, late := good, good, good
 	slow.Latency.P95 = 0.06
 	failing.Failed = 3

@@ -420,9 +420,14 @@ func (s *Scenario) meets(t Trial) (ok *bool, why string) {
 // sustained is the least share of the planned rate that counts as sustained.
 const sustained = 0.98
 
+// Held is false when an open-loop phase did not keep up with its rate.
+func (p *Phase) Held() bool {
+	return p.Sustained && p.ThroughputRPS >= sustained*p.RatePlannedRPS*(1-p.errorShare())
+}
+
 // missed names the first part of the objective that a phase did not hold.
 func (s *Scenario) missed(p Phase) string {
-	if p.Kind == PhaseRate && (!p.Sustained || p.ThroughputRPS < sustained*s.RateRPS*(1-p.errorShare())) {
+	if p.Kind == PhaseRate && !p.Held() {
 		return fmt.Sprintf("rate not sustained: %.4g of %.4g requests/s", p.ThroughputRPS, s.RateRPS)
 	}
 	if s.Objective == nil {
