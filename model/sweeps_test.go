@@ -99,7 +99,9 @@ func (t truth) sweep(seed int64, noise float64, most int) play {
 // A score sums up many sweeps of one truth.
 type score struct {
 	sweeps, reached, economical, near, covered, resolved int
-	restarts                                             []int
+	// compared sweeps confirmed the choice; the interval of the ratio holds the true one in ratios of them.
+	compared, ratios int
+	restarts         []int
 }
 
 func (s *score) add(t truth, p play) {
@@ -119,6 +121,12 @@ func (s *score) add(t truth, p play) {
 	}
 	if p.resolved {
 		s.resolved++
+	}
+	if r := p.advice.RuleOfThumb; r.Confirmed {
+		s.compared++
+		if ratio := t.throughput(p.advice.Workers) / t.throughput(r.Workers); r.RatioLow <= ratio && ratio <= r.RatioHigh {
+			s.ratios++
+		}
 	}
 	s.restarts = append(s.restarts, p.restarts)
 }
@@ -165,6 +173,9 @@ func TestSweeps(t *testing.T) {
 	}
 	if share(all.reached, all.sweeps) < 0.95 || share(all.economical, all.sweeps) < 0.9 {
 		t.Errorf("%d of %d sweeps reach 93 %% of the best, %d with at most two workers too many", all.reached, all.sweeps, all.economical)
+	}
+	if share(all.ratios, all.compared) < 0.92 {
+		t.Errorf("%d of %d intervals of the confirmed ratio hold the true one, want about 95 %%", all.ratios, all.compared)
 	}
 	if median := all.medianRestarts(); median > 24 {
 		t.Errorf("median of %d restarts, want at most 24", median)
