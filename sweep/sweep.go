@@ -100,9 +100,8 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
-	// stolen is the time taken from the server's cores since boot.
-	stolen func() time.Duration
-	trials []Trial
+	machine  func() reading
+	trials   []Trial
 }
 
 // timing is how long the parts of a trial take.
@@ -158,7 +157,7 @@ func New(o Options) (*Sweep, error) {
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
 	s.attack = generator.Run
-	s.stolen = func() time.Duration { return stolenFrom(parts.server) }
+	s.machine = thisMachine(parts.server, parts.generator)
 	s.search = model.Search{
 		Lowest: max(o.Lowest, 1), Highest: o.Highest, Exact: o.Counts, Always: []int{rule},
 		Tolerance: o.Tolerance, Confidence: o.Confidence,
