@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,7 +88,7 @@ func (m machine) frequency(fs procfs.FS) *float64 {
 	if err != nil {
 		sum, err = m.listed(fs)
 	}
-	if err != nil || sum <= 0 || len(m.server) == 0 {
+	if err != nil || !(sum > 0) || math.IsInf(sum, 0) {
 		return nil
 	}
 	mean := sum / float64(len(m.server))

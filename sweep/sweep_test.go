@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -19,18 +20,44 @@ import (
 	"advise/scenarios"
 	"advise/sweep/generator"
 	"advise/targets"
+	"advise/targets/demo"
 	"advise/targets/hold"
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "attack" {
-		if err := generator.Main(os.Stdin, os.Stdout); err != nil {
-			os.Stderr.WriteString(err.Error())
-			os.Exit(1)
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "attack":
+			os.Exit(said(generator.Main(os.Stdin, os.Stdout)))
+		case "guard":
+			os.Exit(hold.Main(os.Stdin, os.Stdout))
+		case "demo", "demo-worker":
+			os.Exit(said(serve(os.Args[1], os.Args[2:])))
+		case "busy":
+			os.Exit(said(busy(os.Args[2])))
 		}
-		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// said is the exit code of a child, which says its error.
+func said(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+func serve(sub string, args []string) error {
+	c, err := demo.ParseArgs(args)
+	switch {
+	case err != nil:
+		return err
+	case sub == "demo":
+		return demo.Main(context.Background(), c, os.Stderr)
+	}
+	return demo.Worker(context.Background(), c)
 }
 
 // closedServer answers as a server of known physics would: each request takes cpu seconds of its one
