@@ -27,6 +27,9 @@ type Disturbance struct {
 	MemoryPressureFullShare *float64 `json:"memory_pressure_full_share"`
 	IOPressureShare         *float64 `json:"io_pressure_share"`
 	IOPressureFullShare     *float64 `json:"io_pressure_full_share"`
+	// The server's own part of it is told by a cgroup v2 alone.
+	ServerMemoryPressureShare *float64 `json:"server_memory_pressure_share"`
+	ServerIOPressureShare     *float64 `json:"server_io_pressure_share"`
 	// FrequencyMHz is the mean of the server's cores when the window began; FrequencyChangeShare is by
 	// how much of it the end differed, unless the cores idled: they are slowed down then by design.
 	FrequencyMHz         *float64 `json:"frequency_mhz"`
@@ -60,7 +63,7 @@ const (
 	// stolenLimit: a core that is taken away is missing at once, and steal is counted exactly.
 	stolenLimit = 0.02
 	// othersLimit is above what the figure's grain of 10 ms and what belongs to nobody, waking up from
-	// idle above all, look like: at most 1.1 % of a second on a quiet machine, with 1 to 32 workers.
+	// idle above all, look like: at most 1.4 % of a second on a quiet machine, with 1 to 32 workers.
 	othersLimit = 0.04
 	// pressureLimit: if it is always the server that waits, and with all its workers, it answers less
 	// by that share.
@@ -83,8 +86,8 @@ func (d *Disturbance) Reasons() []Reason {
 		{ReasonStolen, d.StolenShare},
 		{ReasonGeneratorStolen, d.GeneratorStolenShare},
 		{ReasonOthersCPU, d.OthersCPUShare},
-		{ReasonMemoryPressure, d.MemoryPressureShare},
-		{ReasonIOPressure, d.IOPressureShare},
+		{ReasonMemoryPressure, shared(d.MemoryPressureShare, d.ServerMemoryPressureShare)},
+		{ReasonIOPressure, shared(d.IOPressureShare, d.ServerIOPressureShare)},
 		{ReasonFrequency, d.FrequencyChangeShare},
 	} {
 		if figure.share == nil {
@@ -96,6 +99,17 @@ func (d *Disturbance) Reasons() []Reason {
 	}
 	slices.SortStableFunc(reasons, func(a, b Reason) int { return cmp.Compare(b.excess(), a.excess()) })
 	return reasons
+}
+
+// shared is how much of a pressure is neither the server's own alone, as when it uses a disk or comes
+// near its memory limit, nor alone that of others, which is no harm to it. Where the server's part is
+// not known it is all of it.
+func shared(machine, server *float64) *float64 {
+	if machine == nil || server == nil {
+		return machine
+	}
+	both := max(min(*server, *machine-*server), 0)
+	return &both
 }
 
 // excess is the figure in units of its limit.
@@ -202,6 +216,10 @@ func disturbanceBetween(first, last reading, tree treeUse) *Disturbance {
 		if known && still {
 			*share = shareOf(to-from, elapsed)
 		}
+	}
+	if tree.first.HasPressure && tree.last.HasPressure {
+		d.ServerMemoryPressureShare = shareOf(tree.last.MemoryStalled-tree.first.MemoryStalled, elapsed)
+		d.ServerIOPressureShare = shareOf(tree.last.IOStalled-tree.first.IOStalled, elapsed)
 	}
 	if g := spentOn(first.generator, last.generator, elapsed); g != nil {
 		d.GeneratorStolenShare = shareOf(g.stolen, g.available(elapsed))

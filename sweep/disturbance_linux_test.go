@@ -84,8 +84,8 @@ func TestBusyProcessOnTheServersCoreIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !real.pinned() {
-				t.Skip("the server can't be held to a core of its own here")
+			if !real.pinned() || real.machine().server == nil {
+				t.Skip("the server can't be held to a core of its own here, or the cores not be read")
 			}
 			if err := os.Mkdir(s.options.Dir, 0o755); err != nil {
 				t.Fatal(err)
@@ -266,6 +266,36 @@ func TestPressureThatCannotBeRead(t *testing.T) {
 	r := readAt(t, 0, with(files, "proc/pressure/io/folder", ""))
 	if _, ok := r.stalled[pressure{"io", false}]; ok || len(r.stalled) != 3 {
 		t.Errorf("read %v, want the three lines of cpu and memory", r.stalled)
+	}
+}
+
+// What the server waits for by itself, and what others do, disturbs nobody.
+func TestPressureOfTheServersOwn(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		machine, server float64 // of ten seconds
+		want            float64
+	}{
+		{"it alone uses the disk", 4, 4, 0},
+		{"others alone do", 10, 0, 0},
+		{"others slow it down", 10, 3, 0.3},
+		{"it slows others down", 8, 6, 0.2},
+	} {
+		seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+		line := pressure{"io", false}
+		first := reading{at: time.Unix(0, 0), stalled: map[pressure]time.Duration{line: 0}}
+		last := reading{at: time.Unix(10, 0), stalled: map[pressure]time.Duration{line: seconds(c.machine)}}
+		d := disturbanceBetween(first, last, treeUse{
+			first: hold.Usage{HasPressure: true}, last: hold.Usage{HasPressure: true, IOStalled: seconds(c.server)},
+		})
+		want(t, d, map[string]float64{"io_pressure_share": c.machine / 10, "server_io_pressure_share": c.server / 10, "server_memory_pressure_share": 0})
+		got := 0.0
+		for _, r := range d.Reasons() {
+			got += r.Share
+		}
+		if math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: disturbed by %v, want %g", c.name, d.Reasons(), c.want)
+		}
 	}
 }
 
