@@ -100,8 +100,9 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
-	machine  func() reading
-	trials   []Trial
+	// machine reads the kernel's counters.
+	machine func() reading
+	trials  []Trial
 }
 
 // timing is how long the parts of a trial take.
