@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -15,35 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"advise/targets/hold"
 )
-
-// busyBound ends a busy process in any case.
-const busyBound = 30 * time.Second
-
-// busy uses up a core until standard input ends.
-func busy(cpu string) error {
-	id, err := strconv.Atoi(cpu)
-	if err != nil {
-		return err
-	}
-	runtime.LockOSThread()
-	var set unix.CPUSet
-	set.Set(id)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return err
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-	fmt.Println("busy")
-	for began := time.Now(); time.Since(began) < busyBound; {
-	}
-	return nil
-}
 
 // startBusy returns when a process is using up the core; it ends with the test.
 func startBusy(t *testing.T, cpu int) {

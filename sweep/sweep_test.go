@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,26 @@ func serve(sub string, args []string) error {
 		return demo.Main(context.Background(), c, os.Stderr)
 	}
 	return demo.Worker(context.Background(), c)
+}
+
+// busyBound ends a busy process in any case.
+const busyBound = 30 * time.Second
+
+// busy uses up a core until standard input ends.
+func busy(cpu string) error {
+	id, err := strconv.Atoi(cpu)
+	if err != nil {
+		return err
+	}
+	stayOn([]int{id})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	fmt.Println("busy")
+	for began := time.Now(); time.Since(began) < busyBound; {
+	}
+	return nil
 }
 
 // closedServer answers as a server of known physics would: each request takes cpu seconds of its one
