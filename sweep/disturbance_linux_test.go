@@ -52,18 +52,18 @@ func TestBusyProcessOnTheServersCoreIsSeen(t *testing.T) {
 	for _, method := range []hold.Method{hold.Auto, hold.Affinity} {
 		t.Run(string(method), func(t *testing.T) {
 			s := newTest(t, &closedServer{}, func(o *Options) { o.Limits, o.Time = method, ShortestTime })
-			real, err := New(s.options)
+			planned, err := New(s.options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !real.pinned() || real.machine().server == nil {
+			if !planned.pinned() || planned.machine().server == nil {
 				t.Skip("the server can't be held to a core of its own here, or the cores not be read")
 			}
 			if err := os.Mkdir(s.options.Dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			startBusy(t, real.split.server[0])
-			trial, err := real.try(t.Context(), t.Context(), Event{Trial: 1, Workers: 2}, func(Event) {})
+			startBusy(t, planned.split.server[0])
+			trial, err := planned.try(t.Context(), t.Context(), Event{Trial: 1, Workers: 2}, func(Event) {})
 			if err != nil {
 				t.Fatal(err)
 			}
