@@ -62,8 +62,9 @@ const (
 const (
 	// stolenLimit: a core that is taken away is missing at once, and steal is counted exactly.
 	stolenLimit = 0.02
-	// othersLimit is above what the figure's grain of 10 ms and what belongs to nobody, waking up from
-	// idle above all, look like: at most 1.4 % of a second on a quiet machine, with 1 to 32 workers.
+	// othersLimit is nearly three times what a quiet machine shows, by the figure's grain of 10 ms and by
+	// what belongs to nobody, such as waking up from idle: at most 1.4 % of a second on one core, with 1
+	// to 32 workers.
 	othersLimit = 0.04
 	// pressureLimit: if it is always the server that waits, and with all its workers, it answers less
 	// by that share.
@@ -149,11 +150,18 @@ func (r Reason) String() string {
 	return string(r.Code) + " was " + share
 }
 
-// Disturbance is that of the phase the curve rests on; nil when nothing was seen.
+// Disturbance is that of the phase the curve rests on; nil when there was none, or nothing was seen.
 func (t *Trial) Disturbance() *Disturbance {
+	if p := t.saturation(); p != nil {
+		return p.Disturbance
+	}
+	return nil
+}
+
+func (t *Trial) saturation() *Phase {
 	for i := range t.Phases {
 		if t.Phases[i].Kind == PhaseSaturation {
-			return t.Phases[i].Disturbance
+			return &t.Phases[i]
 		}
 	}
 	return nil

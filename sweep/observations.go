@@ -50,6 +50,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 	for _, t := range trials {
 		n := t.Shape.Workers
 		switch {
+		case t.Outcome == OK && t.saturation() == nil: // it repeats nothing
 		case !t.Disturbed():
 			aside[n] = false
 		case aside[n]:

@@ -309,7 +309,8 @@ func TestAlwaysDisturbed(t *testing.T) {
 	}
 }
 
-// Each row is a history: a count for an undisturbed trial, a negative one for a disturbed one.
+// Each row is a history: a count for an undisturbed trial, a negative one for a disturbed one, one with
+// 100 added for a trial without the phase that could repeat another's.
 func TestDisturbedTrialsAreSetAside(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -323,12 +324,16 @@ func TestDisturbedTrialsAreSetAside(t *testing.T) {
 		{"every time anew", []int{-1, 1, -1, 1, -1}, []int{1, 1}, false},
 		{"each count on its own", []int{-1, -2, 1, 2}, []int{1, 2}, false},
 		{"two repeats in vain", []int{-1, -2, -2, -1, -4, -8, 8}, []int{-2, -1, -4, -8, 8}, true},
+		{"no repeat of it", []int{-1, 101, -1, -1}, []int{1, -1, -1}, true},
 		{"of one count", []int{-1, -1, -1, -2}, []int{-1, -1, -2}, true},
 	} {
 		share := 0.5
 		trial := func(n int) Trial {
-			if n > 0 {
-				return Trial{Shape: Shape{Workers: n}, Outcome: OK}
+			switch {
+			case n > 100:
+				return Trial{Shape: Shape{Workers: n - 100}, Outcome: OK, Phases: []Phase{{Kind: PhaseRate}}}
+			case n > 0:
+				return Trial{Shape: Shape{Workers: n}, Outcome: OK, Phases: []Phase{{Kind: PhaseSaturation}}}
 			}
 			return Trial{Shape: Shape{Workers: -n}, Outcome: OK, Phases: []Phase{
 				{Kind: PhaseRate},
