@@ -104,8 +104,8 @@ func outcome(t *sweep.Trial) string {
 		}
 	}
 	text += ", " + humanize.Bytes(uint64(t.Server.MemoryPSSBytes))
-	if t.Disturbed() {
-		text += fmt.Sprintf(" (disturbed: %.0f %% of its cores went to other machines)", 100*t.Server.StolenShare)
+	if by := t.DisturbedBy(); len(by) > 0 {
+		text += fmt.Sprintf(" (disturbed: %s)", by[0])
 	}
 	return text
 }

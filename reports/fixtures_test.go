@@ -102,6 +102,14 @@ var fixtures = map[string]fixture{
 		f.rule, f.spread, f.counts = 9, 0.06, []int{1, 2, 4, 6, 8, 9, 16}
 	}),
 	"noisy": waiting.with(func(f *fixture) { f.spread, f.repeats = 0.12, 2 }),
+	"disturbed": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials {
+				others := 0.12
+				r.Trials[i].Phases[0].Disturbance.OthersCPUShare = &others
+			}
+		}
+	}),
 	"no_repeats": waiting.with(func(f *fixture) {
 		f.repeats = 1
 	}),
@@ -246,7 +254,8 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 		Phases: []sweep.Phase{{
 			Kind: sweep.PhaseSaturation, Connections: 32, Planned: ok, Sent: ok, OK: ok, ThroughputRPS: x,
 			WarmupSeconds: 1, WindowSeconds: 3, Sustained: true, Histogram: "HISTFAAAA", SliceOK: []uint64{1, 2}, WindowSlice: 1,
-			Latency: sweep.Latency{P50: latency, P90: 1.2 * latency, P95: 1.3 * latency, P99: 1.6 * latency, Max: 2 * latency},
+			Latency:     sweep.Latency{P50: latency, P90: 1.2 * latency, P95: 1.3 * latency, P99: 1.6 * latency, Max: 2 * latency},
+			Disturbance: quiet(),
 		}},
 		Server: sweep.Server{
 			Workers: &workers, CPUSeconds: f.demand * float64(ok), CPUSecondsPerRequest: f.demand,
@@ -266,12 +275,22 @@ func (f fixture) latency(id, workers int, capacity float64, started time.Time) s
 		rate := share * capacity
 		p := sweep.Phase{
 			Kind: sweep.PhaseShare, CapacityShare: share, Connections: 32, RatePlannedRPS: rate,
-			ThroughputRPS: math.Min(rate, most), Sustained: rate < most, WindowSeconds: 3,
+			Disturbance: quiet(), ThroughputRPS: math.Min(rate, most), Sustained: rate < most, WindowSeconds: 3,
 			Latency: sweep.Latency{P50: 0.01, P90: 0.02, P95: 0.012 / (1 - math.Min(rate/most, 0.99)), P99: 0.1, Max: 0.2},
 		}
 		t.Phases = append(t.Phases, p)
 	}
 	return t
+}
+
+// quiet is a machine without a quota on which next to nothing else happens.
+func quiet() *sweep.Disturbance {
+	zero, others, pressure, frequency := 0.0, 0.004, 0.9, 2600.0
+	return &sweep.Disturbance{
+		StolenShare: &zero, GeneratorStolenShare: &zero, OthersCPUShare: &others, CPUPressureShare: &pressure,
+		MemoryPressureShare: &zero, MemoryPressureFullShare: &zero, IOPressureShare: &zero, IOPressureFullShare: &zero,
+		FrequencyMHz: &frequency, FrequencyChangeShare: &zero,
+	}
 }
 
 // failed is a trial that came to nothing.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -108,24 +107,6 @@ func cpuModel() (model string, online int) {
 	}
 	i := max(0, slices.IndexFunc(cpus, func(c procfs.CPUInfo) bool { return c.ModelName != "" }))
 	return cpus[i].ModelName, len(cpus)
-}
-
-// stolenFrom is the time that the hypervisor has given to others while one of the cores wanted to run,
-// since boot, added up over the cores. It is 0 where the kernel does not know.
-func stolenFrom(cores []int) time.Duration {
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return 0
-	}
-	stat, err := fs.Stat()
-	if err != nil {
-		return 0
-	}
-	var seconds float64
-	for _, id := range cores {
-		seconds += stat.CPU[int64(id)].Steal
-	}
-	return time.Duration(seconds * float64(time.Second))
 }
 
 func machineMemory() int64 {

@@ -4,7 +4,6 @@ package sweep
 
 import (
 	"runtime"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,9 +31,6 @@ func cpuModel() (model string, online int) {
 	model, _ = unix.Sysctl("machdep.cpu.brand_string")
 	return model, runtime.NumCPU()
 }
-
-// stolenFrom is not known here.
-func stolenFrom([]int) time.Duration { return 0 }
 
 func machineMemory() int64 {
 	bytes, _ := unix.SysctlUint64("hw.memsize")

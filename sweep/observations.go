@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"math"
 
 	"advise/model"
 )
@@ -16,7 +17,7 @@ func (r *Record) used() []Trial {
 	better := map[int]bool{}
 	sound := undisturbed(r.Trials)
 	for _, t := range sound {
-		better[t.Shape.Workers] = true
+		better[t.Shape.Workers] = better[t.Shape.Workers] || t.saturation() != nil
 	}
 	for _, t := range r.Trials {
 		if !better[t.Shape.Workers] {
@@ -26,38 +27,41 @@ func (r *Record) used() []Trial {
 	return sound
 }
 
-// CaveatDisturbed marks a recommendation that rests on disturbed restarts. Figures: restarts,
-// stolen_share of the worst.
+// CaveatDisturbed marks a recommendation that rests on disturbed restarts. Figures: restarts, and of
+// each reason the worst share, under the key that it has in a Disturbance.
 const CaveatDisturbed = "disturbed"
 
-// disturbedShare of the server's cores given to other machines makes a restart disturbed: it then
-// answers less by about as much, and the knee is decided by 5 %.
-const disturbedShare = 0.02
+// repeatsInVain is how many repeats may be as disturbed as what they repeat before the machine is taken
+// for what it is: another process that is always there would otherwise cost every count a restart.
+const repeatsInVain = 2
 
-// Disturbed is true when other machines had so much of the server's cores that the trial is repeated.
-func (t *Trial) Disturbed() bool { return t.Outcome == OK && t.Server.StolenShare > disturbedShare }
-
-// undisturbed leaves out what was disturbed while there is hope of a better repeat: of each count as
-// many restarts as were not disturbed, and one more.
+// undisturbed leaves out what was disturbed while there is hope of a better repeat.
 func undisturbed(trials []Trial) []Trial {
-	spare := map[int]int{}
+	used, _ := sift(trials)
+	return used
+}
+
+// sift sets a disturbed trial aside when its count has none waiting for an undisturbed one already. It
+// is resigned, and takes every trial that follows, when the repeats were disturbed as well.
+func sift(trials []Trial) (used []Trial, resigned bool) {
+	used = make([]Trial, 0, len(trials))
+	aside := map[int]bool{}
+	vain := 0
 	for _, t := range trials {
-		if _, ok := spare[t.Shape.Workers]; !ok {
-			spare[t.Shape.Workers] = 1
-		}
-		if !t.Disturbed() {
-			spare[t.Shape.Workers]++
-		}
-	}
-	used := make([]Trial, 0, len(trials))
-	for _, t := range trials {
-		if t.Disturbed() && spare[t.Shape.Workers] > 0 {
-			spare[t.Shape.Workers]--
+		n := t.Shape.Workers
+		switch {
+		case t.Outcome == OK && t.saturation() == nil: // it repeats nothing
+		case !t.Disturbed():
+			aside[n] = false
+		case aside[n]:
+			vain++
+		case vain < repeatsInVain:
+			aside[n] = true
 			continue
 		}
 		used = append(used, t)
 	}
-	return used
+	return used, vain >= repeatsInVain
 }
 
 func observations(p Plan, trials []Trial) []model.Observation {
@@ -118,20 +122,39 @@ func (r *Record) question() model.Question {
 
 // disturbance is the caveat on restarts that the advice had to use though they were disturbed.
 func (r *Record) disturbance() *model.Caveat {
-	n, worst := 0, 0.0
-	for _, t := range r.used() {
-		if t.Disturbed() {
-			n++
-			worst = max(worst, t.Server.StolenShare)
+	used, n := r.used(), 0
+	var worst Reason
+	figures := map[string]float64{}
+	for _, t := range used {
+		reasons := t.DisturbedBy()
+		if len(reasons) == 0 {
+			continue
+		}
+		n++
+		if reasons[0].excess() > worst.excess() {
+			worst = reasons[0]
+		}
+		for _, reason := range reasons {
+			key := string(reason.Code) + "_share"
+			if math.Abs(reason.Share) > math.Abs(figures[key]) {
+				figures[key] = reason.Share
+			}
 		}
 	}
 	if n == 0 {
 		return nil
 	}
-	return &model.Caveat{
-		Code: CaveatDisturbed,
-		Message: fmt.Sprintf("The hypervisor gave up to %.0f %% of the server's cores to other machines in %d of the %d restarts that count: those were too slow.",
-			100*worst, n, len(r.used())),
-		Figures: map[string]float64{"restarts": float64(n), "stolen_share": worst},
+	figures["restarts"] = float64(n)
+	disturbed := fmt.Sprintf("%d of the %d restarts that count were disturbed: in the worst", n, len(used))
+	switch {
+	case n == 1:
+		disturbed = fmt.Sprintf("One of the %d restarts that count was disturbed: there", len(used))
+	case n == len(used):
+		disturbed = fmt.Sprintf("All %d restarts that count were disturbed: in the worst", n)
 	}
+	message := fmt.Sprintf("%s, %s. Figures may be off by as much.", disturbed, worst)
+	if _, resigned := sift(r.Trials); resigned {
+		message += " Repeats were disturbed too, so no more were made: the machine is like this."
+	}
+	return &model.Caveat{Code: CaveatDisturbed, Message: message, Figures: figures}
 }

@@ -185,6 +185,8 @@ type Phase struct {
 	WindowSeconds  float64           `json:"window_seconds"`
 	Latency        Latency           `json:"latency_seconds"`
 	Errors         map[string]uint64 `json:"errors"`
+	// Disturbance is null when an end of the window was not seen.
+	Disturbance *Disturbance `json:"disturbance"`
 	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it
 	// ran away.
 	Backlog uint64 `json:"backlog"`
@@ -215,12 +217,10 @@ type Server struct {
 	CPUSeconds           float64  `json:"cpu_seconds"`
 	CPUSecondsPerRequest float64  `json:"cpu_seconds_per_request"`
 	ThrottledShare       *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
-	// StolenShare of the server's cores went to other machines of the hypervisor during the window.
-	StolenShare     float64 `json:"stolen_share"`
-	MemoryPSSBytes  int64   `json:"memory_pss_bytes"`
-	MemoryPeakBytes int64   `json:"memory_peak_bytes"`
-	SwapBytes       int64   `json:"swap_bytes"`
-	RequestsServed  uint64  `json:"requests_served"`
+	MemoryPSSBytes       int64    `json:"memory_pss_bytes"`
+	MemoryPeakBytes      int64    `json:"memory_peak_bytes"`
+	SwapBytes            int64    `json:"swap_bytes"`
+	RequestsServed       uint64   `json:"requests_served"`
 }
 
 // The generator's verdicts on itself.

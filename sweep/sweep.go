@@ -101,9 +101,9 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
-	// stolen is the time taken from the server's cores since boot.
-	stolen func() time.Duration
-	trials []Trial
+	// machine reads the kernel's counters.
+	machine func() reading
+	trials  []Trial
 }
 
 // timing is how long the parts of a trial take.
@@ -159,7 +159,7 @@ func New(o Options) (*Sweep, error) {
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
 	s.attack = generator.Run
-	s.stolen = func() time.Duration { return stolenFrom(parts.server) }
+	s.machine = thisMachine(parts.server, parts.generator)
 	lowest, highest := max(o.Lowest, 1), o.Highest
 	switch {
 	case len(o.Counts) > 0:

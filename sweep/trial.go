@@ -196,7 +196,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		}
 	}()
 
-	cpu := meter{stolen: s.stolen}
+	m := meter{machine: s.machine}
 	attack := s.attackFor(t, server.URL(), l)
 	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
 		switch p.Event {
@@ -204,9 +204,9 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 			e.Stage = StageWarmup
 		case generator.WindowStarted:
 			e.Stage = stageOf[l.kind]
-			cpu.start(server, p)
+			m.start(server, p)
 		case generator.WindowEnded:
-			cpu.end(server, p)
+			m.end(server, p)
 		}
 		e.Answered = p.OK + p.Failed
 		tell(e)
@@ -227,10 +227,11 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	}
 
 	p := phaseOf(l, attack, summary)
+	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
 	if l.kind == PhaseSaturation {
-		cpu.fill(&t.Server, p.WindowSeconds*float64(len(s.split.server)))
+		m.fill(&t.Server)
 		t.Generator = Generator{CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), MaxRSSBytes: summary.MaxRSSBytes}
 	}
 	switch {
@@ -250,46 +251,52 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 // stageOf names the measured part of a phase.
 var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate, PhaseShare: StageLatency}
 
-// A meter reads the server's use between the two ends of a window.
+// pinned is true when the server runs on its cores alone, and the generator on others.
+func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 && !s.split.shared }
+
+// A meter reads the server's use, and the machine's, at the two ends of a window.
 type meter struct {
-	stolen                      func() time.Duration
+	machine                     func() reading
 	first, last                 hold.Usage
-	stolenFirst, stolenLast     time.Duration
+	before, after               reading
 	answeredFirst, answeredLast uint64
 	started, ended              bool
 }
 
 func (m *meter) start(server instance, p generator.Progress) {
 	var err error
+	m.before = m.machine()
 	m.first, err = server.Usage()
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
-	m.stolenFirst = m.stolen()
 }
 
 func (m *meter) end(server instance, p generator.Progress) {
 	var err error
+	m.after = m.machine()
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
-	m.stolenLast = m.stolen()
 }
 
-// fill puts into the trial what was read, and leaves what was not at zero: unknown. coreSeconds are
-// those that the server's cores had in the window.
-func (m *meter) fill(s *Server, coreSeconds float64) {
+// fill puts into the trial what was read, and leaves what was not at zero: unknown.
+func (m *meter) fill(s *Server) {
 	if !m.started || !m.ended {
 		return
-	}
-	if coreSeconds > 0 {
-		s.StolenShare = min(max(m.stolenLast-m.stolenFirst, 0).Seconds()/coreSeconds, 1)
 	}
 	s.CPUSeconds = max(m.last.CPU-m.first.CPU, 0).Seconds()
 	if answered := m.answeredLast - m.answeredFirst; answered > 0 {
 		s.CPUSecondsPerRequest = s.CPUSeconds / float64(answered)
 	}
-	if periods := m.last.Periods - m.first.Periods; m.last.HasQuota && periods > 0 {
-		share := float64(m.last.ThrottledPeriods-m.first.ThrottledPeriods) / float64(periods)
-		s.ThrottledShare = &share
+	s.ThrottledShare = throttled(m.first, m.last)
+}
+
+// disturbance is what the machine did in the window; nil when one of its ends was not seen.
+func (m *meter) disturbance(pinned bool, workers int) *Disturbance {
+	if !m.started || !m.ended {
+		return nil
 	}
+	return disturbanceBetween(m.before, m.after, treeUse{
+		first: m.first, last: m.last, pinned: pinned, processes: workers + 1, // and their master
+	})
 }
 
 // died says how a server ended that was meant to go on.

@@ -403,6 +403,11 @@ func (g *cgroup2) usage() (Usage, error) {
 		u.ThrottledPeriods = r.number(g.Server, "cpu.stat", "nr_throttled")
 		u.Throttled = time.Duration(r.number(g.Server, "cpu.stat", "throttled_usec")) * time.Microsecond
 	}
+	memory, noMemory := stalled(g.Server, "memory.pressure")
+	io, noIO := stalled(g.Server, "io.pressure")
+	if noMemory == nil && noIO == nil {
+		u.HasPressure, u.MemoryStalled, u.IOStalled = true, memory, io
+	}
 	current, err := number(g.Server, "memory.current", "")
 	if errors.Is(err, os.ErrNotExist) {
 		return u, r.err

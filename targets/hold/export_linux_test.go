@@ -19,6 +19,9 @@ func (t *Tree) Folders() []string {
 	return nil
 }
 
-var ParseStat = parseStat
+var (
+	ParseStat = parseStat
+	Stalled   = stalled
+)
 
 const Prefix = prefix

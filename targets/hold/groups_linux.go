@@ -211,6 +211,24 @@ func number(dir, file, key string) (uint64, error) {
 	return 0, fmt.Errorf("read %s: no %s in it", filepath.Join(dir, file), key)
 }
 
+// stalled reads how long some process of a cgroup has waited, from a file in which /proc/pressure's
+// lines stand: some avg10=0.00 avg60=0.00 avg300=0.00 total=0. The kernel may keep none.
+func stalled(dir, file string) (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "some ") {
+			continue
+		}
+		_, total, _ := strings.Cut(line, " total=")
+		us, err := strconv.ParseUint(strings.TrimSpace(total), 10, 52)
+		return time.Duration(us) * time.Microsecond, err
+	}
+	return 0, fmt.Errorf("read %s: no line of some in it", filepath.Join(dir, file))
+}
+
 // reader reads many numbers and keeps the first error.
 type reader struct{ err error }
 

@@ -101,6 +101,11 @@ type Usage struct {
 	Periods, ThrottledPeriods uint64        // scheduling periods in which it wanted to run; and was stopped in
 	Throttled                 time.Duration // summed over the CPUs
 
+	// HasPressure is true where the two below are known: with a cgroup v2. They are how long some
+	// process of the tree has waited for memory, and for the disk.
+	HasPressure              bool
+	MemoryStalled, IOStalled time.Duration
+
 	HasMemory     bool   // the two below and OOMKills are known
 	MemoryCharged int64  // bytes charged now, page cache included
 	MemoryPeak    int64  // largest MemoryCharged; where the kernel keeps none, the largest seen by Usage

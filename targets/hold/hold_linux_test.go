@@ -377,6 +377,9 @@ func TestUsageAndMemory(t *testing.T) {
 		if u.Counted != isCgroup(l.Method) {
 			t.Errorf("usage: %+v, counted by the kernel only in a cgroup", u)
 		}
+		if _, err := os.ReadFile("/proc/pressure/io"); u.HasPressure != (l.Method == hold.Cgroup2 && err == nil) {
+			t.Errorf("usage: %+v, pressure is told by a cgroup v2 where the kernel keeps it (%v)", u, err)
+		}
 	})
 }
 
@@ -685,6 +688,26 @@ func BenchmarkChoose(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := hold.Choose(hold.Auto, hold.Limits{CPUs: []int{0}, Quota: 0.5, Memory: 1 << 30}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// The kernel's own example, Documentation/accounting/psi.rst.
+func TestStalled(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"some avg10=0.00 avg60=0.00 avg300=0.00 total=8537362\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n": 8537362 * time.Microsecond,
+		"full avg10=0.00 avg60=0.00 avg300=0.00 total=1\n":                                                       -1,
+		"some avg10=0.00\n":                 -1,
+		"some total=99999999999999999999\n": -1,
+		"":                                  -1,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "io.pressure"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := hold.Stalled(dir, "io.pressure")
+		if (err != nil) != (want < 0) || err == nil && got != want {
+			t.Errorf("%q: %s, %v", text, got, err)
 		}
 	}
 }

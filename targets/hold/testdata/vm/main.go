@@ -174,7 +174,7 @@ func bootAndWatch(ctx context.Context, kernel, initramfs, accel string, verbose 
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-nic", "none", "-no-reboot",
 		"-smp", "2", "-m", "1024", "-cpu", "max", "-accel", accel,
 		"-kernel", kernel, "-initrd", initramfs,
-		"-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all",
+		"-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all psi=1",
 	}
 	machine := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	machine.WaitDelay = 5 * time.Second
