@@ -3,6 +3,7 @@ package sweep
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"advise/model"
 )
@@ -122,7 +123,8 @@ func (r *Record) question() model.Question {
 
 // disturbance is the caveat on restarts that the advice had to use though they were disturbed.
 func (r *Record) disturbance() *model.Caveat {
-	used, n := r.used(), 0
+	used := slices.DeleteFunc(r.used(), func(t Trial) bool { return t.saturation() == nil })
+	n := 0
 	var worst Reason
 	figures := map[string]float64{}
 	for _, t := range used {

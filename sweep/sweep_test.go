@@ -338,7 +338,7 @@ func TestDisturbedRestartsAreRepeated(t *testing.T) {
 		for _, trial := range r.Trials {
 			if by := trial.DisturbedBy(); len(by) > 0 {
 				disturbed++
-				if !strings.HasPrefix(string(by[0].Code), name) || math.Abs(by[0].Share-0.4) > 0.01 {
+				if !strings.HasPrefix(string(by[0].Code), name) || math.Abs(by[0].Share-0.4) > 0.02 {
 					t.Errorf("%s: trial %d was disturbed by %v", name, trial.ID, by)
 				}
 			}
@@ -360,7 +360,8 @@ func TestAlwaysDisturbed(t *testing.T) {
 		t.Errorf("made: %t, %d workers, want 4 or 5", a.Made, a.Workers)
 	}
 	c := caveatOf(a, CaveatDisturbed)
-	if c == nil || math.Abs(c.Figures["others_cpu_share"]-0.1) > 0.005 || c.Figures["restarts"] != float64(len(r.Observations())) ||
+	// Four restarts are for latency: nothing of theirs counts.
+	if c == nil || math.Abs(c.Figures["others_cpu_share"]-0.1) > 0.005 || c.Figures["restarts"] != float64(len(r.Observations())-4) ||
 		!strings.Contains(c.Message, "other processes used 10 % of the server's cores") || !strings.Contains(c.Message, "the machine is like this") {
 		t.Errorf("caveat %+v", c)
 	}
