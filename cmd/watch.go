@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"advise/model"
 	"advise/reports"
 	"advise/sweep"
 )
@@ -97,13 +98,21 @@ func outcome(t *sweep.Trial) string {
 	if t.Outcome != sweep.OK {
 		return strings.ReplaceAll(string(t.Outcome), "_", " ") + ": " + t.Detail
 	}
-	text := ""
+	var parts []string
 	for _, p := range t.Phases {
-		if p.Kind == sweep.PhaseSaturation {
-			text = fmt.Sprintf("%s/s", humanize.CommafWithDigits(p.ThroughputRPS, 0))
+		switch {
+		case p.Kind == sweep.PhaseSaturation:
+			parts = append(parts, humanize.CommafWithDigits(p.ThroughputRPS, 0)+"/s")
+		case p.Held():
+			parts = append(parts, fmt.Sprintf("p95 %.0f ms at %s/s", 1000*p.Latency.P95, humanize.CommafWithDigits(p.RatePlannedRPS, 0)))
+		default:
+			parts = append(parts, fmt.Sprintf("too slow at %s/s", humanize.CommafWithDigits(p.RatePlannedRPS, 0)))
 		}
 	}
-	text += ", " + humanize.Bytes(uint64(t.Server.MemoryPSSBytes))
+	if t.Purpose != model.PurposeLatency {
+		parts = append(parts, humanize.Bytes(uint64(t.Server.MemoryPSSBytes)))
+	}
+	text := strings.Join(parts, ", ")
 	if by := t.DisturbedBy(); len(by) > 0 {
 		text += fmt.Sprintf(" (disturbed: %s)", by[0])
 	}
