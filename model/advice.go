@@ -46,6 +46,9 @@ type Question struct {
 	Lowest, Highest int
 	// Seed of the bootstrap.
 	Seed int64
+	// SpreadFromNeighbours estimates the spread from the curve itself where no count was measured
+	// twice. A sweep repeats counts instead; a table that somebody already has can't.
+	SpreadFromNeighbours bool
 }
 
 // Advice is the answer to a Question.
@@ -133,6 +136,9 @@ type Candidate struct {
 	Accepted   bool
 	// WhyNot says why it was not accepted.
 	WhyNot string
+	// Reading says in words what the parameters mean, whether it was accepted or not; empty where there
+	// are none.
+	Reading string
 }
 
 // A CurvePoint is a fitted throughput in requests per second.

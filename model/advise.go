@@ -30,13 +30,15 @@ func Advise(observations []Observation, q Question) Advice {
 	line := fitMemory(observations, q.usableMemory(), q.Confidence)
 	a := Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}
 	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
-	a.Points = t.points(q.Confidence, m.feasible)
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
 	a.failures(t)
 
 	p, ok := plateauOf(t, q.Lowest, q.Highest, q.Tolerance)
 	var curve *parametricCurve
 	a.Fit, curve = chooseCurve(worked(t), q.CoresMeasured, q.Confidence)
+	// The knee above is that of the figures as they are: an estimated spread moves intervals alone.
+	t = a.estimateSpread(t, q)
+	a.Points = t.points(q.Confidence, m.feasible)
 	if !ok {
 		a.nothingMeasured(t, q)
 		return a
