@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -78,15 +79,19 @@ func FitMemoryGrowth(restarts [][]MemoryReading, confidence float64) (MemoryGrow
 const mostRequests = 1e15
 
 func slopeOf(readings []MemoryReading) (bytesPerRequest float64, ok bool) {
+	if len(readings) == 0 {
+		return 0, false
+	}
 	var x, y []float64
 	for _, r := range readings {
 		x, y = append(x, r.Requests), append(y, r.Bytes)
 	}
-	if len(x) < 2 || stat.Variance(x, nil) == 0 {
+	// Less than a request apart is the same moment.
+	if floats.Max(x)-floats.Min(x) < 1 {
 		return 0, false
 	}
 	_, slope := stat.LinearRegression(x, y, nil, false)
-	return slope, !math.IsNaN(slope) && !math.IsInf(slope, 0)
+	return slope, true
 }
 
 // halves are the slopes up to the middle of the requests and from there on; ok is false unless each
@@ -129,7 +134,9 @@ func meanInterval(v []float64, confidence float64) (mean, low, high float64) {
 	if len(v) < 2 {
 		return mean, mean, mean
 	}
-	width := studentT(confidence, len(v)-1) * stat.StdErr(stat.StdDev(v, nil), float64(len(v)))
+	// A confidence next to one asks for an interval without end.
+	factor := math.Min(studentT(confidence, len(v)-1), 1e9)
+	width := factor * stat.StdErr(stat.StdDev(v, nil), float64(len(v)))
 	return mean, mean - width, mean + width
 }
 

@@ -46,10 +46,13 @@ func (a Advice) AtCores(cores float64, threads int) (m CoresMeasured, ok bool) {
 	return m, m.check() == nil
 }
 
+// leastCores is a quota smaller than any that can be measured.
+const leastCores = 1e-3
+
 func (m CoresMeasured) check() error {
 	switch {
-	case !(m.Cores > 0) || m.Cores > mostSlots:
-		return fmt.Errorf("%g cores: want more than 0 and at most %d", m.Cores, mostSlots)
+	case !(m.Cores >= leastCores) || m.Cores > mostSlots:
+		return fmt.Errorf("%g cores: want %g to %d", m.Cores, leastCores, mostSlots)
 	case !(m.Throughput >= leastThroughput) || m.Throughput > mostThroughput:
 		return fmt.Errorf("%g requests per second on %g cores is no measurement", m.Throughput, m.Cores)
 	case !(m.Demand >= leastDemand) || m.Demand > mostDemand:
@@ -211,8 +214,8 @@ func (s Scaling) Predict(b Budget) (BudgetPrediction, error) {
 	if len(s.Measured) == 0 {
 		return BudgetPrediction{}, fmt.Errorf("predict %g cores: %w", b.Cores, ErrNoCores)
 	}
-	if !(b.Cores > 0) || b.Cores > mostSlots {
-		return BudgetPrediction{}, fmt.Errorf("predict %g cores: want more than 0 and at most %d", b.Cores, mostSlots)
+	if !(b.Cores >= leastCores) || b.Cores > mostSlots {
+		return BudgetPrediction{}, fmt.Errorf("predict %g cores: want %g to %d", b.Cores, leastCores, mostSlots)
 	}
 	if !(b.Tolerance > 0 && b.Tolerance < 1) {
 		b.Tolerance = DefaultTolerance
@@ -231,7 +234,7 @@ func (s Scaling) Predict(b Budget) (BudgetPrediction, error) {
 	if b.MemoryBytes == 0 {
 		return p, nil
 	}
-	if !(b.MemoryBytes > 0) || b.Line == nil {
+	if !(b.MemoryBytes > 0) || b.MemoryBytes > mostMemory || b.Line == nil {
 		return BudgetPrediction{}, fmt.Errorf("predict %g bytes of memory: what a worker needs is not known", b.MemoryBytes)
 	}
 	fits := b.Line.highestUnder(b.MemoryBytes)
