@@ -184,6 +184,9 @@ type Prediction struct {
 type Knee struct {
 	Rule    string
 	Workers int
+	// Fitted is where a fitted curve puts it, inside of the measured range or not; 0 for a rule that
+	// chooses among what was measured.
+	Fitted float64
 	// Note says why there is none, or why it is not to be followed.
 	Note string
 }

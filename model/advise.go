@@ -371,7 +371,7 @@ func (a *Advice) doubts(c choice, p plateau, t table, q Question) {
 		a.caveat(CaveatFewRepeats, fmt.Sprintf("%s had %s; three or more make the figures firm.", quantity(c.group.workers, "worker"), quantity(c.group.n, "restart")),
 			map[string]float64{"restarts": float64(c.group.n)})
 	}
-	if t.freedom > 0 && t.spread > q.Tolerance {
+	if t.freedom > 0 && !t.estimated && t.spread > q.Tolerance {
 		a.caveat(CaveatNoisy, fmt.Sprintf("Throughput differed by %s between restarts of the same count, more than the %s that decide.", percent(t.spread), percent(q.Tolerance)),
 			map[string]float64{"spread_share": t.spread, "tolerance_share": q.Tolerance})
 	}

@@ -43,8 +43,10 @@ func (a *Advice) estimateSpread(t table, q Question) table {
 		return t
 	}
 	groups := worked(t)
-	var ok bool
-	if t.spread, t.freedom, ok = neighbourSpread(groups); !ok {
+	if len(groups) < 2 {
+		return t // there is nothing to lay an interval around
+	}
+	if t.spread, t.freedom, t.estimated = neighbourSpread(groups); !t.estimated {
 		a.caveat(CaveatNoRepeats, "No count was measured twice, and too few were measured to tell noise from the curve: there are no intervals.",
 			map[string]float64{"counts": float64(len(groups))})
 		return t

@@ -70,11 +70,11 @@ func uslKnees(c Candidate, lowest, highest float64) []Knee {
 func fittedKnee(rule, what string, n, lowest, highest float64, accepted bool) Knee {
 	switch {
 	case n < lowest || n > highest:
-		return Knee{Rule: rule, Note: fmt.Sprintf("the fitted %s, %s, is outside the measured range %.0f to %.0f", what, tenths(n), lowest, highest)}
+		return Knee{Rule: rule, Fitted: n, Note: fmt.Sprintf("the fitted %s, %s, is outside the measured range %.0f to %.0f", what, tenths(n), lowest, highest)}
 	case !accepted:
-		return Knee{Rule: rule, Workers: int(math.Round(n)), Note: fmt.Sprintf("the %s of a curve that was not accepted", what)}
+		return Knee{Rule: rule, Workers: int(math.Round(n)), Fitted: n, Note: fmt.Sprintf("the %s of a curve that was not accepted", what)}
 	}
-	return Knee{Rule: rule, Workers: int(math.Round(n)), Note: fmt.Sprintf("the %s of the fitted curve", what)}
+	return Knee{Rule: rule, Workers: int(math.Round(n)), Fitted: n, Note: fmt.Sprintf("the %s of the fitted curve", what)}
 }
 
 // tenths writes a count that may be as large as a parameter is small.

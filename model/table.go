@@ -56,6 +56,8 @@ type table struct {
 	// count, with its degrees of freedom; without any the spread is 0.
 	spread  float64
 	freedom int
+	// estimated is true when no count was repeated and the spread is that of neighbours.
+	estimated bool
 	// ignored counts the observations that were no measurements.
 	ignored int
 }

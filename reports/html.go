@@ -87,16 +87,7 @@ func newPage(r *Result) page {
 		p.Rows = append(p.Rows, newRow(r, q))
 		p.Throttled = p.Throttled || q.ThrottledShare != nil
 	}
-	for _, k := range r.OtherKnees {
-		line := k.Rule + ": none"
-		if k.Workers != nil {
-			line = fmt.Sprintf("%s: %d", k.Rule, *k.Workers)
-		}
-		if k.Note != "" {
-			line += " (" + k.Note + ")"
-		}
-		p.Knees = append(p.Knees, line)
-	}
+	p.Knees = kneeWords(r)
 	p.Facts = []fact{
 		{"Server", server(r)},
 		{"Load", load(r)},
@@ -130,6 +121,22 @@ func newRow(r *Result, q Point) pageRow {
 	return row
 }
 
+// kneeWords say what each other rule would choose.
+func kneeWords(r *Result) []string {
+	var lines []string
+	for _, k := range r.OtherKnees {
+		line := k.Rule + ": none"
+		if k.Workers != nil {
+			line = fmt.Sprintf("%s: %d", k.Rule, *k.Workers)
+		}
+		if k.Note != "" {
+			line += " (" + k.Note + ")"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // curveWords says which curve was chosen, and why the others were not.
 func curveWords(r *Result) []string {
 	var lines []string
@@ -149,6 +156,9 @@ func curveWords(r *Result) []string {
 		}
 		if c.WhyNot != "" {
 			line += ": " + c.WhyNot
+		}
+		if c.Reading != "" && c.Model != r.Fit.Model {
+			line += "; it would say: " + c.Reading
 		}
 		lines = append(lines, line)
 	}

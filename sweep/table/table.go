@@ -5,7 +5,9 @@ package table
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +35,8 @@ const (
 
 // A Table is what was read, row by row.
 type Table struct {
+	// SHA256 of the text, in hexadecimal.
+	SHA256 string
 	// Counts is the name that the column of counts has in the header.
 	Counts string
 	Rows   []Row
@@ -81,6 +85,7 @@ func Read(r io.Reader) (*Table, error) {
 	if len(data) > MostBytes {
 		return nil, refuse(0, "more than %s: want a table of measurements", humanize.IBytes(MostBytes))
 	}
+	sum := sha256.Sum256(data)
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the byte order mark of spreadsheets
 	lines := csv.NewReader(bytes.NewReader(data))
 	lines.Comma, lines.Comment = separator(data), '#'
@@ -97,7 +102,7 @@ func Read(r io.Reader) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Counts: columns.counts}
+	t := &Table{SHA256: hex.EncodeToString(sum[:]), Counts: columns.counts}
 	for {
 		fields, err := next(lines)
 		if errors.Is(err, io.EOF) {
@@ -193,6 +198,17 @@ func (t *Table) Observations() []model.Observation {
 	return observations
 }
 
+// Latencies are those of each count, in seconds, without the rows that have none.
+func (t *Table) Latencies() map[int][]float64 {
+	latencies := map[int][]float64{}
+	for _, r := range t.Rows {
+		if r.Latency > 0 {
+			latencies[r.Workers] = append(latencies[r.Workers], r.Latency)
+		}
+	}
+	return latencies
+}
+
 // A column is one that a table may have.
 type column struct {
 	// names it may have in the header; the first is the one to tell people.
@@ -213,18 +229,6 @@ func known() []column {
 		{names: []string{"cpu", "cpu_seconds_per_request"}, read: func(r *Row, cell string) error { return readTime(&r.CPU, cell, 1) }},
 		{names: []string{"repeat"}, read: readRepeat},
 	}
-}
-
-// Columns names the columns a table may have, and those it has to.
-func Columns() (required, optional []string) {
-	for _, c := range known() {
-		if c.required {
-			required = append(required, strings.Join(c.names, ", "))
-		} else {
-			optional = append(optional, c.names...)
-		}
-	}
-	return required, optional
 }
 
 // columns say what each field of a row is.

@@ -43,7 +43,7 @@ func TestReadComments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Table{Counts: "clients", Rows: []Row{
+	want := &Table{SHA256: got.SHA256, Counts: "clients", Rows: []Row{
 		{Line: 5, Workers: 1, Throughput: 10, CPU: 0.002},
 		{Line: 7, Workers: 2, Throughput: 20, CPU: 0.003},
 		{Line: 8, Workers: 3, Throughput: 30},
