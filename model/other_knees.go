@@ -13,6 +13,7 @@ const (
 	RulePower            = "power"
 	RuleUSLPeak          = "usl_peak"
 	RuleUSLContention    = "usl_contention"
+	RuleAsymptotes       = "asymptotes"
 )
 
 // otherKnees returns what other rules would choose among the measured means, each with what is to be
@@ -31,8 +32,14 @@ func otherKnees(groups []group, candidates []Candidate) []Knee {
 		measuredKnee(RulePower, groups, "where throughput squared per worker is highest", power, x, y),
 	}
 	for _, c := range candidates {
-		if c.Model == ModelUSL && c.Parameters != nil {
+		switch {
+		case c.Parameters == nil:
+		case c.Model == ModelUSL:
 			knees = append(knees, uslKnees(c, x[0], x[len(x)-1])...)
+		case c.Model == ModelClosedNetwork:
+			threads := float64(groups[0].slots) / float64(groups[0].workers)
+			n := ClosedNetwork{Cores: c.Parameters["cores"], Demand: c.Parameters["demand_seconds"], Wait: c.Parameters["wait_seconds"]}
+			knees = append(knees, fittedKnee(RuleAsymptotes, "crossing of the two bounds", n.Crossing()/threads, x[0], x[len(x)-1], c.Accepted))
 		}
 	}
 	return knees
