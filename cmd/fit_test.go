@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,41 +33,38 @@ func fitted(t *testing.T, want int, args ...string) reports.TableResult {
 // lies between the throughput of 22 and 23. The peak of the law lies outside of what was measured.
 func TestFitPublished(t *testing.T) {
 	r := fitted(t, 0, "testdata/usl_codahale.csv")
-	found := false
-	for _, c := range r.Fit.Candidates {
-		if c.Model != "usl" {
-			continue
+	usl := slices.IndexFunc(r.Fit.Candidates, func(c reports.Candidate) bool { return c.Model == "usl" })
+	if usl < 0 {
+		t.Fatalf("no scalability law among %+v", r.Fit.Candidates)
+	}
+	c := r.Fit.Candidates[usl]
+	for _, p := range []struct {
+		name, low, high string
+		want            float64
+	}{
+		{"contention", "contention_low", "contention_high", 0.02671591},
+		{"coherency", "coherency_low", "coherency_high", 7.690945e-4},
+		{"rate_rps", "rate_low_rps", "rate_high_rps", 995.6486},
+	} {
+		if got := c.Parameters[p.name]; math.Abs(got/p.want-1) > 0.001 {
+			t.Errorf("%s: got %g, want %g within 0.1 %%", p.name, got, p.want)
 		}
-		found = true
-		for name, want := range map[string]float64{"contention": 0.02671591, "coherency": 7.690945e-4, "rate_rps": 995.6486} {
-			if got := c.Parameters[name]; math.Abs(got/want-1) > 0.001 {
-				t.Errorf("%s: got %g, want %g within 0.1 %%", name, got, want)
-			}
-			low, high := c.Parameters[strings.TrimSuffix(name, "_rps")+"_low"], c.Parameters[strings.TrimSuffix(name, "_rps")+"_high"]
-			if name == "rate_rps" {
-				low, high = c.Parameters["rate_low_rps"], c.Parameters["rate_high_rps"]
-			}
-			if !(low < want && want < high) {
-				t.Errorf("%s: the interval %g to %g does not hold %g", name, low, high, want)
-			}
-		}
-		if c.Accepted || !strings.Contains(c.WhyNot, "no count was repeated") {
-			t.Errorf("a curve that can't be tested was accepted: %+v", c)
+		if low, high := c.Parameters[p.low], c.Parameters[p.high]; !(low < p.want && p.want < high) {
+			t.Errorf("%s: the interval %g to %g does not hold %g", p.name, low, high, p.want)
 		}
 	}
-	if !found {
-		t.Errorf("no scalability law among %+v", r.Fit.Candidates)
+	if c.Accepted || !strings.Contains(c.WhyNot, "no count was repeated") {
+		t.Errorf("a curve that can't be tested was accepted: %+v", c)
 	}
 	if rec := r.Recommendation; rec.Workers != 23 || rec.Low > 23 || rec.High < 23 || rec.High > 32 || rec.LimitedBy != "throughput" {
 		t.Errorf("got %+v, want 23", rec)
 	}
-	for _, k := range r.OtherKnees {
-		if k.Rule != "usl_peak" {
-			continue
-		}
-		if k.Workers != nil || k.FittedWorkers == nil || math.Abs(*k.FittedWorkers-35.57) > 0.005 || !strings.Contains(k.Note, "outside the measured range 1 to 32") {
-			t.Errorf("got %+v, want 35.57 outside of the measured range", k)
-		}
+	peak := slices.IndexFunc(r.OtherKnees, func(k reports.Knee) bool { return k.Rule == "usl_peak" })
+	if peak < 0 {
+		t.Fatalf("no peak among %+v", r.OtherKnees)
+	}
+	if k := r.OtherKnees[peak]; k.Workers != nil || k.FittedWorkers == nil || math.Abs(*k.FittedWorkers-35.57) > 0.005 || !strings.Contains(k.Note, "outside the measured range 1 to 32") {
+		t.Errorf("got %+v, want 35.57 outside of the measured range", k)
 	}
 	if r.Table.Counts != "concurrency" || r.Table.Rows != 32 || r.RuleOfThumb != nil || r.Budget.Cores != nil {
 		t.Errorf("got %+v", r)

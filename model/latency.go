@@ -62,6 +62,23 @@ func MeasuredFlowServer(samples []Sample, slots int) (FlowServer, error) {
 	return FlowServer{Slots: slots, ThroughputAt: at}, nil
 }
 
+// FlowServer returns the server of so many workers that the measured counts speak of, each with so many
+// threads. Counts that did not work are left out, and so are those whose throughput the load generator
+// decided. Workers outside of 1 to the largest count that is left are an error.
+func (a Advice) FlowServer(workers, threads int) (FlowServer, error) {
+	threads = max(threads, 1)
+	var samples []Sample
+	for _, p := range a.Points {
+		if p.Throughput > 0 && !p.GeneratorBound {
+			samples = append(samples, Sample{Workers: float64(p.Workers) * float64(threads), Throughput: p.Throughput})
+		}
+	}
+	if workers < 1 || workers > mostWorkers {
+		return FlowServer{}, fmt.Errorf("follow the measured curve to %d workers: want 1 to %d", workers, mostWorkers)
+	}
+	return MeasuredFlowServer(samples, workers*min(threads, mostSlots))
+}
+
 // addSample adds a sample to the mean at its number of slots.
 func addSample(groups []group, s Sample) []group {
 	n := int(s.weight())

@@ -196,6 +196,38 @@ func TestMeasuredFlowServerInterpolates(t *testing.T) {
 	}
 }
 
+// METHOD 9's table from what a sweep's advice knows, with every count measured: of one thread each, and
+// of two on half as many workers, which leaves out every other slot.
+func TestAdviceFlowServer(t *testing.T) {
+	network := ClosedNetwork{Cores: 2, Demand: 0.010, Wait: 0.030}
+	for threads, above := range map[int]float64{1: 1.0002, 2: 1.02} {
+		var observations []Observation
+		for n := 1; n*threads <= 14; n++ {
+			observations = append(observations, Observation{Workers: n, Threads: threads, Throughput: network.ThroughputAt(n * threads)})
+		}
+		// What says nothing about the server.
+		observations = append(observations,
+			Observation{Workers: 20, Threads: threads, Throughput: 1, GeneratorBound: true},
+			Observation{Workers: 21, Threads: threads, Failed: true})
+		a := Advise(observations, Question{})
+		for _, c := range publishedLatencies {
+			server, err := a.FlowServer(c.slots/threads, threads)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := server.LatencyAt(c.rate)
+			if err != nil || got < c.seconds-1e-5 || got > above*c.seconds {
+				t.Errorf("%d threads, %d slots, %g/s: got %g s, %v, want %g", threads, c.slots, c.rate, got, err, c.seconds)
+			}
+		}
+		for _, workers := range []int{0, -1, 15, 20, 21, math.MaxInt} {
+			if _, err := a.FlowServer(workers, threads); err == nil {
+				t.Errorf("%d workers were not measured: got no error", workers)
+			}
+		}
+	}
+}
+
 func TestMeasuredFlowServerRefuses(t *testing.T) {
 	samples := samplesOf([]float64{1, 2, 4}, []float64{10, 20, 30})
 	for _, slots := range []int{0, -1, 5} {
