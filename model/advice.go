@@ -50,6 +50,9 @@ type Question struct {
 	Lowest, Highest int
 	// Seed of the bootstrap.
 	Seed int64
+	// SpreadFromNeighbours estimates the spread from the curve itself where no count was measured
+	// twice. A sweep repeats counts instead; a table that somebody already has can't.
+	SpreadFromNeighbours bool
 }
 
 // Advice is the answer to a Question.
@@ -139,6 +142,9 @@ type Candidate struct {
 	Accepted   bool
 	// WhyNot says why it was not accepted.
 	WhyNot string
+	// Reading says in words what the parameters mean, whether it was accepted or not; empty where there
+	// are none.
+	Reading string
 }
 
 // A CurvePoint is a fitted throughput in requests per second.
@@ -188,6 +194,9 @@ type Prediction struct {
 type Knee struct {
 	Rule    string
 	Workers int
+	// Fitted is where a fitted curve puts it, inside of the measured range or not; 0 for a rule that
+	// chooses among what was measured.
+	Fitted float64
 	// Note says why there is none, or why it is not to be followed.
 	Note string
 }

@@ -57,13 +57,16 @@ func decide(everything []Observation, q Question) decision {
 	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
 	d := decision{table: t, memory: m, advice: Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}}
 	a := &d.advice
-	a.Points = t.points(q.Confidence, m.feasible)
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
 	a.failures(t)
 
 	p, ok := plateauOf(t, q.CoresMeasured, q.Lowest, q.Highest, q.Tolerance)
 	d.plateau = p
 	a.Fit, d.curve = chooseCurve(worked(t), q.CoresMeasured, q.Confidence)
+	// The knee above is that of the figures as they are: an estimated spread moves intervals alone.
+	t = a.estimateSpread(t, q)
+	d.table = t
+	a.Points = t.points(q.Confidence, m.feasible)
 	if !ok {
 		a.nothingMeasured(t, q)
 		return d
@@ -396,7 +399,7 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 			map[string]float64{"restarts": float64(n)})
 	}
 	a.unconfirmed(observations, c, t, q)
-	if t.freedom > 0 && t.spread > q.Tolerance {
+	if t.freedom > 0 && !t.estimated && t.spread > q.Tolerance {
 		a.caveat(CaveatNoisy, fmt.Sprintf("Throughput differed by %s between restarts of the same count, more than the %s that decide.", percent(t.spread), percent(q.Tolerance)),
 			map[string]float64{"spread_share": t.spread, "tolerance_share": q.Tolerance})
 	}
@@ -417,7 +420,7 @@ func (a *Advice) unconfirmed(observations []Observation, c choice, t table, q Qu
 	}
 	if r.Confirmed && measured {
 		searched := t.estimate(c.group).log - t.estimate(rule).log
-		err := math.Hypot(t.estimate(c.group).err, t.estimate(rule).err)
+		err := math.Hypot(t.cautious(c.group).err, t.cautious(rule).err)
 		err = math.Hypot(err, math.Log(r.RatioHigh/r.RatioLow)/2/studentT(q.Confidence, max(t.freedom, 1)))
 		if off := math.Abs(searched - math.Log(r.Ratio)); off > q.Tolerance/2 && off > settledAt(0.99)*err {
 			a.caveat(CaveatConfirmationDiffers, fmt.Sprintf("In the search the recommended count answered %.2f times what the rule of thumb does, and %.2f times when both ran in alternation: the machine or the server changed meanwhile.", math.Exp(searched), r.Ratio),

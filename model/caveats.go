@@ -40,6 +40,9 @@ const (
 	CaveatDrift = "drift"
 	// CaveatIgnored: observations were no measurements and were left out. Figures: observations.
 	CaveatIgnored = "ignored_observations"
+	// CaveatNoRepeats: no count was measured twice, and the question asked for intervals nevertheless.
+	// Figures: counts, spread_share (when it could be estimated).
+	CaveatNoRepeats = "no_repeats"
 
 	// CaveatNothingMeasured: no restart at any allowed count worked. Figures: restarts.
 	CaveatNothingMeasured = "nothing_measured"

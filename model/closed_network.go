@@ -65,6 +65,15 @@ func (n ClosedNetwork) likeliest(slots int) int {
 // Saturation is the throughput no number of slots can pass, in requests per second.
 func (n ClosedNetwork) Saturation() float64 { return n.Cores / n.Demand }
 
+// Crossing is the number of slots at which the two bounds on throughput meet, slots/(Demand+Wait) and
+// Cores/Demand: as many as keep the cores busy when nothing ever queues. Where times vary, requests do
+// queue, and that many reach only some 80 to 90 % of the saturation throughput.
+//
+// # References
+//
+// Lazowska and others, Quantitative System Performance, 1984, section 5.2.
+func (n ClosedNetwork) Crossing() float64 { return n.Cores * (1 + n.Wait/n.Demand) }
+
 // SlotsFor returns the smallest number of slots that reaches a share of the saturation throughput,
 // up to a highest number. ok is false when none does.
 func (n ClosedNetwork) SlotsFor(share float64, highest int) (slots int, ok bool) {

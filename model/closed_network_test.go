@@ -40,6 +40,21 @@ func TestClosedNetworkBounds(t *testing.T) {
 	}
 }
 
+// METHOD 4: X(N) <= min(N/(c+w), C/c), and near both where they are far apart.
+func TestClosedNetworkAsymptotes(t *testing.T) {
+	for _, cores := range []float64{1, 2, 4, 16} {
+		n := ClosedNetwork{Cores: cores, Demand: 0.010, Wait: 0.030}
+		for slots := 1; slots <= 200; slots++ {
+			bound := math.Min(float64(slots)/0.040, cores/0.010)
+			if x := n.ThroughputAt(slots); x > bound*(1+1e-12) {
+				t.Errorf("%g cores, %d slots: got %g, above %g", cores, slots, x, bound)
+			}
+		}
+		near(t, "one slot", n.ThroughputAt(1), 1/0.040, 1e-9)
+		near(t, "many slots", n.ThroughputAt(2000)/n.Saturation(), 1, 1e-9)
+	}
+}
+
 // A fit to the published column returns the wait it was made with.
 func TestFitWait(t *testing.T) {
 	var samples []demandSample

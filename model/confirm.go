@@ -111,10 +111,15 @@ func confirmation(observations []Observation, chosen, rule group, t table, confi
 		return Comparison{}, false
 	}
 	spread, freedom := t.pooledWith(mine, other)
-	c.ratioOf(estimate{stat.Mean(mine, nil), spread / math.Sqrt(float64(len(mine)))},
-		estimate{stat.Mean(other, nil), spread / math.Sqrt(float64(len(other)))}, studentT(confidence, freedom))
+	c.ratioOf(cautious(mine, spread), cautious(other, spread), studentT(confidence, freedom))
 	c.Confirmed, c.Restarts = true, min(len(mine), len(other))
 	return c, true
+}
+
+// cautious is the mean of a sample with the standard error of its own spread or of the pooled one,
+// whichever is larger: where little of the cores is used, restarts can differ more than elsewhere.
+func cautious(logs []float64, spread float64) estimate {
+	return estimate{stat.Mean(logs, nil), math.Max(spread, stat.StdDev(logs, nil)) / math.Sqrt(float64(len(logs)))}
 }
 
 // ratioOf sets the ratio of two throughputs and its interval.

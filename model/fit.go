@@ -28,7 +28,6 @@ type parametricCurve struct {
 	parameters int
 	at         func(workers int) float64
 	refit      func(groups []group) (at func(workers int) float64, err error)
-	reading    string
 }
 
 // chooseCurve fits every curve to the counts that work and were not bound by the generator. A
@@ -54,13 +53,14 @@ func chooseCurve(groups []group, cores, confidence float64) (Fit, *parametricCur
 	values := unimodalAt(groups)
 	fit.Candidates = append(fit.Candidates, Candidate{Model: ModelUnimodal, Parameters: map[string]float64{}, RMSE: rmse(groups, values), Accepted: chosen == nil})
 	if chosen == nil {
-		fit.Model, fit.Parameters, fit.Reading = ModelUnimodal, map[string]float64{}, unimodalReading(groups)
+		fit.Model, fit.Parameters = ModelUnimodal, map[string]float64{}
 		fit.LackOfFitP = fit.Candidates[0].LackOfFitP
 		if fit.LackOfFitP == nil {
 			fit.LackOfFitP = fit.Candidates[1].LackOfFitP
 		}
+		fit.Reading = unimodalReading(groups, fit.LackOfFitP != nil)
 	} else {
-		fit.Accepted, fit.Model, fit.Reading = true, chosen.candidate.Model, chosen.reading
+		fit.Accepted, fit.Model, fit.Reading = true, chosen.candidate.Model, chosen.candidate.Reading
 		fit.Parameters, fit.LackOfFitP = chosen.candidate.Parameters, chosen.candidate.LackOfFitP
 		values = chosen.at
 	}
@@ -152,7 +152,7 @@ func closedNetworkCurve(groups []group, cores float64) parametricCurve {
 	c.at = networkAt(groups, cores, wait)
 	demand := medianDemand(groups)
 	c.candidate.Parameters = map[string]float64{"cores": cores, "demand_seconds": demand, "wait_seconds": wait}
-	c.reading = fmt.Sprintf("each request holds a core for %s and %s", duration(demand), waits(wait, demand, "waits"))
+	c.candidate.Reading = fmt.Sprintf("each request holds a core for %s and %s", duration(demand), waits(wait, demand, "waits"))
 	return c
 }
 
@@ -201,10 +201,7 @@ func uslCurve(groups []group, confidence float64) parametricCurve {
 		"coherency": fit.Coherency, "coherency_low": fit.CoherencyLow, "coherency_high": fit.CoherencyHigh,
 		"rate_rps": fit.Rate, "rate_low_rps": fit.RateLow, "rate_high_rps": fit.RateHigh,
 	}
-	c.reading = fmt.Sprintf("one worker answers %s requests per second; %s of the work is serialised", figure(fit.Rate), percent(fit.Contention))
-	if fit.Coherency > 0 {
-		c.reading += fmt.Sprintf(" and each pair of workers costs another %s", percent(fit.Coherency))
-	}
+	c.candidate.Reading = uslReading(fit, groups)
 	return c
 }
 
@@ -225,23 +222,6 @@ func unimodalAt(groups []group) func(int) float64 {
 	}
 	fit := unimodal(y, weight)
 	return interpolated(groups, func(i int) float64 { return math.Exp(fit[i]) })
-}
-
-func unimodalReading(groups []group) string {
-	at := unimodalAt(groups)
-	best := groups[0].workers
-	for _, g := range groups {
-		if at(g.workers) > at(best) {
-			best = g.workers
-		}
-	}
-	reading := fmt.Sprintf("no formula fits; throughput is highest at %s", quantity(best, "worker"))
-	if demand := groups[0].demand; demand > 0 {
-		// Little's law at the smallest count, where requests queue least.
-		wait := math.Max(0, float64(groups[0].slots)/groups[0].mean-demand)
-		reading = fmt.Sprintf("each request holds a core for %s and %s; %s", duration(demand), waits(wait, demand, "waits about"), reading)
-	}
-	return reading
 }
 
 // interpolated joins values at the measured counts by straight lines, level beyond both ends.

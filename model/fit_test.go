@@ -116,7 +116,7 @@ func TestLackOfFitWithoutSpread(t *testing.T) {
 func TestUSLReading(t *testing.T) {
 	law := USL{0.03, 0.001, 500}
 	fit, _ := chooseCurve(tabulate(noisy([]int{1, 2, 4, 8, 16, 32}, 0, 0.01, func(n int) float64 { return law.ThroughputAt(float64(n)) })).groups, 8, 0.95)
-	if fit.Model != ModelUSL || fit.Reading != "one worker answers 500 requests per second; 3 % of the work is serialised and each pair of workers costs another 0.1 %" {
+	if fit.Model != ModelUSL || fit.Reading != "one worker answers 500 requests per second; 3 % of the work is serialised and each pair of workers costs 0.1 % more" {
 		t.Errorf("got %s: %q", fit.Model, fit.Reading)
 	}
 	if c := candidate(t, fit, ModelClosedNetwork); c.WhyNot != "CPU time per request was not measured" {

@@ -57,11 +57,13 @@ func (r *reader) observation() Observation {
 }
 
 func (r *reader) question() Question {
-	return Question{
+	q := Question{
 		Cores: r.figure(), CoresMeasured: r.figure(), MemoryBytes: r.figure() * 1e6, MemoryHeadroom: r.figure() / 1e3,
 		Tolerance: r.figure() / 1e3, Confidence: r.figure() / 1e3,
 		RuleOfThumb: r.count(), Lowest: r.count(), Highest: r.count(), Seed: int64(r.byte()),
 	}
+	q.SpreadFromNeighbours = q.Seed%2 == 1
+	return q
 }
 
 func FuzzAdvise(f *testing.F) {

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -125,75 +124,4 @@ func (p plateau) interval(t table, confidence float64) interval {
 		}
 	}
 	return in
-}
-
-// otherKnees returns what other rules would choose among the measured means: for comparison only.
-func otherKnees(groups []group, candidates []Candidate) []Knee {
-	var x, y []float64
-	for _, g := range groups {
-		x, y = append(x, float64(g.workers)), append(y, g.mean)
-	}
-	if len(x) < 3 {
-		return nil
-	}
-	knees := []Knee{{Rule: "kneedle", Note: "the curve has no bend"}}
-	if i, ok := kneedle(x, y); ok {
-		knees[0] = Knee{Rule: "kneedle", Workers: groups[i].workers, Note: "the bend of the curve, whatever throughput that gives up"}
-	}
-	power := 0
-	for i := range y {
-		if y[i]*y[i]/x[i] > y[power]*y[power]/x[power] {
-			power = i
-		}
-	}
-	knees = append(knees, Knee{Rule: "power", Workers: groups[power].workers, Note: "where throughput squared per worker is highest"})
-	for _, c := range candidates {
-		if c.Model == ModelUSL && c.Parameters != nil {
-			knees = append(knees, uslPeak(c, x[0], x[len(x)-1]))
-		}
-	}
-	return knees
-}
-
-func uslPeak(c Candidate, lowest, highest float64) Knee {
-	n, _, ok := USL{c.Parameters["contention"], c.Parameters["coherency"], c.Parameters["rate_rps"]}.Peak()
-	switch {
-	case !ok:
-		return Knee{Rule: "usl_peak", Note: "the fitted curve has no peak"}
-	case n < lowest || n > highest:
-		return Knee{Rule: "usl_peak", Note: fmt.Sprintf("the fitted peak, %.1f, is outside the measured range %.0f to %.0f", n, lowest, highest)}
-	case !c.Accepted:
-		return Knee{Rule: "usl_peak", Workers: int(math.Round(n)), Note: "the peak of a curve that does not fit"}
-	}
-	return Knee{Rule: "usl_peak", Workers: int(math.Round(n)), Note: "the peak of the fitted curve"}
-}
-
-// kneedle returns the index of the first knee of a rising concave curve with x ascending: the
-// highest point of its difference to the diagonal, once both are scaled to 0..1, that is followed
-// by a fall below the threshold of sensitivity 1 before the next high. ok is false without one.
-//
-// # References
-//
-// Satopaa, Albrecht, Irwin, Raghavan, Finding a "Kneedle" in a Haystack, 2011, section III.
-func kneedle(x, y []float64) (index int, ok bool) {
-	n := len(x)
-	low, high := slices.Min(y), slices.Max(y)
-	if n < 3 || x[n-1] == x[0] || high == low {
-		return 0, false
-	}
-	difference := make([]float64, n)
-	for i := range x {
-		difference[i] = (y[i]-low)/(high-low) - (x[i]-x[0])/(x[n-1]-x[0])
-	}
-	threshold, candidate := 0.0, -1
-	for i := 1; i < n; i++ {
-		if i < n-1 && difference[i] >= difference[i-1] && difference[i] >= difference[i+1] && difference[i] > 0 {
-			candidate, threshold = i, difference[i]-1/float64(n-1)
-			continue
-		}
-		if candidate >= 0 && difference[i] < threshold {
-			return candidate, true
-		}
-	}
-	return 0, false
 }

@@ -60,6 +60,8 @@ type table struct {
 	// count, with its degrees of freedom; without any the spread is 0.
 	spread  float64
 	freedom int
+	// estimated is true when no count was repeated and the spread is that of neighbours.
+	estimated bool
 	// ignored counts the observations that were no measurements.
 	ignored int
 }
@@ -238,6 +240,15 @@ func (t table) smallestKilled() int {
 // estimate is a count's own throughput; without any repeat its error is not known and 0.
 func (t table) estimate(g group) estimate {
 	return estimate{g.logMean, t.spread / math.Sqrt(float64(max(g.n, 1)))}
+}
+
+// cautious is estimate by the count's own spread where that is larger than the pooled one.
+func (t table) cautious(g group) estimate {
+	e := t.estimate(g)
+	if g.n > 1 {
+		e.err = math.Max(e.err, math.Sqrt(g.logSquares/float64(g.n-1)/float64(g.n)))
+	}
+	return e
 }
 
 // factor is that of an interval by the pooled spread; 0 without any repeat.

@@ -181,13 +181,21 @@ func resultOf(t *testing.T, name string) *Result {
 
 func adviceOn(t *testing.T, name string) model.Advice {
 	t.Helper()
-	path := filepath.Join("testdata", "advice", name+".json")
-	if *update {
+	return frozen(t, name, func() model.Advice {
 		adv := fixtures[name].record().Advice()
 		if edit := fixtures[name].advice; edit != nil {
 			edit(&adv)
 		}
-		data, err := json.MarshalIndent(adv, "", "  ")
+		return adv
+	})
+}
+
+// frozen is the advice in the file of that name, which -update writes anew.
+func frozen(t *testing.T, name string, advise func() model.Advice) model.Advice {
+	t.Helper()
+	path := filepath.Join("testdata", "advice", name+".json")
+	if *update {
+		data, err := json.MarshalIndent(advise(), "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,6 +75,9 @@ func mostMeasured(points []Point) int {
 // comparison sets the recommendation beside the usual count: throughput, then memory.
 func comparison(r *Result) []string {
 	rule, usual := r.RuleOfThumb, fmt.Sprintf("the usual %d", r.RuleOfThumb.Workers)
+	if rule.Workers == 0 {
+		return []string{number(r.Recommendation.ThroughputRPS) + " requests/s"}
+	}
 	if rule.Workers == r.Recommendation.Workers {
 		return []string{"the usual count is right here"}
 	}

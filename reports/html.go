@@ -100,16 +100,7 @@ func newPage(r *Result) page {
 	for _, row := range grid.rows {
 		p.Rates = append(p.Rates, pageRate{row.rate, row.cells})
 	}
-	for _, k := range r.OtherKnees {
-		line := k.Rule + ": none"
-		if k.Workers != nil {
-			line = fmt.Sprintf("%s: %d", k.Rule, *k.Workers)
-		}
-		if k.Note != "" {
-			line += " (" + k.Note + ")"
-		}
-		p.Knees = append(p.Knees, line)
-	}
+	p.Knees = kneeWords(r)
 	p.Facts = []fact{
 		{"Server", server(r)},
 		{"Load", load(r)},
@@ -143,6 +134,22 @@ func newRow(r *Result, q Point) pageRow {
 	return row
 }
 
+// kneeWords say what each other rule would choose.
+func kneeWords(r *Result) []string {
+	var lines []string
+	for _, k := range r.OtherKnees {
+		line := k.Rule + ": none"
+		if k.Workers != nil {
+			line = fmt.Sprintf("%s: %d", k.Rule, *k.Workers)
+		}
+		if k.Note != "" {
+			line += " (" + k.Note + ")"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // curveWords says which curve was chosen, and why the others were not.
 func curveWords(r *Result) []string {
 	var lines []string
@@ -162,6 +169,9 @@ func curveWords(r *Result) []string {
 		}
 		if c.WhyNot != "" {
 			line += ": " + c.WhyNot
+		}
+		if c.Reading != "" && c.Model != r.Fit.Model {
+			line += "; it would say: " + c.Reading
 		}
 		lines = append(lines, line)
 	}

@@ -8,7 +8,11 @@ import (
 
 // JSON writes the result as exactly one indented document with a newline behind it.
 func JSON(w io.Writer, r *Result) error {
-	data, err := encode(r)
+	return writeJSON(w, r)
+}
+
+func writeJSON(w io.Writer, document any) error {
+	data, err := encode(document)
 	if err != nil {
 		return err
 	}
@@ -16,8 +20,8 @@ func JSON(w io.Writer, r *Result) error {
 	return err
 }
 
-func encode(r *Result) ([]byte, error) {
-	data, err := json.MarshalIndent(r, "", "  ")
+func encode(document any) ([]byte, error) {
+	data, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode the result: %w", err)
 	}

@@ -178,6 +178,8 @@ type Candidate struct {
 	RMSERPS    *float64           `json:"rmse_rps"`
 	Accepted   bool               `json:"accepted"`
 	WhyNot     string             `json:"why_not,omitempty"`
+	// Reading says what the parameters mean, whether the curve was accepted or not.
+	Reading string `json:"reading,omitempty"`
 }
 
 // A CurvePoint is a fitted throughput.
@@ -200,7 +202,9 @@ type Memory struct {
 type Knee struct {
 	Rule    string `json:"rule"`
 	Workers *int   `json:"workers"`
-	Note    string `json:"note,omitempty"`
+	// FittedWorkers is where a fitted curve puts it, inside of the measured range or not.
+	FittedWorkers *float64 `json:"fitted_workers,omitempty"`
+	Note          string   `json:"note,omitempty"`
 }
 
 // New puts a record, the advice on it and the configuration for the advised count together.
@@ -385,7 +389,7 @@ func fit(f model.Fit) Fit {
 	for _, c := range f.Candidates {
 		out.Candidates = append(out.Candidates, Candidate{
 			Model: c.Model, Parameters: finiteOnly(c.Parameters), LackOfFitP: finiteAt(c.LackOfFitP),
-			RMSERPS: finite(c.RMSE), Accepted: c.Accepted, WhyNot: c.WhyNot,
+			RMSERPS: finite(c.RMSE), Accepted: c.Accepted, WhyNot: c.WhyNot, Reading: c.Reading,
 		})
 	}
 	for _, p := range f.Curve {
@@ -413,7 +417,7 @@ func memory(l *model.MemoryLine) *Memory {
 func knees(from []model.Knee) []Knee {
 	list := make([]Knee, 0, len(from))
 	for _, k := range from {
-		out := Knee{Rule: k.Rule, Note: k.Note}
+		out := Knee{Rule: k.Rule, Note: k.Note, FittedWorkers: known(k.Fitted)}
 		if k.Workers > 0 {
 			out.Workers = &k.Workers
 		}

@@ -14,18 +14,23 @@ import (
 	"advise/targets"
 )
 
-func schema(t *testing.T) *jsonschema.Schema {
+func schema(t *testing.T) *jsonschema.Schema { return compiled(t, "result.schema.json") }
+
+// compiled is one of the published schemas; they may refer to each other.
+func compiled(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("result.schema.json", doc); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string][]byte{"result.schema.json": Schema, "table.schema.json": TableSchema} {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.AddResource(name, doc); err != nil {
+			t.Fatal(err)
+		}
 	}
-	s, err := c.Compile("result.schema.json")
+	s, err := c.Compile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

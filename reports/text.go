@@ -9,6 +9,7 @@ import (
 
 	"github.com/rivo/uniseg"
 
+	"advise/model"
 	"advise/sweep"
 )
 
@@ -34,13 +35,9 @@ const (
 // Text writes the result as a person wants to read it: the advice in one sentence, a table with a
 // row for each count, what the advice rests on, and the lines to paste.
 func Text(w io.Writer, r *Result, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = defaultWidth
-	}
-	o.Width = max(o.Width, narrowest)
-	t := &text{o: o}
+	t := newText(o)
 	t.headline(r)
-	t.table(r)
+	t.table(r, t.columns(r))
 	t.latencies(r)
 	t.grounds(r)
 	t.paste(r)
@@ -52,6 +49,14 @@ func Text(w io.Writer, r *Result, o TextOptions) error {
 type text struct {
 	strings.Builder
 	o TextOptions
+}
+
+func newText(o TextOptions) *text {
+	if o.Width == 0 {
+		o.Width = defaultWidth
+	}
+	o.Width = max(o.Width, narrowest)
+	return &text{o: o}
 }
 
 // The colours, as parameters of SGR.
@@ -96,11 +101,11 @@ const (
 	throughputColumn = 1
 )
 
-func (t *text) table(r *Result) {
+func (t *text) table(r *Result, list []column) {
 	if len(r.Points) == 0 {
 		return
 	}
-	columns, bar := t.fit(r, t.columns(r))
+	columns, bar := t.fit(r, list)
 	t.WriteString("\n")
 	title := ""
 	for i, c := range columns {
@@ -109,7 +114,7 @@ func (t *text) table(r *Result) {
 			title += strings.Repeat(" ", gap+bar)
 		}
 	}
-	t.WriteString(t.styled(title, dim) + "\n")
+	t.WriteString(t.styled(strings.TrimRight(title, " "), dim) + "\n")
 	top := 0.0
 	for _, p := range r.Points {
 		if p.ThroughputRPS != nil {
@@ -295,7 +300,10 @@ func whatHappened(p Point) string {
 			return o.words
 		}
 	}
-	if p.ThroughputRPS == nil {
+	switch {
+	case p.ThroughputRPS == nil && len(p.Outcomes) == 0 && p.WhyInfeasible != "":
+		return p.WhyInfeasible
+	case p.ThroughputRPS == nil:
 		return "not measured"
 	}
 	return "does not fit"
@@ -313,8 +321,12 @@ func (t *text) grounds(r *Result) {
 	t.part("held", "", append([]string{held(r)}, r.Environment.LimitsShortfall...)...)
 	t.part("machine", "", machine(r))
 	t.part("restarts", "", restarts(r))
-	messages := make([]string, len(r.Caveats))
-	for i, c := range r.Caveats {
+	t.caveats(r.Caveats)
+}
+
+func (t *text) caveats(list []model.Caveat) {
+	messages := make([]string, len(list))
+	for i, c := range list {
 		messages[i] = c.Message
 	}
 	t.part("caveats", yellow, messages...)

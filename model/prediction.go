@@ -1,0 +1,249 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// CoresMeasured is what one sweep showed of a server on so many cores: whole ones, or a fraction by
+// quota.
+type CoresMeasured struct {
+	Cores float64
+	// Throughput is the best, in requests per second.
+	Throughput float64
+	// Demand is the CPU time of one request and Wait the time it waits, in seconds.
+	Demand, Wait float64
+}
+
+// AtCores is what an advice showed of the cores it was measured on, with so many threads per worker.
+// ok is false where nothing worked or CPU time was not measured; a throughput that the load generator
+// decided is no measurement of the server, and not used.
+func (a Advice) AtCores(cores float64, threads int) (m CoresMeasured, ok bool) {
+	m.Cores = cores
+	first := Point{}
+	for _, p := range a.Points {
+		if !p.Feasible || p.GeneratorBound || !(p.CPUPerRequest > 0) {
+			continue
+		}
+		if first.Workers == 0 {
+			first = p
+		}
+		if p.Throughput > m.Throughput {
+			m.Throughput, m.Demand = p.Throughput, p.CPUPerRequest
+		}
+	}
+	if first.Workers == 0 || m.check() != nil {
+		return CoresMeasured{}, false
+	}
+	if wait, fitted := a.Fit.Parameters["wait_seconds"]; fitted {
+		m.Wait = wait
+	} else {
+		// Little's law at the smallest count, where requests queue least.
+		m.Wait = math.Max(0, float64(first.Workers)*float64(max(1, threads))/first.Throughput-first.CPUPerRequest)
+	}
+	return m, m.check() == nil
+}
+
+// leastCores is a quota smaller than any that can be measured.
+const leastCores = 1e-3
+
+func (m CoresMeasured) check() error {
+	switch {
+	case !(m.Cores >= leastCores) || m.Cores > mostSlots:
+		return fmt.Errorf("%g cores: want %g to %d", m.Cores, leastCores, mostSlots)
+	case !(m.Throughput >= leastThroughput) || m.Throughput > mostThroughput:
+		return fmt.Errorf("%g requests per second on %g cores is no measurement", m.Throughput, m.Cores)
+	case !(m.Demand >= leastDemand) || m.Demand > mostDemand:
+		return fmt.Errorf("%g seconds of CPU time per request on %g cores is no measurement", m.Demand, m.Cores)
+	case !(m.Wait >= 0) || m.Wait > mostDemand:
+		return fmt.Errorf("%g seconds of waiting per request on %g cores is no measurement", m.Wait, m.Cores)
+	}
+	return nil
+}
+
+// A Scaling says how a server goes on from the cores that were measured to others: as far as they
+// can keep busy, cores over CPU time per request, with the CPU time carried on along a straight line
+// over the cores.
+//
+// It is an upper bound. A lock, a full database, or hyper-threads that share a core are invisible
+// while there are too few cores to meet them. HeldOut shows how far such a prediction was off where
+// it could be checked.
+type Scaling struct {
+	// Measured, by cores ascending.
+	Measured []CoresMeasured
+	// DemandBase and DemandPerCore are the line of CPU time per request over cores, in seconds. It
+	// never falls: a request that costs less on more cores would promise more than the cores do, and
+	// what makes a small quota dear does not go on getting cheaper.
+	DemandBase, DemandPerCore float64
+	// Busy is the share of the cores that the best throughput kept busy at the largest measured count;
+	// where it is far under 1, something else than the cores was short, and more of them may not help.
+	Busy float64
+	// HeldOut is nil when a single core count was measured.
+	HeldOut *HeldOut
+}
+
+// A HeldOut is the prediction for the largest measured core count from the smaller ones alone.
+type HeldOut struct {
+	Cores float64
+	// Predicted and Measured throughput, in requests per second; Error is Predicted/Measured - 1.
+	Predicted, Measured, Error float64
+}
+
+// ErrNoCores is returned where there is nothing to predict from.
+var ErrNoCores = errors.New("no core count was measured")
+
+// FitScaling carries the CPU time per request on from the cores that were measured. Several
+// measurements of one core count are averaged. Nothing measured is [ErrNoCores]; figures that are no
+// measurements are an error.
+//
+// # References
+//
+// Lazowska and others, Quantitative System Performance, 1984, section 5.2 (asymptotic bounds); Hastie,
+// Tibshirani, Friedman, The Elements of Statistical Learning, 2nd edition, 2009, section 7.2 (held-out
+// error).
+func FitScaling(measured []CoresMeasured) (Scaling, error) {
+	byCores := map[float64][]CoresMeasured{}
+	for _, m := range measured {
+		if err := m.check(); err != nil {
+			return Scaling{}, fmt.Errorf("predict from %w", err)
+		}
+		byCores[m.Cores] = append(byCores[m.Cores], m)
+	}
+	if len(byCores) == 0 {
+		return Scaling{}, fmt.Errorf("predict other cores: %w", ErrNoCores)
+	}
+	var s Scaling
+	for _, same := range byCores {
+		s.Measured = append(s.Measured, averaged(same))
+	}
+	slices.SortFunc(s.Measured, func(a, b CoresMeasured) int {
+		if a.Cores < b.Cores {
+			return -1
+		}
+		return 1
+	})
+	last := s.Measured[len(s.Measured)-1]
+	s.Busy = last.Throughput * last.Demand / last.Cores
+	s.DemandBase, s.DemandPerCore = demandLine(s.Measured)
+	if rest := s.Measured[:len(s.Measured)-1]; len(rest) > 0 {
+		base, perCore := demandLine(rest)
+		predicted := Scaling{Measured: rest, DemandBase: base, DemandPerCore: perCore}.Capacity(last.Cores)
+		s.HeldOut = &HeldOut{Cores: last.Cores, Predicted: predicted, Measured: last.Throughput, Error: predicted/last.Throughput - 1}
+	}
+	return s, nil
+}
+
+func averaged(same []CoresMeasured) CoresMeasured {
+	var m CoresMeasured
+	for _, one := range same {
+		m.Throughput += one.Throughput / float64(len(same))
+		m.Demand += one.Demand / float64(len(same))
+		m.Wait += one.Wait / float64(len(same))
+	}
+	m.Cores = same[0].Cores
+	return m
+}
+
+// demandLine is the line of least squares through CPU time per request; where that falls, the level
+// of the largest core count, which is nearest to what is predicted.
+func demandLine(measured []CoresMeasured) (base, perCore float64) {
+	meanCores, meanDemand, n := 0.0, 0.0, float64(len(measured))
+	for _, m := range measured {
+		meanCores, meanDemand = meanCores+m.Cores/n, meanDemand+m.Demand/n
+	}
+	across, along := 0.0, 0.0
+	for _, m := range measured {
+		across += (m.Cores - meanCores) * (m.Demand - meanDemand)
+		along += (m.Cores - meanCores) * (m.Cores - meanCores)
+	}
+	if along > 0 && across > 0 {
+		perCore = across / along
+		if base = meanDemand - perCore*meanCores; base > 0 {
+			return base, perCore
+		}
+		// Dearer in proportion to the cores, or worse: no throughput is gained by any of them.
+		return 0, meanDemand / meanCores
+	}
+	return measured[len(measured)-1].Demand, 0
+}
+
+// DemandAt returns the CPU time per request on so many cores, in seconds: that of the line beyond the
+// largest core count, and never less than what was measured there.
+func (s Scaling) DemandAt(cores float64) float64 {
+	demand := s.DemandBase + s.DemandPerCore*cores
+	if last := s.Measured[len(s.Measured)-1]; cores >= last.Cores {
+		demand = math.Max(demand, last.Demand)
+	}
+	return demand
+}
+
+// Capacity returns the most that so many cores can answer, in requests per second: an upper bound.
+func (s Scaling) Capacity(cores float64) float64 { return cores / s.DemandAt(cores) }
+
+// A Budget is what to predict for.
+type Budget struct {
+	Cores float64
+	// MemoryBytes is the cap with the headroom taken off; 0 is none. Line says how many workers fit.
+	MemoryBytes float64
+	Line        *MemoryLine
+	// Threads per worker; 0 counts as 1.
+	Threads int
+	// Tolerance is the share of the capacity that may be given up for fewer workers.
+	Tolerance float64
+}
+
+// A BudgetPrediction is what could be done within a budget: always an upper bound.
+type BudgetPrediction struct {
+	Prediction
+	MemoryBytes float64
+	// LimitedBy is LimitedByMemory where fewer workers fit than the cores could use.
+	LimitedBy LimitedBy
+	// Extrapolated is true for more cores than were measured.
+	Extrapolated bool
+}
+
+// ErrNoRoom is returned where not even one worker fits into the memory.
+var ErrNoRoom = errors.New("not even one worker fits")
+
+// Predict returns the throughput within a budget and the smallest count that comes within the tolerance
+// of it in a closed network, or as many as fit into memory. No cores, a cap without a line, or a
+// server that waits too long for any count, is an error; where not one worker fits it is [ErrNoRoom].
+func (s Scaling) Predict(b Budget) (BudgetPrediction, error) {
+	if len(s.Measured) == 0 {
+		return BudgetPrediction{}, fmt.Errorf("predict %g cores: %w", b.Cores, ErrNoCores)
+	}
+	if !(b.Cores >= leastCores) || b.Cores > mostSlots {
+		return BudgetPrediction{}, fmt.Errorf("predict %g cores: want %g to %d", b.Cores, leastCores, mostSlots)
+	}
+	if !(b.Tolerance > 0 && b.Tolerance < 1) {
+		b.Tolerance = DefaultTolerance
+	}
+	b.Threads = min(max(b.Threads, 1), mostSlots)
+	last := s.Measured[len(s.Measured)-1]
+	network := ClosedNetwork{Cores: b.Cores, Demand: s.DemandAt(b.Cores), Wait: last.Wait}
+	slots, ok := network.SlotsFor(1-b.Tolerance, mostSlots)
+	if !ok {
+		return BudgetPrediction{}, fmt.Errorf("predict %g cores: more than %d slots would be needed to keep them busy", b.Cores, mostSlots)
+	}
+	p := BudgetPrediction{
+		Prediction:  Prediction{Cores: b.Cores, Throughput: network.Saturation(), Workers: (slots + b.Threads - 1) / b.Threads},
+		MemoryBytes: b.MemoryBytes, LimitedBy: LimitedByThroughput, Extrapolated: b.Cores > last.Cores,
+	}
+	if b.MemoryBytes == 0 {
+		return p, nil
+	}
+	if !(b.MemoryBytes > 0) || b.MemoryBytes > mostMemory || b.Line == nil {
+		return BudgetPrediction{}, fmt.Errorf("predict %g bytes of memory: what a worker needs is not known", b.MemoryBytes)
+	}
+	fits := b.Line.highestUnder(b.MemoryBytes)
+	if fits == 0 {
+		return BudgetPrediction{}, fmt.Errorf("predict %g cores in %s: %w", b.Cores, megabytes(b.MemoryBytes), ErrNoRoom)
+	}
+	if fits < p.Workers {
+		p.Workers, p.LimitedBy = fits, LimitedByMemory
+		p.Throughput = network.ThroughputAt(fits * b.Threads)
+	}
+	return p, nil
+}

@@ -1,0 +1,62 @@
+package model
+
+import (
+	"fmt"
+	"math"
+)
+
+// uslReading says what the law's parameters mean for a server: with the CPU time known, where a
+// request spends its time; else what one worker answers.
+func uslReading(f USLFit, groups []group) string {
+	reading, ok := demandReading(groups)
+	if !ok {
+		reading = fmt.Sprintf("one worker answers %s requests per second", figure(f.Rate))
+	}
+	if f.Contention > 0 {
+		reading += fmt.Sprintf("; %s of the work is serialised", smallShare(f.Contention))
+	} else {
+		reading += "; none of the work is serialised"
+	}
+	if f.Coherency > 0 {
+		reading += fmt.Sprintf(" and each pair of workers costs %s more", smallShare(f.Coherency))
+	}
+	return reading
+}
+
+// smallShare does not round to nothing what is more than that.
+func smallShare(share float64) string {
+	if share < 0.5e-4 {
+		return "less than 0.01 %"
+	}
+	return percent(share)
+}
+
+// demandReading says where a request spends its time at the smallest count, where it queues least:
+// CPU time as measured, and of Little's law the rest. ok is false where CPU time is not known.
+func demandReading(groups []group) (reading string, ok bool) {
+	first := groups[0]
+	if first.demand == 0 {
+		return "", false
+	}
+	wait := math.Max(0, float64(first.slots)/first.mean-first.demand)
+	return fmt.Sprintf("each request holds a core for %s and %s", duration(first.demand), waits(wait, first.demand, "waits about")), true
+}
+
+// unimodalReading names the top. Without repeats no formula was tested, so none was found wanting.
+func unimodalReading(groups []group, tested bool) string {
+	at := unimodalAt(groups)
+	best := groups[0].workers
+	for _, g := range groups {
+		if at(g.workers) > at(best) {
+			best = g.workers
+		}
+	}
+	reading := fmt.Sprintf("no formula fits; throughput is highest at %s", quantity(best, "worker"))
+	if !tested {
+		reading = fmt.Sprintf("no formula could be tested; throughput is highest at %s", quantity(best, "worker"))
+	}
+	if where, ok := demandReading(groups); ok {
+		reading = where + "; " + reading
+	}
+	return reading
+}

@@ -1,0 +1,30 @@
+package model
+
+import "testing"
+
+// The words of the issue. One worker that takes 10.1 ms, of which 2.1 are CPU time: Little's law
+// leaves 8 ms of waiting.
+func TestReadings(t *testing.T) {
+	known := []group{{workers: 1, slots: 1, mean: 1 / 0.0101, n: 1, demand: 0.0021}, {workers: 2, slots: 2, mean: 190, logMean: 1, n: 1, demand: 0.0021}}
+	unknown := []group{{workers: 1, slots: 1, mean: 99, n: 1}, {workers: 2, slots: 2, mean: 190, logMean: 1, n: 1}}
+	for _, c := range []struct{ got, want string }{
+		{
+			uslReading(USLFit{USL: USL{0.03, 0, 99}}, known),
+			"each request holds a core for 2.1 ms and waits about 8.0 ms; 3 % of the work is serialised",
+		},
+		{
+			uslReading(USLFit{USL: USL{0.03, 0.00077, 99}}, unknown),
+			"one worker answers 99.0 requests per second; 3 % of the work is serialised and each pair of workers costs 0.08 % more",
+		},
+		{uslReading(USLFit{USL: USL{0, 1e-6, 99}}, unknown), "one worker answers 99.0 requests per second; none of the work is serialised and each pair of workers costs less than 0.01 % more"},
+		{
+			unimodalReading(known, true),
+			"each request holds a core for 2.1 ms and waits about 8.0 ms; no formula fits; throughput is highest at 2 workers",
+		},
+		{unimodalReading(unknown, false), "no formula could be tested; throughput is highest at 2 workers"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
