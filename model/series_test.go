@@ -206,13 +206,13 @@ func TestBatchMeansCoverage(t *testing.T) {
 	}
 }
 
-func TestDriftByHand(t *testing.T) {
+func TestTrendByHand(t *testing.T) {
 	// 85, 86 .. 114: parts of two have means 2 apart, so 30 from end to end, of a mean of 99.5.
 	var line []float64
 	for i := range 30 {
 		line = append(line, 85+float64(i))
 	}
-	d, ok := DriftOf(line)
+	d, ok := TrendOf(line)
 	if !ok {
 		t.Fatal("no drift")
 	}
@@ -222,7 +222,7 @@ func TestDriftByHand(t *testing.T) {
 	for name, series := range map[string][]float64{
 		"short": line[:29], "none": nil, "zero": make([]float64, 100), "no number": append(line, math.NaN()),
 	} {
-		if d, ok := DriftOf(series); ok {
+		if d, ok := TrendOf(series); ok {
 			t.Errorf("%s: got %+v", name, d)
 		}
 	}
@@ -277,7 +277,7 @@ func TestSteadyServersAreLeftAlone(t *testing.T) {
 // A drift of 10 % is named where it can be seen: not under the scatter of few requests (a Poisson
 // stream scatters by sqrt(12/N) over a window of N), but in what saturated servers really do, whose
 // answers come far more evenly.
-func TestDriftIsNamed(t *testing.T) {
+func TestTrendIsNamed(t *testing.T) {
 	const trials = 300
 	for _, c := range []struct {
 		n      noise
@@ -360,7 +360,7 @@ func FuzzSeries(f *testing.F) {
 				t.Errorf("%+v", b)
 			}
 		}
-		if d, ok := DriftOf(series); ok {
+		if d, ok := TrendOf(series); ok {
 			finite("drift", d.Low, d.Share, d.High)
 		}
 		_, share, low, high := Steadiness{}.Steady(series, ok)

@@ -6,25 +6,25 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// A Drift is how much a series changed between its beginning and its end, along the straight line
+// A Trend is how much a series changed between its beginning and its end, along the straight line
 // that fits it best, as a share of its mean: 0.1 is 10 % more at the end. Low and High are its
 // confidence interval.
-type Drift struct{ Share, Low, High float64 }
+type Trend struct{ Share, Low, High float64 }
 
 const (
-	// driftBatches: as many as leave the batch means of a second of slices nearly independent.
-	driftBatches = 15
-	// driftConfidence leaves half a percent of steady servers outside, and half of those on each side.
-	driftConfidence = 0.995
-	// driftAllowed of change over a window moves its mean by half as much: that is within what
+	// trendBatches: as many as leave the batch means of a second of slices nearly independent.
+	trendBatches = 15
+	// trendConfidence leaves half a percent of steady servers outside, and half of those on each side.
+	trendConfidence = 0.995
+	// trendAllowed of change over a window moves its mean by half as much: that is within what
 	// restarts differ by.
-	driftAllowed = 0.05
-	// driftFlat is the change that has to be ruled out before a window that follows a warm-up without
+	trendAllowed = 0.05
+	// trendFlat is the change that has to be ruled out before a window that follows a warm-up without
 	// an end is believed.
-	driftFlat = 0.15
+	trendFlat = 0.15
 )
 
-// DriftOf fits a line through the means of 15 successive parts of a series, one value per slice of
+// TrendOf fits a line through the means of 15 successive parts of a series, one value per slice of
 // time in any unit. The parts make the single values' autocorrelation small, what is left of it
 // widens the interval. ok is false for fewer than 30 values, for one that is no measurement (NaN,
 // infinite, beyond 1e12), and when the mean is below 1e-9.
@@ -34,16 +34,16 @@ const (
 // Draper, Smith, Applied Regression Analysis, 3rd edition, 1998, sections 1.4 and 7.1 (a slope's
 // interval, serially correlated residuals); Bence, Analysis of short time series: correcting for
 // autocorrelation, Ecology 76, 1995 (the factor and its correction for few values).
-func DriftOf(series []float64) (d Drift, ok bool) {
-	if len(series) < leastBatch*driftBatches || !measurable(series) {
-		return Drift{}, false
+func TrendOf(series []float64) (d Trend, ok bool) {
+	if len(series) < leastBatch*trendBatches || !measurable(series) {
+		return Trend{}, false
 	}
-	y := batched(series, driftBatches)
+	y := batched(series, trendBatches)
 	mean := stat.Mean(y, nil)
 	if mean < leastThroughput {
-		return Drift{}, false
+		return Trend{}, false
 	}
-	const n = driftBatches
+	const n = trendBatches
 	x := make([]float64, n)
 	for i := range x {
 		x[i] = (float64(i) - (n-1)/2.) / n // the whole window is 1
@@ -59,8 +59,8 @@ func DriftOf(series []float64) (d Drift, ok bool) {
 	// A fitted line takes some of the correlation of what is left with it.
 	rho := correlation(residuals)
 	rho = within(0, rho+1.5*(1+4*rho)/n, mostCorrelation)
-	width := studentT(driftConfidence, n-2) * math.Sqrt(squares/(n-2)/squaresX) * widening(rho)
-	return Drift{Share: slope / mean, Low: (slope - width) / mean, High: (slope + width) / mean}, true
+	width := studentT(trendConfidence, n-2) * math.Sqrt(squares/(n-2)/squaresX) * widening(rho)
+	return Trend{Share: slope / mean, Low: (slope - width) / mean, High: (slope + width) / mean}, true
 }
 
 // Steadiness judges a server's throughput while it is driven, from its successes per slice of time.
@@ -78,14 +78,14 @@ func (Steadiness) Settled(warmup []float64) bool {
 // changed by less than 15 %: leaks, caches and compilers may still be at work. A window too short to
 // tell is as steady as its warm-up was.
 func (Steadiness) Steady(window []float64, settled bool) (steady bool, share, low, high float64) {
-	d, ok := DriftOf(window)
+	d, ok := TrendOf(window)
 	switch {
 	case !ok:
 		steady = settled
 	case settled:
-		steady = math.Abs(d.Share) < driftAllowed || d.Low < 0 && d.High > 0
+		steady = math.Abs(d.Share) < trendAllowed || d.Low < 0 && d.High > 0
 	default:
-		steady = d.Low > -driftFlat && d.High < driftFlat
+		steady = d.Low > -trendFlat && d.High < trendFlat
 	}
 	return steady, d.Share, d.Low, d.High
 }
