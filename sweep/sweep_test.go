@@ -23,8 +23,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "attack" {
-		if err := generator.Main(os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == "attack" || os.Args[1] == "null-server") {
+		var err error
+		if os.Args[1] == "attack" {
+			err = generator.Main(os.Stdin, os.Stdout, model.Steadiness{})
+		} else {
+			err = generator.NullMain(os.Stdin, os.Stdout)
+		}
+		if err != nil {
 			os.Stderr.WriteString(err.Error())
 			os.Exit(1)
 		}

@@ -62,20 +62,16 @@ type Progress struct {
 // connections.
 const graceAfterWindow = time.Second
 
-// drive makes the attack in this process. The attack is valid and has its defaults. When ctx
+// drive makes the attack in this process; a nil judge finds everything steady. The attack is valid and has its defaults. When ctx
 // ends, drive returns soon with what was measured so far, and ctx's error.
-func drive(ctx context.Context, a Attack, emit func(Progress)) (*Summary, error) {
+func drive(ctx context.Context, a Attack, judge Judge, emit func(Progress)) (*Summary, error) {
 	// What requests under way hang on: cut off when Vegeta has been told to stop, not before.
 	under, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	transport := newTransport(a)
 	defer transport.CloseIdleConnections()
 
-	var next arrivals
-	if a.openLoop() {
-		next = constant(a.Rate)
-	}
-	p := newPacer(under, time.Now(), next, a.MaxBacklog)
+	p := newPacer(under, time.Now(), scheduleFor(a), a.MaxBacklog)
 	defer p.timer.Stop()
 	ex, err := newExchange(under, a, transport, p)
 	if err != nil {
@@ -92,7 +88,7 @@ func drive(ctx context.Context, a Attack, emit func(Progress)) (*Summary, error)
 		vegeta.MaxWorkers(uint64(workers)),
 		vegeta.MaxBody(0),
 	)
-	m := newMeter(a, p, emit)
+	m := newMeter(a, judge, p, emit)
 	results := attacker.Attack(blankTargeter, p, 0, "")
 	halt := func() { attacker.Stop(); cut() }
 	defer halt()

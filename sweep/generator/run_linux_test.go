@@ -70,7 +70,7 @@ func TestUnknownCoreIsAnError(t *testing.T) {
 
 // The child is a group of its own: a Ctrl-C in the terminal is for the parent's.
 func TestChildIsAGroupOfItsOwn(t *testing.T) {
-	c, err := startChild(nil)
+	c, err := startChild("attack", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
