@@ -14,8 +14,11 @@ type Trend struct{ Share, Low, High float64 }
 const (
 	// trendBatches: as many as leave the batch means of a second of slices nearly independent.
 	trendBatches = 15
-	// trendConfidence leaves half a percent of steady servers outside, and half of those on each side.
-	trendConfidence = 0.995
+	// windowConfidence accuses half a percent of steady servers.
+	windowConfidence = 0.995
+	// warmupConfidence is a matter of milliseconds: a warm-up that goes on for nothing is looked at again
+	// soon. At 80 % that costs a steady server 30 ms, and one that quickens is not let through.
+	warmupConfidence = 0.8
 	// trendAllowed of change over a window moves its mean by half as much: that is within what
 	// restarts differ by.
 	trendAllowed = 0.05
@@ -26,16 +29,17 @@ const (
 
 // TrendOf fits a line through the means of 15 successive parts of a series, one value per slice of
 // time in any unit. The parts make the single values' autocorrelation small, what is left of it
-// widens the interval. ok is false for fewer than 30 values, for one that is no measurement (NaN,
-// infinite, beyond 1e12), and when the mean is below 1e-9.
+// widens the interval, at a confidence of 0.5 to 0.9999. ok is false for any other confidence, for fewer
+// than 30 values, for one that is no measurement (NaN, infinite, beyond 1e12), and when the mean is
+// below 1e-9.
 //
 // # References
 //
 // Draper, Smith, Applied Regression Analysis, 3rd edition, 1998, sections 1.4 and 7.1 (a slope's
 // interval, serially correlated residuals); Bence, Analysis of short time series: correcting for
 // autocorrelation, Ecology 76, 1995 (the factor and its correction for few values).
-func TrendOf(series []float64) (d Trend, ok bool) {
-	if len(series) < leastBatch*trendBatches || !measurable(series) {
+func TrendOf(series []float64, confidence float64) (d Trend, ok bool) {
+	if len(series) < leastBatch*trendBatches || !measurable(series) || !(confidence >= leastConfidence && confidence <= mostConfidence) {
 		return Trend{}, false
 	}
 	y := batched(series, trendBatches)
@@ -59,17 +63,28 @@ func TrendOf(series []float64) (d Trend, ok bool) {
 	// A fitted line takes some of the correlation of what is left with it.
 	rho := correlation(residuals)
 	rho = within(0, rho+1.5*(1+4*rho)/n, mostCorrelation)
-	width := studentT(trendConfidence, n-2) * math.Sqrt(squares/(n-2)/squaresX) * widening(rho)
+	width := studentT(confidence, n-2) * math.Sqrt(squares/(n-2)/squaresX) * widening(rho)
 	return Trend{Share: slope / mean, Low: (slope - width) / mean, High: (slope + width) / mean}, true
+}
+
+// named tells whether a series surely changed, and by more than is allowed.
+func (t Trend) named() bool {
+	return math.Abs(t.Share) >= trendAllowed && (t.Low >= 0 || t.High <= 0)
 }
 
 // Steadiness judges a server's throughput while it is driven, from its successes per slice of time.
 type Steadiness struct{}
 
-// Settled tells whether a warm-up may end: MSER-5 would cut no more than half of it away.
+// Settled tells whether a warm-up may end: MSER-5 would cut no more than half of it away, and what it
+// leaves has no trend. MSER-5 is made for a beginning that flattens out; of a server that quickens ever
+// faster it would cut nothing, as its end varies most.
 func (Steadiness) Settled(warmup []float64) bool {
-	_, ok := MSER5(warmup)
-	return ok
+	cut, ok := MSER5(warmup)
+	if !ok {
+		return false
+	}
+	trend, ok := TrendOf(warmup[cut:], warmupConfidence)
+	return !ok || !trend.named()
 }
 
 // Steady tells whether a window can stand for the server, and by which share its throughput changed
@@ -78,12 +93,12 @@ func (Steadiness) Settled(warmup []float64) bool {
 // changed by less than 15 %: leaks, caches and compilers may still be at work. A window too short to
 // tell is as steady as its warm-up was.
 func (Steadiness) Steady(window []float64, settled bool) (steady bool, share, low, high float64) {
-	d, ok := TrendOf(window)
+	d, ok := TrendOf(window, windowConfidence)
 	switch {
 	case !ok:
 		steady = settled
 	case settled:
-		steady = math.Abs(d.Share) < trendAllowed || d.Low < 0 && d.High > 0
+		steady = !d.named()
 	default:
 		steady = d.Low > -trendFlat && d.High < trendFlat
 	}
