@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 			os.Exit(nullMain())
 		case "parent":
 			os.Exit(parentMain(os.Args[2]))
+		case "parent-of-null":
+			os.Exit(parentOfNull())
 		}
 	}
 	goleak.VerifyTestMain(m)

@@ -1,13 +1,17 @@
 package generator
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +162,35 @@ func TestCalibrateIsCancelled(t *testing.T) {
 	defer cancel()
 	if _, err := Calibrate(ctx, calibration()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("meanwhile: got %v", err)
+	}
+}
+
+// The null server of a program that is killed ends with it: so does a connection to it.
+func TestNullServerDoesNotOutliveItsParent(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := &exec.Cmd{Path: self, Args: []string{"advise", "parent-of-null"}, Stderr: os.Stderr}
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address, readErr := bufio.NewReader(out).ReadString('\n')
+	c, dialErr := net.Dial("tcp", strings.TrimSpace(address))
+	if err := parent.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = parent.Wait() // "signal: killed"
+	if readErr != nil || dialErr != nil {
+		t.Fatal(readErr, dialErr)
+	}
+	defer c.Close()
+	if n, err := c.Read(make([]byte, 1)); err == nil {
+		t.Errorf("%d bytes of a server that was asked nothing", n)
 	}
 }
 

@@ -61,6 +61,17 @@ func parentMain(url string) int {
 	return 1
 }
 
+// parentOfNull is a program that has a null server and waits for ever.
+func parentOfNull() int {
+	null, err := startNull(context.Background(), http.StatusOK, nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(os.Stdout, null.address)
+	select {}
+}
+
 func TestRun(t *testing.T) {
 	url, _ := serve(t, quick)
 	a := testAttack(url)
