@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"context"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +34,7 @@ func drive(t *testing.T, url string, warmup, limit, window time.Duration) (s *ge
 		URL: url, Requests: []generator.Request{{Method: http.MethodGet, Path: "/", Weight: 1}},
 		Connections: 4, Warmup: warmup, WarmupLimit: limit, Window: window, Timeout: 20 * time.Second,
 	}
-	s, err := generator.Run(context.Background(), a, func(p generator.Progress) {
+	s, err := generator.Run(t.Context(), a, func(p generator.Progress) {
 		if p.Event == generator.WindowStarted {
 			before = p.OK
 		}

@@ -2,7 +2,8 @@
 //
 // Run starts the program itself as `advise attack`, held to its own cores, gives it one
 // Attack and gets Progress and one Summary back; Main is what runs over there. One attack is
-// a warm-up and a fixed window behind it.
+// a warm-up, until throughput is steady, and a fixed window behind it. Calibrate says what the
+// generator can do at most, against NullMain, a server that does nothing.
 //
 // Vegeta's loop sends, but its figures are not used. What it does that would make them wrong
 // (shared/METHOD.md, section 3) is met like this:

@@ -54,7 +54,7 @@ func nginxOn(t *testing.T, cpu int) (url string, worker int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "advise-nginx") //nolint:usetesting // its worker, another user, can't enter t.TempDir
+	dir, err := os.MkdirTemp("", "advise-nginx") // its worker, another user, can't enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -113,7 +114,7 @@ func (l *nullLoop) run() {
 	events := make([]unix.EpollEvent, 256)
 	for {
 		n, err := unix.EpollWait(l.epoll, events, -1)
-		if err != nil && err != unix.EINTR { //nolint:errorlint // a bare errno, many times a second
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return
 		}
 		for i := range max(n, 0) {
@@ -151,7 +152,7 @@ func (l *nullLoop) serve(fd int) {
 		l.streams[fd] = stream
 	}
 	n, err := unix.Read(fd, l.buffer)
-	if err == unix.EAGAIN || err == unix.EINTR { //nolint:errorlint // a bare errno, many times a second
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 		return
 	}
 	ended := 0
