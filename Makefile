@@ -10,7 +10,7 @@ export CGO_ENABLED := 0
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/advise-test
 
 # The Debian packages that tests with real programs need.
-PACKAGES := gunicorn python3-flask python3-django python3-venv procps qemu-system-x86 chromium
+PACKAGES := gunicorn python3-flask python3-django python3-venv nginx-light procps qemu-system-x86 chromium
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0

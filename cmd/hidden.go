@@ -5,13 +5,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"advise/model"
 	"advise/sweep/generator"
 	"advise/targets/demo"
 	"advise/targets/hold"
 )
 
 // The subcommands that advise runs itself as: the holder of a server's process tree, the load
-// generator, the demo server and its workers. They are no part of the command line people use.
+// generator and the server it is calibrated against, the demo server and its workers. They are no
+// part of the command line people use.
 
 // exitStatus is the code of a subcommand that has said all there is to say.
 type exitStatus int
@@ -40,7 +42,13 @@ func newGuard(s Streams) *cobra.Command {
 
 func newAttack(s Streams) *cobra.Command {
 	return hidden("attack", "Run one attack read from standard input", func([]string) error {
-		return generator.Main(s.In, s.Out)
+		return generator.Main(s.In, s.Out, model.Steadiness{})
+	})
+}
+
+func newNull(s Streams) *cobra.Command {
+	return hidden("null-server", "Answer every request with nothing", func([]string) error {
+		return generator.NullMain(s.In, s.Out)
 	})
 }
 

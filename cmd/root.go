@@ -45,7 +45,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newReport(s), newFit(s), newVersion(), newGenerate())
-	root.AddCommand(newGuard(s), newAttack(s), newDemo(s), newDemoWorker())
+	root.AddCommand(newGuard(s), newAttack(s), newNull(s), newDemo(s), newDemoWorker())
 	return root
 }
 

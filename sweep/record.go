@@ -196,8 +196,8 @@ type Phase struct {
 	Sustained bool   `json:"sustained"`
 	// Histogram is the HDR histogram of the latencies, compressed and in base64, to be merged.
 	Histogram string `json:"histogram,omitempty"`
-	// SliceOK counts the successes of each tenth of a second since the warm-up began; the window
-	// begins with slice WindowSlice.
+	// SliceOK counts the successes of each generator.Slice (10 ms) since the warm-up began; the
+	// window begins with slice WindowSlice.
 	SliceOK     []uint64 `json:"slice_ok,omitempty"`
 	WindowSlice int      `json:"window_slice"`
 }

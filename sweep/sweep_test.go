@@ -31,7 +31,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "attack":
-			os.Exit(said(generator.Main(os.Stdin, os.Stdout)))
+			os.Exit(said(generator.Main(os.Stdin, os.Stdout, model.Steadiness{})))
+		case "null-server":
+			os.Exit(said(generator.NullMain(os.Stdin, os.Stdout)))
 		case "guard":
 			os.Exit(hold.Main(os.Stdin, os.Stdout))
 		case "demo", "demo-worker":

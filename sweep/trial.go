@@ -348,13 +348,17 @@ func phaseOf(l load, a generator.Attack, s *generator.Summary) Phase {
 		Kind: l.kind, CapacityShare: l.share, Connections: a.Connections, RatePlannedRPS: a.Rate,
 		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Retried: s.Retried, Sustained: s.Sustained,
 		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WindowSeconds: s.WindowSeconds,
-		Latency: Latency(s.Latency), Errors: s.Errors,
+		Latency: latencyOf(s.Latency), Errors: s.Errors,
 		Histogram: s.Histogram, SliceOK: s.SliceOK, WindowSlice: s.WindowSlice,
 	}
 	if p.Errors == nil {
 		p.Errors = map[string]uint64{}
 	}
 	return p
+}
+
+func latencyOf(l generator.Latency) Latency {
+	return Latency{P50: l.P50, P90: l.P90, P95: l.P95, P99: l.P99, Max: l.Max}
 }
 
 // errorShare is the failed share of all answers.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +29,12 @@ type Attack struct {
 	// Seed decides the order in which the weighted requests are sent.
 	Seed int64 `json:"seed"`
 
-	// Rate is in requests per second, at constant intervals, whatever the server does (open
-	// loop). 0 is the closed loop: each connection sends its next request when the last one
-	// is answered.
+	// Rate is in requests per second, whatever the server does (open loop). 0 is the closed
+	// loop: each connection sends its next request when the last one is answered.
 	Rate float64 `json:"rate_rps,omitempty"`
+	// Arrivals says how an open loop's requests are spread over time: Constant, which is what
+	// "" means, or Poisson, whose gaps Seed decides.
+	Arrivals Arrivals `json:"arrivals,omitempty"`
 	// Connections is how many connections send at once in a closed loop, and the most that
 	// are open at once in an open loop, where requests then wait for one.
 	Connections int `json:"connections"`
@@ -41,9 +42,10 @@ type Attack struct {
 	// not sustained. 0 is what comes due in five seconds, but at most 4,000.
 	MaxBacklog int `json:"max_backlog,omitempty"`
 
-	// The window begins when Warmup has passed and WarmupRequests have ended, but after
-	// WarmupLimit in any case. Both are looked at once per Slice. A WarmupLimit of 0 is Warmup
-	// itself, and then WarmupRequests must be 0.
+	// The window begins when Warmup has passed, WarmupRequests have ended and throughput is
+	// steady, but after WarmupLimit in any case, and with a Slice: all are looked at once per
+	// Slice. A WarmupLimit of 0 is Warmup itself, whatever throughput does, and then
+	// WarmupRequests must be 0.
 	Warmup         time.Duration `json:"warmup_ns"`
 	WarmupRequests uint64        `json:"warmup_requests,omitempty"`
 	WarmupLimit    time.Duration `json:"warmup_limit_ns,omitempty"`
@@ -54,10 +56,23 @@ type Attack struct {
 	// MaxBody is the most bytes of one answer's body that are accepted. 0 is 64 MiB.
 	MaxBody int64 `json:"max_body_bytes,omitempty"`
 
+	// CeilingRPS is what the generator reaches, in requests per second, against a server that does
+	// nothing (Calibration.CeilingRPS); 0 is not known. Throughput near it is the generator's.
+	CeilingRPS float64 `json:"ceiling_rps,omitempty"`
+
 	// CPUs are the cores the generator is held to (Linux only), by their numbers. Their
 	// number is its GOMAXPROCS. Empty: all there are.
 	CPUs []int `json:"cpus,omitempty"`
 }
+
+// Arrivals is how the requests of an open loop are spread over time.
+type Arrivals string
+
+// The arrivals.
+const (
+	Constant Arrivals = "constant" // at equal intervals
+	Poisson  Arrivals = "poisson"  // at independent exponential ones
+)
 
 // A Request is one kind of request of an attack.
 type Request struct {
@@ -89,12 +104,7 @@ const (
 func (a Attack) openLoop() bool { return a.Rate > 0 }
 
 // cores is how many the generator may use.
-func (a Attack) cores() int {
-	if len(a.CPUs) > 0 {
-		return len(a.CPUs)
-	}
-	return runtime.NumCPU()
-}
+func (a Attack) cores() int { return coresOf(a.CPUs) }
 
 func (a Attack) withDefaults() Attack {
 	if a.MaxBody == 0 {
@@ -129,6 +139,10 @@ func (a Attack) Validate() error {
 	switch {
 	case math.IsNaN(a.Rate) || a.Rate < 0 || a.Rate > maxRate:
 		return fmt.Errorf("check attack: rate %v is not between 0 and %.0f requests per second", a.Rate, maxRate)
+	case a.Arrivals != "" && a.Arrivals != Constant && a.Arrivals != Poisson:
+		return fmt.Errorf("check attack: arrivals %q are neither %s nor %s", a.Arrivals, Constant, Poisson)
+	case math.IsNaN(a.CeilingRPS) || math.IsInf(a.CeilingRPS, 0) || a.CeilingRPS < 0:
+		return fmt.Errorf("check attack: ceiling %v is not a number of requests per second", a.CeilingRPS)
 	case a.Connections < 1 || a.Connections > maxConnections:
 		return fmt.Errorf("check attack: connections %d is not between 1 and %d", a.Connections, maxConnections)
 	case a.MaxBacklog < 0:

@@ -27,7 +27,9 @@ const (
 // of JSON to out, each as soon as it is known: {"progress": Progress} and, last,
 // {"summary": Summary}. The end of in ends the attack early: so it never outlives the process
 // that asked for it, and the summary is then of what was measured so far.
-func Main(in io.Reader, out io.Writer) error {
+//
+// judge says when throughput is steady; nil finds it so always.
+func Main(in io.Reader, out io.Writer, judge Judge) error {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 
@@ -55,7 +57,7 @@ func Main(in io.Reader, out io.Writer) error {
 			cancel()
 		}
 	}
-	s, err := drive(ctx, a, func(p Progress) { write(line{Progress: &p}) })
+	s, err := drive(ctx, a, judge, func(p Progress) { write(line{Progress: &p}) })
 	if s != nil {
 		write(line{Summary: s})
 	}

@@ -2,7 +2,8 @@
 //
 // Run starts the program itself as `advise attack`, held to its own cores, gives it one
 // Attack and gets Progress and one Summary back; Main is what runs over there. One attack is
-// a warm-up and a fixed window behind it.
+// a warm-up, until throughput is steady, and a fixed window behind it. Calibrate says what the
+// generator can do at most, against NullMain, a server that does nothing.
 //
 // Vegeta's loop sends, but its figures are not used. What it does that would make them wrong
 // (shared/METHOD.md, section 3) is met like this:
@@ -62,20 +63,16 @@ type Progress struct {
 // connections.
 const graceAfterWindow = time.Second
 
-// drive makes the attack in this process. The attack is valid and has its defaults. When ctx
+// drive makes the attack in this process; a nil judge finds everything steady. The attack is valid and has its defaults. When ctx
 // ends, drive returns soon with what was measured so far, and ctx's error.
-func drive(ctx context.Context, a Attack, emit func(Progress)) (*Summary, error) {
+func drive(ctx context.Context, a Attack, judge Judge, emit func(Progress)) (*Summary, error) {
 	// What requests under way hang on: cut off when Vegeta has been told to stop, not before.
 	under, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	transport := newTransport(a)
 	defer transport.CloseIdleConnections()
 
-	var next arrivals
-	if a.openLoop() {
-		next = constant(a.Rate)
-	}
-	p := newPacer(under, time.Now(), next, a.MaxBacklog)
+	p := newPacer(under, time.Now(), scheduleFor(a), a.MaxBacklog)
 	defer p.timer.Stop()
 	ex, err := newExchange(under, a, transport, p)
 	if err != nil {
@@ -92,7 +89,7 @@ func drive(ctx context.Context, a Attack, emit func(Progress)) (*Summary, error)
 		vegeta.MaxWorkers(uint64(workers)),
 		vegeta.MaxBody(0),
 	)
-	m := newMeter(a, p, emit)
+	m := newMeter(a, judge, p, emit)
 	results := attacker.Attack(blankTargeter, p, 0, "")
 	halt := func() { attacker.Stop(); cut() }
 	defer halt()

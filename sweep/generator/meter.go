@@ -11,14 +11,27 @@ type stage int
 
 const (
 	warming stage = iota
+	arming        // the window's ends are set, and it begins with the next slice
 	measuring
 	draining
 )
+
+// A Judge tells whether a server's throughput is steady, from its successes per Slice. The
+// generator measures and concludes nothing: what is steady it is told by whoever starts it.
+type Judge interface {
+	// Settled tells whether the warm-up may end, given all of it so far.
+	Settled(warmup []float64) bool
+	// Steady tells whether the window can stand for the server, and by which share its throughput
+	// changed from its beginning to its end, with the interval of that share. settled is what was
+	// said of the warm-up.
+	Steady(window []float64, settled bool) (steady bool, share, low, high float64)
+}
 
 // A meter counts results and decides when the window begins. One goroutine uses it. All its
 // times are since the pacer's epoch.
 type meter struct {
 	attack Attack
+	judge  Judge // nil: everything is steady
 	pacer  *pacer
 	emit   func(Progress)
 	wake   *time.Timer // when advance has something to do
@@ -26,7 +39,9 @@ type meter struct {
 	stage    stage
 	start    time.Duration // of the window
 	end      time.Duration
+	sampled  time.Duration // when startCPU was read
 	startCPU time.Duration
+	judged   int // slices when the judge was last asked
 	nextTick time.Duration
 
 	completed uint64 // successes that ended inside the window
@@ -34,9 +49,9 @@ type meter struct {
 	s         Summary
 }
 
-func newMeter(a Attack, p *pacer, emit func(Progress)) *meter {
+func newMeter(a Attack, judge Judge, p *pacer, emit func(Progress)) *meter {
 	m := &meter{
-		attack: a, pacer: p, emit: emit, wake: time.NewTimer(0), nextTick: tickEvery,
+		attack: a, judge: judge, pacer: p, emit: emit, wake: time.NewTimer(0), nextTick: tickEvery,
 		latencies: newHistogram(),
 		s:         Summary{Errors: make(map[string]uint64), Sustained: true},
 	}
@@ -48,6 +63,9 @@ func newMeter(a Attack, p *pacer, emit func(Progress)) *meter {
 func (m *meter) advance() {
 	now := m.pacer.elapsed()
 	if m.stage == warming && m.warm(now) {
+		m.setWindow(now)
+	}
+	if m.stage == arming && now >= m.start {
 		m.startWindow()
 	}
 	if m.stage == measuring && now >= m.end {
@@ -68,28 +86,65 @@ func (m *meter) advance() {
 // warm tells whether the warm-up is done.
 func (m *meter) warm(now time.Duration) bool {
 	answered := m.s.OKTotal + m.s.FailedTotal
-	if now >= m.attack.WarmupLimit && answered < m.attack.WarmupRequests {
-		m.s.WarmupLimited = true
+	if now >= m.attack.Warmup && answered >= m.attack.WarmupRequests && m.settled(now) {
+		m.s.WarmupSettled = true
 		return true
 	}
-	return now >= m.attack.Warmup && answered >= m.attack.WarmupRequests
+	if now >= m.attack.WarmupLimit {
+		m.s.WarmupLimited = answered < m.attack.WarmupRequests
+		return true
+	}
+	return false
 }
 
-// startWindow begins the window now. Nothing that belongs to it has been counted yet: whoever
-// ends or is due from now on comes to add later.
-func (m *meter) startWindow() {
-	m.announce(WindowStarted)
-	m.stage = measuring
-	m.start = m.pacer.elapsed()
-	m.startCPU = cpuTime()
+// judgeEvery slices is once per batch of MSER-5.
+const judgeEvery = 5
+
+// settled asks the judge, where the warm-up's length is not fixed.
+func (m *meter) settled(now time.Duration) bool {
+	if m.judge == nil || m.attack.WarmupLimit == m.attack.Warmup {
+		return true
+	}
+	// The newest slice's results may still be on their way here.
+	slices := int(now/Slice) - 1
+	if slices < m.judged+judgeEvery {
+		return false
+	}
+	m.judged = slices - slices%judgeEvery
+	return m.judge.Settled(series(m.s.SliceOK, 0, m.judged))
+}
+
+// series returns successes per slice; slices that nothing ended in may be missing at the end.
+func series(of []uint64, from, to int) []float64 {
+	values := make([]float64, max(to-from, 0))
+	for i := range values {
+		if from+i < len(of) {
+			values[i] = float64(of[from+i])
+		}
+	}
+	return values
+}
+
+// setWindow has the window begin with the next slice, so that its slices are whole. Nothing that
+// belongs to it has been counted yet: all that was has ended by now.
+func (m *meter) setWindow(now time.Duration) {
+	m.stage = arming
+	m.start = now.Truncate(Slice) + Slice
 	m.end = m.start + m.attack.Window
 	m.pacer.stopAt(m.end)
+}
+
+// startWindow is called when the window has begun, or a little later: the counts don't mind.
+func (m *meter) startWindow() {
+	m.stage = measuring
+	m.announce(WindowStarted)
+	m.sampled, m.startCPU = m.pacer.elapsed(), cpuTime()
 }
 
 func (m *meter) endWindow() {
 	m.stage = draining
 	// A busy machine may wake us late. The counts don't mind, the CPU time does.
-	used, over := cpuTime()-m.startCPU, max(m.pacer.elapsed()-m.start, 1)
+	used, over := cpuTime()-m.startCPU, max(m.pacer.elapsed()-m.sampled, 1)
 	m.s.CPUSeconds = used.Seconds()
 	m.s.CPUShare = used.Seconds() / (over.Seconds() * float64(m.attack.cores()))
 	m.announce(WindowEnded)
@@ -119,8 +174,9 @@ func (m *meter) interrupt() {
 
 func (m *meter) stopNow() {
 	switch m.stage {
-	case warming:
-		m.start, m.end = m.pacer.elapsed(), m.pacer.elapsed()
+	case warming, arming:
+		m.start = m.pacer.elapsed()
+		m.end = m.start
 		m.stage = draining
 	case measuring:
 		m.end = min(m.end, m.pacer.elapsed())
@@ -169,9 +225,9 @@ func (m *meter) add(r *vegeta.Result) {
 
 	switch {
 	case m.attack.openLoop() && m.inWindow(due):
-		m.judge(r.Error, ended-due)
+		m.tally(r.Error, ended-due)
 	case !m.attack.openLoop() && m.inWindow(ended):
-		m.judge(r.Error, r.Latency)
+		m.tally(r.Error, r.Latency)
 	}
 }
 
@@ -188,8 +244,8 @@ func (m *meter) slice(ended time.Duration) {
 	m.s.SliceOK[k]++
 }
 
-// judge counts a request that belongs to the window.
-func (m *meter) judge(failure string, latency time.Duration) {
+// tally counts a request that belongs to the window.
+func (m *meter) tally(failure string, latency time.Duration) {
 	switch failure {
 	case "":
 		m.s.OK++
@@ -211,7 +267,10 @@ func (m *meter) judge(failure string, latency time.Duration) {
 
 // summary closes the account. All results have been added.
 func (m *meter) summary(retried uint64) (*Summary, error) {
-	if m.stage == measuring { // the last result was quicker than the timer
+	switch m.stage { // the last result was quicker than the timer
+	case warming, arming:
+		m.stopNow()
+	case measuring:
 		m.endWindow()
 	}
 	m.wake.Stop()
@@ -226,7 +285,8 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	if m.attack.openLoop() && m.fellBehind() {
 		s.Sustained = false
 	}
-	s.Verdict = s.verdict()
+	m.judgeWindow(&s)
+	s.Verdict, s.VerdictReason = s.verdict(m.attack.CeilingRPS)
 	s.Latency = quantiles(m.latencies)
 	s.MaxRSSBytes = peakMemory()
 	var err error
@@ -234,13 +294,39 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	return &s, err
 }
 
-// verdict judges the generator by what it used and by how punctual it was.
-func (s *Summary) verdict() Verdict {
-	if s.CPUShare > boundShare || float64(s.Late) > boundLate*float64(s.Planned) {
-		return VerdictBound
+// judgeWindow completes the window's slices and has them judged.
+func (m *meter) judgeWindow(s *Summary) {
+	until := s.WindowSlice + s.wholeSlices()
+	for len(s.SliceOK) < until {
+		s.SliceOK = append(s.SliceOK, 0)
 	}
-	return VerdictOK
+	s.Steady = true
+	if m.judge != nil {
+		s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh =
+			m.judge.Steady(series(s.SliceOK, s.WindowSlice, until), s.WarmupSettled)
+	}
 }
+
+// verdict judges the generator by what it used, by how punctual it was, and by what it can do at
+// most (0: not known).
+func (s *Summary) verdict(ceiling float64) (Verdict, VerdictReason) {
+	planned := float64(s.Planned)
+	switch {
+	case s.CPUShare > boundShare:
+		return VerdictBound, BoundByCPU
+	case float64(s.Late) > boundLate*planned:
+		return VerdictBound, BoundLate
+	case float64(s.unsent()) > boundLate*planned:
+		return VerdictBound, BoundUnsent
+	case ceiling > 0 && s.ThroughputRPS > boundCeiling*ceiling:
+		return VerdictBound, BoundByCeiling
+	}
+	return VerdictOK, ""
+}
+
+// unsent is how many requests of the window did not go out for want of what the generator has to
+// bring. A server that refuses connections or has none free is not to be blamed on it.
+func (s *Summary) unsent() uint64 { return s.Errors[noLocalPort] + s.Errors[noFiles] }
 
 // fellBehind tells whether the backlog that the window left behind is more than the
 // connections hold at any time, and more than the scatter of 5 % of the requests.

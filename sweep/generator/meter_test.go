@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 )
 
 // measuringFrom returns a meter whose window is [1 s, 2 s).
-func measuringFrom(a Attack, next arrivals) *meter {
-	m := newMeter(a, newPacer(context.Background(), time.Now(), next, 100), func(Progress) {})
+func measuringFrom(a Attack, next schedule) *meter {
+	m := newMeter(a, nil, newPacer(context.Background(), time.Now(), next, 100), func(Progress) {})
 	m.stage, m.start, m.end = measuring, time.Second, 2*time.Second
 	return m
 }
@@ -51,8 +52,8 @@ func TestWindowHoldsWhatEndsInsideIt(t *testing.T) {
 	if math.Abs(s.Latency.P50-0.1) > 1e-4 || math.Abs(s.Latency.Max-0.899) > 1e-3 {
 		t.Errorf("latency is %+v", s.Latency)
 	}
-	if want := []uint64{9: 1, 10: 1, 19: 1, 20: 1, 25: 1}; len(s.SliceOK) != 26 || s.SliceOK[9] != 1 || s.SliceOK[25] != 1 || s.WindowSlice != 10 {
-		t.Errorf("slices are %v from %d, want %v from 10", s.SliceOK, s.WindowSlice, want)
+	if want := []uint64{99: 1, 100: 1, 199: 1, 200: 1, 250: 1}; !slices.Equal(s.SliceOK, want) || s.WindowSlice != 100 {
+		t.Errorf("slices are %v from %d, want %v from 100", s.SliceOK, s.WindowSlice, want)
 	}
 }
 
@@ -170,16 +171,127 @@ func TestRateIsSustainedUnlessTheBacklogGrows(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	for name, c := range map[string]struct {
-		s    Summary
-		want Verdict
+		s       Summary
+		ceiling float64
+		want    VerdictReason
 	}{
-		"idle":       {Summary{}, VerdictOK},
-		"busy":       {Summary{CPUShare: 0.79, Planned: 100, Late: 5}, VerdictOK},
-		"all CPU":    {Summary{CPUShare: 0.81}, VerdictBound},
-		"unpunctual": {Summary{CPUShare: 0.1, Planned: 100, Late: 6}, VerdictBound},
+		"idle":            {s: Summary{}},
+		"busy":            {s: Summary{CPUShare: 0.79, Planned: 100, Late: 5, ThroughputRPS: 750}, ceiling: 1000},
+		"fast, unbounded": {s: Summary{ThroughputRPS: 1e6}},
+		"refused":         {s: Summary{Planned: 100, Errors: map[string]uint64{refused: 100}}},
+		"all CPU":         {s: Summary{CPUShare: 0.81}, want: BoundByCPU},
+		"unpunctual":      {s: Summary{CPUShare: 0.1, Planned: 100, Late: 6}, want: BoundLate},
+		"no ports":        {s: Summary{Planned: 100, Sent: 94, Errors: map[string]uint64{noLocalPort: 4, noFiles: 2}}, want: BoundUnsent},
+		"near its best":   {s: Summary{ThroughputRPS: 751}, ceiling: 1000, want: BoundByCeiling},
+		"all of them":     {s: Summary{CPUShare: 1, Planned: 1, Late: 1, ThroughputRPS: 9}, ceiling: 1, want: BoundByCPU},
 	} {
-		if got := c.s.verdict(); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
+		want := VerdictOK
+		if c.want != "" {
+			want = VerdictBound
 		}
+		if got, why := c.s.verdict(c.ceiling); got != want || why != c.want {
+			t.Errorf("%s: %s %q, want %s %q", name, got, why, want, c.want)
+		}
+	}
+}
+
+// A lateJudge finds a warm-up settled once it has so many slices, and a window unsteady.
+type lateJudge struct {
+	settledAt int
+	seen      [][]float64
+	window    []float64
+	settled   bool
+}
+
+func (j *lateJudge) Settled(warmup []float64) bool {
+	j.seen = append(j.seen, warmup)
+	return len(warmup) >= j.settledAt
+}
+
+func (j *lateJudge) Steady(window []float64, settled bool) (steady bool, share, low, high float64) {
+	j.window, j.settled = window, settled
+	return false, 0.1, 0.05, 0.15
+}
+
+// The window begins after the floors in time and requests, when the judge finds the warm-up settled,
+// and exactly with a slice; all that ends in its slices is in its throughput, and nothing else.
+func TestWindowBeginsWhenSettled(t *testing.T) {
+	a := testLoop("http://127.0.0.1:1")
+	a.Warmup, a.WarmupRequests, a.WarmupLimit, a.Window = 300*ms, 200, 10*time.Second, 100*ms
+	judge := &lateJudge{settledAt: 40}
+	m := newMeter(a, judge, newPacer(t.Context(), time.Now(), nil, 100), func(Progress) {})
+	var at time.Duration // one answer a millisecond, and a look at the time every 7
+	for ; m.stage == warming && at < 2*time.Second; at += ms {
+		m.addAt(uint64(at/ms), at, at, "")
+		if at%(7*ms) == 0 && m.warm(at) {
+			m.setWindow(at)
+		}
+	}
+	// 40 slices are whole at 400 ms; the newest is left out, so 410, and the next look is at 413.
+	if m.start != 420*ms || m.end != 520*ms || m.stage != arming {
+		t.Fatalf("the window is %v to %v in stage %d, want 420 to 520 ms", m.start, m.end, m.stage)
+	}
+	if first := judge.seen[0]; len(first) < 25 || len(first)%judgeEvery != 0 || slices.ContainsFunc(first, func(v float64) bool { return v != 10 }) {
+		t.Errorf("the judge was first asked about %v", first)
+	}
+	for ; at < 600*ms; at += ms {
+		m.addAt(uint64(at/ms), at, at, "")
+	}
+	m.stage = measuring
+	s, err := m.summary(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ThroughputRPS != 1000 || s.WindowSlice != 42 || !slices.Equal(s.WindowOK(), slices.Repeat([]uint64{10}, 10)) {
+		t.Errorf("%v/s, slices %v from %d", s.ThroughputRPS, s.WindowOK(), s.WindowSlice)
+	}
+	if !s.WarmupSettled || !judge.settled || len(judge.window) != 10 || judge.window[0] != 10 {
+		t.Errorf("settled %v; the judge saw the window %v", s.WarmupSettled, judge.window)
+	}
+	if s.Steady || s.TrendShare != 0.1 || s.TrendLow != 0.05 || s.TrendHigh != 0.15 {
+		t.Errorf("steady %v, %v (%v to %v)", s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh)
+	}
+}
+
+func TestWarmupFloorsAndLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		requests         uint64
+		limit            time.Duration
+		settledAt        int
+		at               time.Duration // when it is over, at one answer a millisecond
+		settled, limited bool
+	}{
+		"time":              {10, time.Second, 0, 100 * ms, true, false},
+		"requests":          {250, time.Second, 0, 250 * ms, true, false},
+		"settled":           {10, time.Second, 50, 510 * ms, true, false},
+		"limit":             {10, time.Second, 1000, time.Second, false, false},
+		"limit of requests": {5000, time.Second, 0, time.Second, false, true},
+		"fixed":             {10, 100 * ms, 1000, 100 * ms, true, false},
+	} {
+		a := testLoop("http://127.0.0.1:1")
+		a.Warmup, a.WarmupRequests, a.WarmupLimit = 100*ms, c.requests, c.limit
+		m := newMeter(a, &lateJudge{settledAt: c.settledAt}, newPacer(t.Context(), time.Now(), nil, 100), func(Progress) {})
+		at := time.Duration(0)
+		for ; !m.warm(at) && at < 2*time.Second; at += 10 * ms {
+			for i := range time.Duration(10) {
+				m.addAt(uint64(at/ms+i), at+i*ms, at+i*ms, "")
+			}
+		}
+		if at != c.at || m.s.WarmupSettled != c.settled || m.s.WarmupLimited != c.limited {
+			t.Errorf("%s: over at %v, settled %v, limited %v; want %v, %v, %v", name, at, m.s.WarmupSettled, m.s.WarmupLimited, c.at, c.settled, c.limited)
+		}
+	}
+}
+
+// An attack that ends before its window has begun has measured nothing.
+func TestNoWindowWithoutItsBeginning(t *testing.T) {
+	m := newMeter(testLoop("http://127.0.0.1:1"), &lateJudge{}, newPacer(t.Context(), time.Now(), nil, 100), func(Progress) {})
+	m.setWindow(0)
+	s, err := m.summary(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.WindowSeconds != 0 || s.ThroughputRPS != 0 || len(s.WindowOK()) != 0 {
+		t.Errorf("%v s, %v/s, %v", s.WindowSeconds, s.ThroughputRPS, s.WindowOK())
 	}
 }

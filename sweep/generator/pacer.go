@@ -3,6 +3,7 @@ package generator
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,17 +11,39 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// arrivals gives the moments at which requests are due, since the attack's beginning: each
+// A schedule gives the moments at which requests are due, since the attack's beginning: each
 // call the next one, never before the last.
-type arrivals func() time.Duration
+type schedule func() time.Duration
+
+// scheduleFor is that of an open loop, nil for a closed one.
+func scheduleFor(a Attack) schedule {
+	switch {
+	case !a.openLoop():
+		return nil
+	case a.Arrivals == Poisson:
+		return poisson(a.Rate, a.Seed)
+	}
+	return constant(a.Rate)
+}
 
 // constant arrivals are 1/rate apart, rate in requests per second.
-func constant(rate float64) arrivals {
+func constant(rate float64) schedule {
 	n := 0.0
 	return func() time.Duration {
-		due := time.Duration(n / rate * float64(time.Second))
+		due := time.Duration(n * float64(time.Second) / rate)
 		n++
 		return due
+	}
+}
+
+// poisson arrivals have independent exponential gaps of 1/rate on average: what many users who
+// know nothing of each other bring.
+func poisson(rate float64, seed int64) schedule {
+	random := rand.New(rand.NewPCG(uint64(seed), 0x706f6973736f6e))
+	at := 0.0
+	return func() time.Duration {
+		at += random.ExpFloat64() / rate
+		return time.Duration(math.Min(at*float64(time.Second), math.MaxInt64/2))
 	}
 }
 
@@ -33,7 +56,7 @@ const pacerStep = 20 * time.Millisecond
 type pacer struct {
 	ctx   context.Context // its end ends the attack
 	epoch time.Time
-	next  arrivals // nil in a closed loop
+	next  schedule // nil in a closed loop
 	until atomic.Int64
 	timer *time.Timer
 
@@ -45,7 +68,7 @@ type pacer struct {
 	dues map[uint64]time.Duration // by sequence number, of requests under way
 }
 
-func newPacer(ctx context.Context, epoch time.Time, next arrivals, backlog int) *pacer {
+func newPacer(ctx context.Context, epoch time.Time, next schedule, backlog int) *pacer {
 	p := &pacer{
 		ctx: ctx, epoch: epoch, next: next, backlog: uint64(backlog),
 		timer: time.NewTimer(time.Hour), blown: make(chan struct{}),

@@ -38,7 +38,7 @@ func Run(ctx context.Context, a Attack, progress func(Progress)) (*Summary, erro
 	if err != nil {
 		return nil, fmt.Errorf("start attack: %w", err)
 	}
-	c, err := startChild(a.CPUs)
+	c, err := startChild("attack", a.CPUs)
 	if err != nil {
 		return nil, fmt.Errorf("start attack: %w", err)
 	}
@@ -94,7 +94,7 @@ func readLines(out io.Reader, progress func(Progress)) (*Summary, error) {
 	}
 }
 
-// A child is the running generator.
+// A child is this program running as one of its hidden subcommands.
 type child struct {
 	in     io.WriteCloser
 	out    io.ReadCloser
@@ -105,19 +105,19 @@ type child struct {
 	ended  chan struct{} // closed when the process has ended
 }
 
-// startChild starts the generator on cpus.
+// startChild starts a subcommand on cpus.
 //
 // The affinity is set on the thread that starts it, before it does: the child and all its
 // threads inherit it. That thread then stays where it is until the child has ended, for Linux
 // takes the death of the thread that started a child for the death of its parent.
-func startChild(cpus []int) (*child, error) {
+func startChild(subcommand string, cpus []int) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	c := &child{
 		exited: make(chan error, 1), read: make(chan struct{}), ended: make(chan struct{}),
-		cmd: &exec.Cmd{Path: self, Args: []string{"advise", "attack"}, SysProcAttr: detached(), Env: childEnv(len(cpus))},
+		cmd: &exec.Cmd{Path: self, Args: []string{"advise", subcommand}, SysProcAttr: detached(), Env: childEnv(len(cpus))},
 	}
 	c.cmd.Stderr = &c.err
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
@@ -159,7 +159,7 @@ func childEnv(cores int) []string {
 	return env
 }
 
-// cancel closes the child's standard input, which ends the attack, and sees to it that the
+// cancel closes the child's standard input, which ends what it does, and sees to it that the
 // child ends.
 func (c *child) cancel() {
 	c.in.Close()

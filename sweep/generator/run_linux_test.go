@@ -52,7 +52,10 @@ func TestChildIsHeldToItsCores(t *testing.T) {
 	}
 	own := make(map[string]int)
 	for _, status := range threads {
-		own[allowedList(status)]++
+		// The first thread can't end: one that was held to a core for a child is parked for ever.
+		if filepath.Base(filepath.Dir(status)) != fmt.Sprint(os.Getpid()) {
+			own[allowedList(status)]++
+		}
 	}
 	delete(own, "") // has ended meanwhile
 	if len(own) > 2 || before.Count() > 1 && own[fmt.Sprint(cpu)] > 1 {
@@ -70,7 +73,7 @@ func TestUnknownCoreIsAnError(t *testing.T) {
 
 // The child is a group of its own: a Ctrl-C in the terminal is for the parent's.
 func TestChildIsAGroupOfItsOwn(t *testing.T) {
-	c, err := startChild(nil)
+	c, err := startChild("attack", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

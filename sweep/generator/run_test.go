@@ -36,7 +36,16 @@ func attackMain() int {
 		fmt.Fprintln(os.Stdout, `{"progress": {"event": "warmup_started"}}`)
 		select {}
 	}
-	if err := Main(os.Stdin, os.Stdout); err != nil {
+	if err := Main(os.Stdin, os.Stdout, nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// nullMain is `advise null-server` for these tests.
+func nullMain() int {
+	if err := NullMain(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -50,6 +59,17 @@ func parentMain(url string) int {
 	_, err := Run(context.Background(), a, nil)
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+// parentOfNull is a program that has a null server and waits for ever.
+func parentOfNull() int {
+	null, err := startNull(context.Background(), http.StatusOK, nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(os.Stdout, null.address)
+	select {}
 }
 
 func TestRun(t *testing.T) {
@@ -135,7 +155,7 @@ func TestMainEndsWithItsInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := Main(bytes.NewReader(append(text, '\n')), &out); err != nil {
+	if err := Main(bytes.NewReader(append(text, '\n')), &out, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := readLines(&out, nil)
@@ -157,7 +177,7 @@ func TestMainEndsWhenNobodyReads(t *testing.T) {
 	out, unread := io.Pipe()
 	out.Close()
 	go func() { _, _ = feed.Write(append(text, '\n')) }()
-	if err := Main(in, unread); !errors.Is(err, io.ErrClosedPipe) {
+	if err := Main(in, unread, nil); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v, want %v", err, io.ErrClosedPipe)
 	}
 }

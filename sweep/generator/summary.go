@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -15,22 +16,35 @@ type Verdict string
 // The verdicts.
 const (
 	VerdictOK Verdict = "ok"
-	// VerdictBound: the generator was, or may have been, the bottleneck. It used more than 80 % of
-	// its cores, or it handed out open-loop requests late.
+	// VerdictBound: the generator was, or may have been, the bottleneck, for a VerdictReason.
 	VerdictBound Verdict = "generator_bound"
+)
+
+// A VerdictReason says why a phase is VerdictBound.
+type VerdictReason string
+
+// The reasons, the first that holds.
+const (
+	BoundByCPU     VerdictReason = "cpu"     // it used more than 80 % of its cores
+	BoundLate      VerdictReason = "late"    // it handed out more than 5 % of the requests late
+	BoundUnsent    VerdictReason = "unsent"  // for 5 % of them it had no port or file descriptor
+	BoundByCeiling VerdictReason = "ceiling" // throughput came within 25 % of Attack.CeilingRPS
 )
 
 const (
 	boundShare = 0.80
 	// boundLate is the share of planned requests that may be handed out late.
 	boundLate = 0.05
+	// boundCeiling of what a server that does nothing gets is too close to it.
+	boundCeiling = 0.75
 	// LateAfter is the delay that makes an open-loop request late: what timers and the
 	// scheduler of a busy core take stays below.
 	LateAfter = 5 * time.Millisecond
 )
 
-// Slice is the length of one time slice of Summary.SliceOK.
-const Slice = 100 * time.Millisecond
+// Slice is the length of one time slice of Summary.SliceOK: short, so that MSER-5 with its
+// batches of five can tell after half a second whether a server has settled.
+const Slice = 10 * time.Millisecond
 
 // A Summary is what one attack measured. Counts are of the window unless they say Total, and
 // Totals are of the whole attack with its warm-up.
@@ -41,11 +55,24 @@ type Summary struct {
 	WarmupSeconds float64 `json:"warmup_seconds"`
 	// WarmupLimited says that WarmupLimit ended the warm-up before WarmupRequests were answered.
 	WarmupLimited bool `json:"warmup_limited"`
+	// WarmupSettled says that throughput was steady when the warm-up ended. One of fixed length
+	// (WarmupLimit = Warmup) is taken to be long enough.
+	WarmupSettled bool `json:"warmup_settled"`
 	// WindowSeconds is Attack.Window, less if the attack was interrupted or given up, and 0
 	// if that was in the warm-up.
 	WindowSeconds float64 `json:"window_seconds"`
 	// ThroughputRPS is the successes per second that ended inside the window.
 	ThroughputRPS float64 `json:"throughput_rps"`
+
+	// Steady is false — `not_steady` — when the window can't stand for the server, because throughput
+	// changed over it, or because the warm-up had not settled and the window does not show that it
+	// has since. TrendShare is that change from the window's beginning to its end, as a share of
+	// its mean, along a straight line; TrendLow and TrendHigh are its interval. All are 0 when there
+	// was too little to tell.
+	Steady     bool    `json:"steady"`
+	TrendShare float64 `json:"trend_share"`
+	TrendLow   float64 `json:"trend_low_share"`
+	TrendHigh  float64 `json:"trend_high_share"`
 
 	// Planned is how many requests were due; in a closed loop, how many began.
 	Planned uint64 `json:"planned"`
@@ -78,15 +105,16 @@ type Summary struct {
 	Histogram string `json:"histogram"`
 
 	// SliceOK counts the successes of each Slice of time since the attack began. The window
-	// begins with slice WindowSlice, less what the timer was late.
+	// begins exactly with slice WindowSlice; see WindowOK.
 	SliceOK     []uint64 `json:"slice_ok"`
 	WindowSlice int      `json:"window_slice"`
 
 	// CPUSeconds is the generator's CPU time inside the window, CPUShare its share of what its
 	// cores had.
-	CPUSeconds float64 `json:"cpu_seconds"`
-	CPUShare   float64 `json:"cpu_share"`
-	Verdict    Verdict `json:"verdict"`
+	CPUSeconds    float64       `json:"cpu_seconds"`
+	CPUShare      float64       `json:"cpu_share"`
+	Verdict       Verdict       `json:"verdict"`
+	VerdictReason VerdictReason `json:"verdict_reason,omitempty"`
 	// MaxRSSBytes is the generator's peak resident memory.
 	MaxRSSBytes int64 `json:"max_rss_bytes"`
 
@@ -94,18 +122,31 @@ type Summary struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// Latency holds quantiles in seconds; all are 0 without a request.
+// WindowOK returns the successes of each whole slice of the window. Where the window is a multiple
+// of Slice, their sum over WindowSeconds is ThroughputRPS.
+func (s *Summary) WindowOK() []uint64 {
+	from := min(s.WindowSlice, len(s.SliceOK))
+	return s.SliceOK[from:min(from+s.wholeSlices(), len(s.SliceOK))]
+}
+
+func (s *Summary) wholeSlices() int {
+	return int(time.Duration(math.Round(s.WindowSeconds*float64(time.Second))) / Slice)
+}
+
+// Latency holds quantiles and the mean in seconds; all are 0 without a request.
 type Latency struct {
-	P50 float64 `json:"p50"`
-	P90 float64 `json:"p90"`
-	P95 float64 `json:"p95"`
-	P99 float64 `json:"p99"`
-	Max float64 `json:"max"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P95  float64 `json:"p95"`
+	P99  float64 `json:"p99"`
+	Max  float64 `json:"max"`
+	Mean float64 `json:"mean"`
 }
 
 // Merge adds the summary of another generator that drove the same server at the same time:
-// counts and throughput add up, quantiles come from both histograms, and CPUShare is that of
-// the busier one. On an error s is unchanged.
+// counts and throughput add up, quantiles come from both histograms, CPUShare is that of the
+// busier one, and the trend is the mean of both, weighted by throughput. On an error s is
+// unchanged.
 func (s *Summary) Merge(other *Summary) error {
 	ours, err := decodeHistogram(s.Histogram)
 	if err != nil {
@@ -127,6 +168,16 @@ func (s *Summary) Merge(other *Summary) error {
 	s.WarmupSeconds = max(s.WarmupSeconds, other.WarmupSeconds)
 	s.WindowSeconds = max(s.WindowSeconds, other.WindowSeconds)
 	s.WarmupLimited = s.WarmupLimited || other.WarmupLimited
+	s.WarmupSettled = s.WarmupSettled && other.WarmupSettled
+	s.Steady = s.Steady && other.Steady
+	if both := s.ThroughputRPS + other.ThroughputRPS; both > 0 {
+		mean := func(ours, theirs float64) float64 {
+			return (ours*s.ThroughputRPS + theirs*other.ThroughputRPS) / both
+		}
+		s.TrendShare = mean(s.TrendShare, other.TrendShare)
+		s.TrendLow = mean(s.TrendLow, other.TrendLow)
+		s.TrendHigh = mean(s.TrendHigh, other.TrendHigh)
+	}
 	s.ThroughputRPS += other.ThroughputRPS
 	s.Planned += other.Planned
 	s.Sent += other.Sent
@@ -157,8 +208,8 @@ func (s *Summary) Merge(other *Summary) error {
 	s.SliceOK, s.WindowSlice = slices, shift
 	s.CPUSeconds += other.CPUSeconds
 	s.CPUShare = max(s.CPUShare, other.CPUShare)
-	if other.Verdict == VerdictBound {
-		s.Verdict = VerdictBound
+	if s.Verdict != VerdictBound {
+		s.Verdict, s.VerdictReason = other.Verdict, other.VerdictReason
 	}
 	s.MaxRSSBytes += other.MaxRSSBytes
 	s.Interrupted = s.Interrupted || other.Interrupted
@@ -182,7 +233,10 @@ func quantiles(h *hdrhistogram.Histogram) Latency {
 	}
 	seconds := func(us int64) float64 { return float64(us) / 1e6 }
 	at := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99})
-	return Latency{P50: seconds(at[0]), P90: seconds(at[1]), P95: seconds(at[2]), P99: seconds(at[3]), Max: seconds(h.Max())}
+	return Latency{
+		P50: seconds(at[0]), P90: seconds(at[1]), P95: seconds(at[2]), P99: seconds(at[3]), Max: seconds(h.Max()),
+		Mean: h.Mean() / 1e6,
+	}
 }
 
 func encodeHistogram(h *hdrhistogram.Histogram) (string, error) {

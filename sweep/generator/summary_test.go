@@ -39,17 +39,21 @@ func TestMerge(t *testing.T) {
 		WindowSeconds: 1, ThroughputRPS: 1000, Planned: 1100, Sent: 1050, Late: 1, OK: 1000, Failed: 3, Errors: map[string]uint64{reset: 3},
 		Backlog: 5, Sustained: true, OKTotal: 1500, FailedTotal: 4, SentTotal: 1504, Retried: 1, Histogram: encode(fast),
 		SliceOK: []uint64{1, 2, 3}, WindowSlice: 1, CPUSeconds: 0.5, CPUShare: 0.5, Verdict: VerdictOK, MaxRSSBytes: 10,
+		WarmupSettled: true, Steady: true, TrendShare: 0.08, TrendLow: 0.04, TrendHigh: 0.12,
 	}
 	b := Summary{
 		WarmupSeconds: 1, WarmupLimited: true, WindowSeconds: 1, ThroughputRPS: 3000, Planned: 3000, Sent: 3000, Late: 2, OK: 3000, Failed: 1,
 		Errors: map[string]uint64{timedOut: 1}, Backlog: 1, OKTotal: 3500, FailedTotal: 5, SentTotal: 3505, Retried: 2, Histogram: encode(slow),
 		SliceOK: []uint64{10, 20, 30, 40}, WindowSlice: 2, CPUSeconds: 0.9, CPUShare: 0.9, Verdict: VerdictBound, MaxRSSBytes: 20, Interrupted: true,
+		VerdictReason: BoundByCPU, WarmupSettled: true,
 	}
 	want := Summary{
 		WarmupSeconds: 1, WarmupLimited: true, WindowSeconds: 1, ThroughputRPS: 4000, Planned: 4100, Sent: 4050, Late: 3, OK: 4000, Failed: 4,
 		Errors: map[string]uint64{reset: 3, timedOut: 1}, Backlog: 6, OKTotal: 5000, FailedTotal: 9, SentTotal: 5009, Retried: 3,
 		Latency: quantiles(all), Histogram: encode(all),
 		SliceOK: []uint64{10, 21, 32, 43}, WindowSlice: 2, CPUSeconds: 1.4, CPUShare: 0.9, Verdict: VerdictBound, MaxRSSBytes: 30, Interrupted: true,
+		VerdictReason: BoundByCPU, WarmupSettled: true,
+		TrendShare: 0.02, TrendLow: 0.01, TrendHigh: 0.03, // a quarter of the throughput had it
 	}
 	if err := a.Merge(&b); err != nil {
 		t.Fatal(err)
@@ -90,7 +94,7 @@ func TestHistogramPrecision(t *testing.T) {
 }
 
 func TestSummaryWithoutRequestsIsValidJSON(t *testing.T) {
-	s, err := newMeter(testAttack("http://127.0.0.1:1").withDefaults(), newPacer(t.Context(), time.Now(), nil, 1), func(Progress) {}).summary(0)
+	s, err := newMeter(testAttack("http://127.0.0.1:1").withDefaults(), nil, newPacer(t.Context(), time.Now(), nil, 1), func(Progress) {}).summary(0)
 	if err != nil {
 		t.Fatal(err)
 	}
