@@ -27,7 +27,10 @@ const (
 // of JSON to out, each as soon as it is known: {"progress": Progress} and, last,
 // {"summary": Summary}. The end of in ends the attack early: so it never outlives the process
 // that asked for it, and the summary is then of what was measured so far.
-func Main(in io.Reader, out io.Writer) error {
+func Main(in io.Reader, out io.Writer) error { return mainOver(in, out, connect) }
+
+// mainOver is Main over another transport than the attack's own.
+func mainOver(in io.Reader, out io.Writer, over connector) error {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 
@@ -55,7 +58,7 @@ func Main(in io.Reader, out io.Writer) error {
 			cancel()
 		}
 	}
-	s, err := drive(ctx, a, func(p Progress) { write(line{Progress: &p}) })
+	s, err := driveOver(ctx, a, func(p Progress) { write(line{Progress: &p}) }, over)
 	if s != nil {
 		write(line{Summary: s})
 	}

@@ -308,7 +308,7 @@ func TestRequestsArriveAsGiven(t *testing.T) {
 // net/http's ProxyFromEnvironment would spare loopback addresses, so this can't be seen from
 // the outside today.
 func TestNoProxyAndNoCompression(t *testing.T) {
-	tr := newTransport(testAttack("http://127.0.0.1:1"))
+	tr := newStandard(t.Context(), testAttack("http://127.0.0.1:1")).(*standard).http
 	if tr.Proxy != nil || !tr.DisableCompression {
 		t.Errorf("proxy is set: %v, compression is off: %v", tr.Proxy != nil, tr.DisableCompression)
 	}
