@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -76,6 +77,9 @@ func (c *conn) exchange(p *prepared, deadline time.Time, maxBody int64) (status 
 		sent = make(chan error, 1)
 		go func() { _, err := c.Write(p.rest); sent <- err }()
 	}
+	// Under load the answer is there when the other goroutines have had their turn: that saves
+	// a read which finds nothing, and being woken.
+	runtime.Gosched()
 	c.limit = maxHead
 	if _, err = c.in.Peek(1); err == nil { // also if it was not all sent: a refusal needs no body
 		status, keep, err = c.answer(p, maxBody)

@@ -76,11 +76,11 @@ func cause(ctx context.Context, err error) error {
 		return ctx.Err() // rather than that of what the deadline tore down
 	}
 	text := err.Error()
-	stream := http2.StreamError{}
+	stream, record := http2.StreamError{}, tls.RecordHeaderError{}
 	switch {
 	case errors.As(err, &stream):
 		return fmt.Errorf("%w: %w", syscall.ECONNRESET, err)
-	case strings.Contains(text, "malformed"), strings.Contains(text, "server gave HTTP response to HTTPS client"):
+	case strings.Contains(text, "malformed"), errors.As(err, &record):
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	case strings.Contains(text, "server closed idle connection"):
 		return fmt.Errorf("%w: %w", io.EOF, err)
