@@ -12,6 +12,9 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/advise-test
 # The Debian packages that tests with real programs need.
 PACKAGES := gunicorn python3-flask python3-django python3-venv nginx-light procps qemu-system-x86 chromium
 
+# Those that bench-generator compares with.
+BENCH_PACKAGES := nginx-light hey wrk
+
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
@@ -92,6 +95,11 @@ accuracy: ## ten sweeps of the demo server against a full grid, and simulated sw
 .PHONY: bench-startup
 bench-startup: ## how long a dry run takes
 	go test -run '^$$' -bench 'Startup' -benchtime 1x ./cmd
+
+.PHONY: bench-generator
+bench-generator: ## requests per CPU second of advise, vegeta, hey and wrk
+	@.ci/install-packages $(BENCH_PACKAGES)
+	go test -run '^$$' -bench 'Generators' -benchtime 1x -timeout 10m ./sweep/generator
 
 .PHONY: bench-memory
 bench-memory: ## peak memory of a sweep of a million requests

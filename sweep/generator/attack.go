@@ -19,8 +19,9 @@ import (
 // An Attack is everything the generator needs to drive one load phase: a warm-up and a
 // fixed window behind it, in one go. The zero value is not valid; see Validate.
 type Attack struct {
-	// URL is the server's scheme, host and port, without a path: http://127.0.0.1:8000.
-	// Its host must be a loopback address. Left empty with Socket.
+	// URL is the server's scheme, host and port, without a path: http://127.0.0.1:8000, or
+	// https, and then HTTP/2 where the server speaks it; its certificate is not verified. Its
+	// host must be a loopback address. Left empty with Socket.
 	URL string `json:"url,omitempty"`
 	// Socket is the path of the unix socket the server listens on, instead of URL.
 	Socket string `json:"socket,omitempty"`
@@ -222,13 +223,13 @@ func (a Attack) base() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("check attack: %w", err)
 	}
-	if u.Scheme != "http" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return "", fmt.Errorf("check attack: URL %q is not of the form http://127.0.0.1:PORT", u.Redacted())
+	if u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return "", fmt.Errorf("check attack: URL %q is not of the form http://127.0.0.1:PORT or https://127.0.0.1:PORT", u.Redacted())
 	}
 	if !loopback(u.Hostname()) {
 		return "", fmt.Errorf("check attack: host %q is not a loopback address: only servers on this machine are driven", u.Hostname())
 	}
-	return "http://" + u.Host, nil
+	return u.Scheme + "://" + u.Host, nil
 }
 
 func loopback(host string) bool {

@@ -49,7 +49,7 @@ func TestValidate(t *testing.T) {
 		"CPUs [-1]":                                    func(a *Attack) { a.CPUs = []int{-1} },
 		"both a URL":                                   func(a *Attack) { a.Socket = "/tmp/s" },
 		"URL \"\"":                                     func(a *Attack) { a.URL = "" },
-		"URL \"https://127.0.0.1:1\"":                  func(a *Attack) { a.URL = "https://127.0.0.1:1" },
+		"URL \"ftp://127.0.0.1:1\"":                    func(a *Attack) { a.URL = "ftp://127.0.0.1:1" },
 		"URL \"http://127.0.0.1:1/shop\"":              func(a *Attack) { a.URL = "http://127.0.0.1:1/shop" },
 		"URL \"http://u:xxxxx@127.0.0.1:1\"":           func(a *Attack) { a.URL = "http://u:secret@127.0.0.1:1" },
 		"host \"example.com\" is not a loopback":       func(a *Attack) { a.URL = "http://example.com" },
@@ -67,7 +67,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%v: tells a secret", err)
 		}
 	}
-	for _, url := range []string{"http://127.0.0.1:1", "http://127.8.8.8:1/", "http://[::1]:80", "http://localhost:80", "http://[::ffff:127.0.0.1]:1"} {
+	for _, url := range []string{"http://127.0.0.1:1", "http://127.8.8.8:1/", "http://[::1]:80", "http://localhost:80", "http://[::ffff:127.0.0.1]:1", "https://127.0.0.1:1"} {
 		if err := testAttack(url).Validate(); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
@@ -85,7 +85,7 @@ func TestOnlyLoopbackIsDialled(t *testing.T) {
 		}
 	}
 	a := testAttack("http://127.0.0.1:1")
-	c, err := newTransport(a).DialContext(t.Context(), "tcp", "192.0.2.1:80")
+	c, err := a.dialer()(t.Context(), "tcp", "192.0.2.1:80")
 	if err == nil {
 		c.Close()
 	}
@@ -143,7 +143,7 @@ func FuzzParseAttack(f *testing.F) {
 		}
 		// What was accepted can be made ready, and goes nowhere but to this machine.
 		p := newPacer(t.Context(), time.Now(), nil, a.MaxBacklog)
-		ex, err := newExchange(t.Context(), a, http.DefaultTransport, p)
+		ex, err := newExchange(t.Context(), a, nil, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,10 @@ const (
 // that asked for it, and the summary is then of what was measured so far.
 //
 // judge says when throughput is steady; nil finds it so always.
-func Main(in io.Reader, out io.Writer, judge Judge) error {
+func Main(in io.Reader, out io.Writer, judge Judge) error { return mainOver(in, out, judge, connect) }
+
+// mainOver is Main over another transport than the attack's own.
+func mainOver(in io.Reader, out io.Writer, judge Judge, over connector) error {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 
@@ -57,7 +60,7 @@ func Main(in io.Reader, out io.Writer, judge Judge) error {
 			cancel()
 		}
 	}
-	s, err := drive(ctx, a, judge, func(p Progress) { write(line{Progress: &p}) })
+	s, err := driveOver(ctx, a, judge, func(p Progress) { write(line{Progress: &p}) }, over)
 	if s != nil {
 		write(line{Summary: s})
 	}

@@ -3,17 +3,13 @@ package generator
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -27,21 +23,22 @@ const seqHeader = "X-Vegeta-Seq"
 // nothing is parsed or copied inside the measured latency that need not be.
 type exchange struct {
 	ctx       context.Context // its end cuts off what is under way
-	transport http.RoundTripper
+	transport transport
 	prepared  []prepared
 	deck      deck
 	pacer     *pacer
 	timeout   time.Duration
-	maxBody   int64
 	retried   atomic.Uint64
+	success   http.Response
 }
 
-func newExchange(ctx context.Context, a Attack, transport http.RoundTripper, p *pacer) (*exchange, error) {
+func newExchange(ctx context.Context, a Attack, transport transport, p *pacer) (*exchange, error) {
 	base, err := a.base()
 	if err != nil {
 		return nil, err
 	}
-	e := &exchange{ctx: ctx, transport: transport, pacer: p, timeout: a.Timeout, maxBody: a.MaxBody}
+	e := &exchange{ctx: ctx, transport: transport, pacer: p, timeout: a.Timeout}
+	e.success = http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
 	weights := make([]float64, len(a.Requests))
 	for i, r := range a.Requests {
 		ready, err := prepare(base, r)
@@ -59,57 +56,47 @@ func newExchange(ctx context.Context, a Attack, transport http.RoundTripper, p *
 // mean that Vegeta numbers its requests no more.
 func (e *exchange) RoundTrip(blank *http.Request) (*http.Response, error) {
 	defer e.pacer.ended.Add(1)
-	seq, err := strconv.ParseUint(blank.Header.Get(seqHeader), 10, 64)
+	seq, err := sequenceNumber(blank)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", seqHeader, err)
+		return nil, err
 	}
-	begin := time.Now()
+	now := time.Now()
+	begin := now
 	if due, ok := e.pacer.due(seq); ok {
 		begin = e.pacer.epoch.Add(due)
 	}
-	if failure := e.do(e.prepared[e.deck.at(seq)], begin.Add(e.timeout)); failure != "" {
-		return &http.Response{Status: failure, Body: http.NoBody}, nil
+	p := &e.prepared[e.deck.at(seq)]
+	status, retries, err := e.transport.exchange(p, now, begin.Add(e.timeout))
+	if retries > 0 {
+		e.retried.Add(uint64(retries))
 	}
-	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
-}
-
-// do makes one exchange and returns how it failed, or "".
-func (e *exchange) do(p prepared, deadline time.Time) (failure string) {
-	ctx, cancel := context.WithDeadline(e.ctx, deadline)
-	defer cancel()
-	// net/http sends a request again when the server turns out to have closed a kept
-	// connection. Each try gets a connection of its own, which is how that is seen.
-	tries := 0
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { tries++ },
-	})
-
-	res, err := e.transport.RoundTrip(p.request(ctx))
-	if tries > 1 {
-		e.retried.Add(uint64(tries - 1))
-	}
-	if err != nil {
-		return e.classify(ctx, err, tries > 0)
-	}
-	defer res.Body.Close()
-	read, err := io.Copy(io.Discard, io.LimitReader(res.Body, e.maxBody+1))
 	switch {
 	case err != nil:
-		return e.classifyBody(ctx, err)
-	case read > e.maxBody:
-		return bodyTooLarge
-	case !p.expects(res.StatusCode):
-		return unexpectedStatus + strconv.Itoa(res.StatusCode)
+		return &http.Response{Status: e.classify(err), Body: http.NoBody}, nil
+	case !p.expects(status):
+		return &http.Response{Status: unexpectedStatus + strconv.Itoa(status), Body: http.NoBody}, nil
 	}
-	return ""
+	return &e.success, nil // which Vegeta only reads
+}
+
+func sequenceNumber(blank *http.Request) (uint64, error) {
+	if values := blank.Header[seqHeader]; len(values) == 1 {
+		return strconv.ParseUint(values[0], 10, 64)
+	}
+	return 0, fmt.Errorf("read %s: there is none", seqHeader)
 }
 
 // prepared is a request made ready before the attack.
 type prepared struct {
 	blank  http.Request
 	body   []byte
+	wire   []byte // the request in HTTP/1.1, up to rest
+	rest   []byte // the body, if it is so large that it may have to be sent while the answer comes
 	expect []int
 }
+
+// atOnce is how many bytes the buffers of an idle connection take in any case.
+const atOnce = 16 << 10
 
 func prepare(base string, r Request) (prepared, error) {
 	u, err := url.Parse(base + r.Path)
@@ -138,6 +125,14 @@ func prepare(base string, r Request) (prepared, error) {
 		// no failure of the server's.
 		header["Idempotency-Key"] = []string{}
 	}
+	var wire bytes.Buffer
+	if err := p.request(context.Background()).Write(&wire); err != nil {
+		return prepared{}, err
+	}
+	p.wire = wire.Bytes()
+	if wire.Len() > atOnce {
+		p.wire, p.rest = bytes.Clone(p.wire[:wire.Len()-len(p.body)]), p.body
+	}
 	return p, nil
 }
 
@@ -155,36 +150,4 @@ func (p *prepared) expects(status int) bool {
 		return status >= 200 && status <= 299
 	}
 	return slices.Contains(p.expect, status)
-}
-
-// newTransport returns connections for one attack. Nothing of the environment (proxies) and
-// nothing that costs the generator CPU for the server's benefit (compression) is in it.
-func newTransport(a Attack) *http.Transport {
-	dialer := &net.Dialer{Timeout: a.Timeout, Control: onlyLoopback}
-	t := &http.Transport{
-		DialContext:         dialer.DialContext,
-		DisableCompression:  true,
-		MaxConnsPerHost:     a.Connections,
-		MaxIdleConnsPerHost: a.Connections,
-	}
-	if a.Socket != "" {
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", a.Socket)
-		}
-	}
-	return t
-}
-
-var errNotLoopback = errors.New("not a loopback address")
-
-// onlyLoopback is asked with the address that a name was resolved to.
-func onlyLoopback(network, address string, _ syscall.RawConn) error {
-	if network == "unix" {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || host == "localhost" || !loopback(host) {
-		return fmt.Errorf("dial %s: %w", address, errNotLoopback)
-	}
-	return nil
 }

@@ -1,12 +1,10 @@
 package generator
 
 import (
-	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"net"
-	"strings"
 	"syscall"
 )
 
@@ -40,54 +38,52 @@ func neverSent(failure string) bool {
 	return false
 }
 
-// classify names the kind of a failure before the answer's header was there.
-func (e *exchange) classify(ctx context.Context, err error, connected bool) string {
+// classify names the kind of a transport's error.
+func (e *exchange) classify(err error) string {
+	stage := answering
+	if f := (*failed)(nil); errors.As(err, &f) {
+		stage = f.stage
+	}
 	switch {
+	case errors.Is(err, errBodyTooLarge):
+		return bodyTooLarge
 	case e.ctx.Err() != nil:
 		return cutOff
-	case timeout(ctx, err):
-		if !connected {
+	case timeout(err):
+		if stage == connecting {
 			return timedOutConnecting
 		}
 		return timedOut
+	case broken(err):
+		return reset
+	case stage == inBody:
+		if ended(err) {
+			return bodyCutShort
+		}
+		return malformed // a chunk's length, a trailer
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return refused
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return noLocalPort
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return noFiles
-	case broken(err):
-		return reset
-	case strings.Contains(err.Error(), "malformed"):
+	case errors.Is(err, errMalformed):
 		return malformed
-	// What net/http makes of a connection closed under a request has no exported value.
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):
+	case ended(err):
 		return closedEarly
-	case strings.Contains(err.Error(), "transport connection broken"): // by what it can't read
-		return malformed
 	}
 	return otherFailure
 }
 
-func (e *exchange) classifyBody(ctx context.Context, err error) string {
-	switch {
-	case e.ctx.Err() != nil:
-		return cutOff
-	case timeout(ctx, err):
-		return timedOut
-	case broken(err):
-		return reset
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return bodyCutShort
-	}
-	return malformed // a chunk's length, a trailer
-}
-
-func timeout(ctx context.Context, err error) bool {
+func timeout(err error) bool {
 	var network net.Error
-	return ctx.Err() != nil || errors.As(err, &network) && network.Timeout()
+	return errors.As(err, &network) && network.Timeout()
 }
 
 func broken(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -63,14 +63,19 @@ type Progress struct {
 // connections.
 const graceAfterWindow = time.Second
 
-// drive makes the attack in this process; a nil judge finds everything steady. The attack is valid and has its defaults. When ctx
-// ends, drive returns soon with what was measured so far, and ctx's error.
+// drive makes the attack in this process; a nil judge finds everything steady. The attack is valid
+// and has its defaults. When ctx ends, drive returns soon with what was measured so far, and ctx's error.
 func drive(ctx context.Context, a Attack, judge Judge, emit func(Progress)) (*Summary, error) {
+	return driveOver(ctx, a, judge, emit, connect)
+}
+
+// driveOver is drive over another transport than the attack's own.
+func driveOver(ctx context.Context, a Attack, judge Judge, emit func(Progress), over connector) (*Summary, error) {
 	// What requests under way hang on: cut off when Vegeta has been told to stop, not before.
 	under, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	transport := newTransport(a)
-	defer transport.CloseIdleConnections()
+	transport := over(under, a)
+	defer transport.close()
 
 	p := newPacer(under, time.Now(), scheduleFor(a), a.MaxBacklog)
 	defer p.timer.Stop()

@@ -22,7 +22,7 @@ import (
 )
 
 // twoCores returns two of the cores this process may run on.
-func twoCores(t *testing.T) (server, generator int) {
+func twoCores(t testing.TB) (server, generator int) {
 	t.Helper()
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {

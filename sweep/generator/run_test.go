@@ -21,6 +21,9 @@ import (
 // misbehave has the child of a test do something else than its attack.
 const misbehave = "ADVISE_TEST_MISBEHAVE"
 
+// overStandard has it use net/http's transport.
+const overStandard = "ADVISE_TEST_OVER_STANDARD"
+
 // attackMain is `advise attack` for these tests.
 func attackMain() int {
 	switch os.Getenv(misbehave) {
@@ -36,7 +39,11 @@ func attackMain() int {
 		fmt.Fprintln(os.Stdout, `{"progress": {"event": "warmup_started"}}`)
 		select {}
 	}
-	if err := Main(os.Stdin, os.Stdout, nil); err != nil {
+	over := connect
+	if os.Getenv(overStandard) != "" {
+		over = newStandard
+	}
+	if err := mainOver(os.Stdin, os.Stdout, nil, over); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
