@@ -17,6 +17,7 @@ import (
 	"advise/reports"
 	"advise/scenarios"
 	"advise/sweep"
+	"advise/sweep/generator"
 	"advise/targets"
 	"advise/targets/hold"
 )
@@ -33,6 +34,7 @@ type sweepOptions struct {
 	confidence share
 	headroom   share
 	seed       int64
+	arrivals   string
 	out        string
 	resume     string
 	limits     string
@@ -106,6 +108,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.Var(&o.confidence, "confidence", "confidence of the intervals")
 	f.Var(&o.headroom, "mem-headroom", "share of the memory to leave free")
 	f.Int64Var(&o.seed, "seed", 1, "seed of the order of restarts and of the requests")
+	f.StringVar(&o.arrivals, "arrivals", string(generator.Poisson), "how requests arrive at a rate: poisson, as visitors do, or constant")
 	f.StringVar(&o.out, "out", "", "folder for the record (default: one below "+stateHint+")")
 	f.StringVar(&o.resume, "resume", "", "folder of the record to go on with")
 	f.StringVar(&o.limits, "limits", string(hold.Auto), "how the server is held: auto, cgroup2, cgroup1, affinity, none")
@@ -135,7 +138,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
-		MemoryHeadroom: float64(o.headroom), Seed: o.seed,
+		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals),
 		Dir: dir, Tool: tool(), Progress: watch.event,
 	})
 	if err != nil {
@@ -257,6 +260,7 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	take("confidence", func() { o.confidence = share(p.Settings.Confidence) })
 	take("mem-headroom", func() { o.headroom = share(p.Settings.MemoryHeadroom) })
 	take("seed", func() { o.seed = p.Settings.Seed })
+	take("arrivals", func() { o.arrivals = p.Settings.Arrivals })
 	take("limits", func() { o.limits = p.Environment.LimitsMethod })
 	if !flags.Changed("scenario") && !flags.Changed("path") {
 		o.scenario = p.Scenario.File

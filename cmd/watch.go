@@ -84,6 +84,12 @@ func (p *watch) event(e sweep.Event) {
 		return
 	}
 	left := max(e.Budget-e.Elapsed, 0).Round(time.Second)
+	if e.Stage == sweep.StageCalibrate {
+		if p.bar != nil {
+			p.bar.Describe("measure what the load generator can do")
+		}
+		return
+	}
 	if p.bar != nil {
 		p.bar.Describe(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, number(float64(e.Workers), "worker"), e.Stage))
 		_ = p.bar.Set64(min(e.Elapsed, e.Budget).Milliseconds())

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"advise/model"
+	"advise/sweep/generator"
 	"advise/targets"
 	"advise/targets/hold"
 )
@@ -55,6 +56,12 @@ func load(r *Result) []string {
 	}
 	lines := []string{fmt.Sprintf("%s: %s without a pause, for %s s after at least %s s of warm-up",
 		what, count(s.Connections, "connection"), tenths(s.WindowSeconds), tenths(s.WarmupSeconds))}
+	if len(r.Latencies) > 0 || r.Scenario.RateRPS > 0 {
+		lines = append(lines, arrivalWords[r.Settings.Arrivals])
+	}
+	if c := r.Calibration; c != nil {
+		lines = append(lines, fmt.Sprintf("the generator could do %s requests/s, against a server that does nothing", number(c.CeilingRPS)))
+	}
 	if r.Scenario.RateRPS > 0 {
 		lines = append(lines, fmt.Sprintf("rate: %s requests/s", number(r.Scenario.RateRPS)))
 	}
@@ -62,6 +69,12 @@ func load(r *Result) []string {
 		lines = append(lines, "objective: "+o)
 	}
 	return lines
+}
+
+// arrivalWords say how requests come below full load.
+var arrivalWords = map[string]string{
+	string(generator.Poisson):  "below full load at random intervals, as visitors come (Poisson)",
+	string(generator.Constant): "below full load at equal intervals",
 }
 
 func tenths(seconds float64) string { return short(math.Round(10*seconds) / 10) }
@@ -171,6 +184,8 @@ func newLatencyGrid(r *Result) latencyGrid {
 			case !ok:
 				row.cells = append(row.cells, "")
 				continue
+			case l.GeneratorBound && !l.Sustained:
+				row.cells = append(row.cells, "not driven")
 			case !l.Sustained:
 				row.cells = append(row.cells, "too slow")
 			default:

@@ -12,6 +12,7 @@ import (
 
 	"advise/model"
 	"advise/sweep"
+	"advise/sweep/generator"
 	"advise/targets"
 )
 
@@ -235,10 +236,13 @@ func (f fixture) record() *sweep.Record {
 		Budget: sweep.Budget{Cores: f.cores, MemoryBytes: f.cap},
 		Settings: sweep.Settings{
 			Lowest: 1, Highest: 16, TimeSeconds: 120, Tolerance: 0.05, Confidence: 0.95, MemoryHeadroom: 0.1,
-			Seed: 1, Connections: 32, WarmupSeconds: 1, WindowSeconds: 3, ReadySeconds: 30, TimeoutSeconds: 10,
+			Seed: 1, Connections: 32, Arrivals: "poisson", WarmupSeconds: 1, WindowSeconds: 3, ReadySeconds: 30, TimeoutSeconds: 10,
 			RuleOfThumb: f.rule, ErrorShareAllowed: 0.01, Threads: 1, Class: "sync",
 		},
 	}}
+	r.Calibration = &generator.Calibration{
+		CeilingRPS: 81000, ThroughputRPS: 81000, CPUShare: 0.99, ServerCPUShare: 0.7, PerCoreSecond: 81800, Connections: 32, Seconds: 1.3,
+	}
 	for repeat := range f.repeats {
 		for i, n := range f.counts {
 			noise := 1 + f.spread*math.Sin(float64(7*i+5*repeat+1))
@@ -261,8 +265,8 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 		Outcome: sweep.OK, StartupSeconds: 0.4, ElapsedSeconds: 4.9,
 		Phases: []sweep.Phase{{
 			Kind: sweep.PhaseSaturation, Connections: 32, Planned: ok, Sent: ok, OK: ok, ThroughputRPS: x,
-			WarmupSeconds: 1, WindowSeconds: 3, Sustained: true, Histogram: "HISTFAAAA", SliceOK: []uint64{1, 2}, WindowSlice: 1,
-			Latency:     sweep.Latency{P50: latency, P90: 1.2 * latency, P95: 1.3 * latency, P99: 1.6 * latency, Max: 2 * latency},
+			WarmupSeconds: 1, WindowSeconds: 3, Sustained: true, Steady: true, GeneratorCPUShare: 0.11, GeneratorVerdict: sweep.GeneratorOK, Histogram: "HISTFAAAA", SliceOK: []uint64{1, 2}, WindowSlice: 1,
+			Latency:     sweep.Latency{P50: latency, P90: 1.2 * latency, P95: 1.3 * latency, P99: 1.6 * latency, Max: 2 * latency, Mean: latency},
 			Disturbance: quiet(),
 		}},
 		Server: sweep.Server{
@@ -284,7 +288,8 @@ func (f fixture) latency(id, workers int, capacity float64, started time.Time) s
 		p := sweep.Phase{
 			Kind: sweep.PhaseShare, CapacityShare: share, Connections: 32, RatePlannedRPS: rate,
 			Disturbance: quiet(), ThroughputRPS: math.Min(rate, most), Sustained: rate < most, WindowSeconds: 3,
-			Latency: sweep.Latency{P50: 0.01, P90: 0.02, P95: 0.012 / (1 - math.Min(rate/most, 0.99)), P99: 0.1, Max: 0.2},
+			Steady: true, Arrivals: "poisson", GeneratorCPUShare: 0.08, GeneratorVerdict: sweep.GeneratorOK,
+			Latency: sweep.Latency{Mean: 0.011, P50: 0.01, P90: 0.02, P95: 0.012 / (1 - math.Min(rate/most, 0.99)), P99: 0.1, Max: 0.2},
 		}
 		t.Phases = append(t.Phases, p)
 	}

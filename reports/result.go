@@ -9,6 +9,7 @@ import (
 
 	"advise/model"
 	"advise/sweep"
+	"advise/sweep/generator"
 	"advise/targets"
 )
 
@@ -23,6 +24,9 @@ type Result struct {
 	Scenario      sweep.Scenario    `json:"scenario"`
 	Budget        sweep.Budget      `json:"budget"`
 	Settings      sweep.Settings    `json:"settings"`
+
+	// Calibration is what the load generator can do here; nil when the sweep ended before it.
+	Calibration *generator.Calibration `json:"calibration"`
 
 	// Headline is the advice in one sentence.
 	Headline string `json:"headline"`
@@ -111,10 +115,12 @@ const (
 type LatencyAt struct {
 	Workers int `json:"workers"`
 	// CapacityShare is the rate as a share of the recommended count's throughput.
-	CapacityShare  float64       `json:"capacity_share"`
-	RatePlannedRPS float64       `json:"rate_planned_rps"`
-	ThroughputRPS  float64       `json:"throughput_rps"`
-	Sustained      bool          `json:"sustained"`
+	CapacityShare  float64 `json:"capacity_share"`
+	RatePlannedRPS float64 `json:"rate_planned_rps"`
+	ThroughputRPS  float64 `json:"throughput_rps"`
+	Sustained      bool    `json:"sustained"`
+	// GeneratorBound is true when the generator was late or full: the latency is partly its own.
+	GeneratorBound bool          `json:"generator_bound"`
 	Latency        sweep.Latency `json:"latency_seconds"`
 }
 
@@ -218,6 +224,7 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		Scenario:      rec.Plan.Scenario,
 		Budget:        rec.Plan.Budget,
 		Settings:      rec.Plan.Settings,
+		Calibration:   rec.Calibration,
 		Points:        points(rec.Trials, adv.Points),
 		Fit:           fit(adv.Fit),
 		Memory:        memory(adv.MemoryLine),
@@ -292,6 +299,7 @@ func latencies(trials []sweep.Trial) []LatencyAt {
 				list = append(list, LatencyAt{
 					Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
 					ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
+					GeneratorBound: p.GeneratorVerdict == sweep.GeneratorBound,
 				})
 			}
 		}
@@ -337,7 +345,7 @@ func points(trials []sweep.Trial, from []model.Point) []Point {
 
 // summarise adds what the restarts at the point's count show beside the model's figures.
 func (p *Point) summarise(trials []sweep.Trial) {
-	var p50, p90, p95, p99, most, throttled []float64
+	var p50, p90, p95, p99, most, mean, throttled []float64
 	for _, t := range trials {
 		if t.Shape.Workers != p.Workers {
 			continue
@@ -349,13 +357,14 @@ func (p *Point) summarise(trials []sweep.Trial) {
 		if s := saturation(t); s != nil {
 			l := s.Latency
 			p50, p90, p95, p99, most = append(p50, l.P50), append(p90, l.P90), append(p95, l.P95), append(p99, l.P99), append(most, l.Max)
+			mean = append(mean, l.Mean)
 		}
 		if t.Server.ThrottledShare != nil {
 			throttled = append(throttled, *t.Server.ThrottledShare)
 		}
 	}
 	if len(p50) > 0 {
-		p.Latency = &sweep.Latency{P50: median(p50), P90: median(p90), P95: median(p95), P99: median(p99), Max: median(most)}
+		p.Latency = &sweep.Latency{P50: median(p50), P90: median(p90), P95: median(p95), P99: median(p99), Max: median(most), Mean: median(mean)}
 	}
 	if n := len(throttled); n > 0 {
 		var sum float64

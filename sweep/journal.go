@@ -9,12 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"advise/sweep/generator"
 )
 
 // The files of a record.
 const (
-	planFile   = "plan.json"
-	trialsFile = "trials.jsonl"
+	planFile        = "plan.json"
+	calibrationFile = "calibration.json"
+	trialsFile      = "trials.jsonl"
 )
 
 // ErrNoRecord is returned by Open for a folder that holds no record.
@@ -40,6 +43,9 @@ func Open(dir string) (*Record, error) {
 	if r.Plan.SchemaVersion != SchemaVersion {
 		return nil, fmt.Errorf("open record %s: it has schema version %q, this advise reads %q", dir, r.Plan.SchemaVersion, SchemaVersion)
 	}
+	if r.Calibration, err = readCalibration(dir); err != nil {
+		return nil, fmt.Errorf("open record %s: %w", dir, err)
+	}
 	text, err = os.ReadFile(filepath.Join(dir, trialsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open record: %w", err)
@@ -49,6 +55,33 @@ func Open(dir string) (*Record, error) {
 		return nil, fmt.Errorf("open record %s: read %s: %w", dir, trialsFile, err)
 	}
 	return r, nil
+}
+
+// readCalibration is nil where the sweep ended before it was made.
+func readCalibration(dir string) (*generator.Calibration, error) {
+	text, err := os.ReadFile(filepath.Join(dir, calibrationFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, err
+	}
+	var c generator.Calibration
+	if err := json.Unmarshal(text, &c); err != nil {
+		return nil, fmt.Errorf("read %s: %w", calibrationFile, err)
+	}
+	return &c, nil
+}
+
+func saveCalibration(dir string, c *generator.Calibration) error {
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err == nil {
+		err = WriteFile(filepath.Join(dir, calibrationFile), append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("save calibration: %w", err)
+	}
+	return nil
 }
 
 // parseTrials reads whole lines; length is how many bytes of text they take.

@@ -97,8 +97,10 @@ func observations(p Plan, trials []Trial) []model.Observation {
 // Advice is what the record says.
 func (r *Record) Advice() model.Advice {
 	a := model.Advise(r.Observations(), r.question())
-	if c := r.disturbance(); c != nil {
-		a.Caveats = append(a.Caveats, *c)
+	for _, c := range []*model.Caveat{r.unsteady(), r.disturbance()} {
+		if c != nil {
+			a.Caveats = append(a.Caveats, *c)
+		}
 	}
 	return a
 }
@@ -118,6 +120,42 @@ func (r *Record) question() model.Question {
 		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
 		RuleOfThumb: p.Settings.RuleOfThumb, Lowest: p.Settings.Lowest, Highest: p.Settings.Highest,
 		Seed: p.Settings.Seed,
+	}
+}
+
+// CaveatNotSteady marks figures of a server that had not settled. Figures: restarts, trend_share (the
+// largest change over a window).
+const CaveatNotSteady = "not_steady"
+
+// notSteadyShare of the restarts, and two at least, are more than chance: each steady one is taken for
+// unsteady in up to one case of a hundred.
+const notSteadyShare = 0.1
+
+// unsteady is the caveat on windows in which throughput was still changing.
+func (r *Record) unsteady() *model.Caveat {
+	n, all, worst := 0, 0, 0.0
+	for _, t := range r.used() {
+		p := t.saturation()
+		if p == nil || t.Outcome != OK {
+			continue
+		}
+		all++
+		if p.Steady {
+			continue
+		}
+		n++
+		if math.Abs(p.TrendShare) > math.Abs(worst) {
+			worst = p.TrendShare
+		}
+	}
+	if n < 2 || float64(n) <= notSteadyShare*float64(all) {
+		return nil
+	}
+	return &model.Caveat{
+		Code: CaveatNotSteady,
+		Message: fmt.Sprintf("Throughput had not settled in %d of %d restarts; in the worst it changed by %+.0f %% while it was measured: a cache that fills, a compiler at work, a leak. Longer windows (--time) tell more.",
+			n, all, 100*worst),
+		Figures: map[string]float64{"restarts": float64(n), "trend_share": worst},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"advise/model"
+	"advise/sweep/generator"
 )
 
 // SchemaVersion is that of the record and of result.json.
@@ -12,9 +13,11 @@ const SchemaVersion = "1"
 // A Record is one sweep as it is on disk: a folder with plan.json and trials.jsonl.
 type Record struct {
 	// Dir is the folder; empty for a record in memory only.
-	Dir    string
-	Plan   Plan
-	Trials []Trial
+	Dir  string
+	Plan Plan
+	// Calibration is nil when the sweep ended before it.
+	Calibration *generator.Calibration
+	Trials      []Trial
 }
 
 // A Plan is what a sweep set out to do: everything but the measurements. It is plan.json.
@@ -100,15 +103,17 @@ type Budget struct {
 
 // Settings are the sweep's own.
 type Settings struct {
-	Lowest            int     `json:"lowest"`
-	Highest           int     `json:"highest"`
-	Counts            []int   `json:"counts,omitempty"` // exactly these, when the user listed them
-	TimeSeconds       float64 `json:"time_seconds"`
-	Tolerance         float64 `json:"tolerance"`
-	Confidence        float64 `json:"confidence"`
-	MemoryHeadroom    float64 `json:"memory_headroom"`
-	Seed              int64   `json:"seed"`
-	Connections       int     `json:"connections"`
+	Lowest         int     `json:"lowest"`
+	Highest        int     `json:"highest"`
+	Counts         []int   `json:"counts,omitempty"` // exactly these, when the user listed them
+	TimeSeconds    float64 `json:"time_seconds"`
+	Tolerance      float64 `json:"tolerance"`
+	Confidence     float64 `json:"confidence"`
+	MemoryHeadroom float64 `json:"memory_headroom"`
+	Seed           int64   `json:"seed"`
+	Connections    int     `json:"connections"`
+	// Arrivals of requests at a rate: constant or poisson.
+	Arrivals          string  `json:"arrivals"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
@@ -172,19 +177,33 @@ const (
 type Phase struct {
 	Kind string `json:"kind"`
 	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare.
-	CapacityShare  float64           `json:"capacity_share,omitempty"`
-	Connections    int               `json:"connections,omitempty"`
-	RatePlannedRPS float64           `json:"rate_planned_rps"`
-	Planned        uint64            `json:"planned"`
-	Sent           uint64            `json:"sent"`
-	Late           uint64            `json:"late"`
-	OK             uint64            `json:"ok"`
-	Failed         uint64            `json:"failed"`
-	ThroughputRPS  float64           `json:"throughput_rps"`
-	WarmupSeconds  float64           `json:"warmup_seconds"`
-	WindowSeconds  float64           `json:"window_seconds"`
-	Latency        Latency           `json:"latency_seconds"`
-	Errors         map[string]uint64 `json:"errors"`
+	CapacityShare  float64 `json:"capacity_share,omitempty"`
+	Connections    int     `json:"connections,omitempty"`
+	RatePlannedRPS float64 `json:"rate_planned_rps"`
+	Planned        uint64  `json:"planned"`
+	Sent           uint64  `json:"sent"`
+	Late           uint64  `json:"late"`
+	OK             uint64  `json:"ok"`
+	Failed         uint64  `json:"failed"`
+	ThroughputRPS  float64 `json:"throughput_rps"`
+	// ThroughputLowRPS and ThroughputHighRPS are the window's own interval, by batch means: what this
+	// restart would do if it went on, not what another would. Nil when the window is too short for one.
+	ThroughputLowRPS  *float64 `json:"throughput_low_rps"`
+	ThroughputHighRPS *float64 `json:"throughput_high_rps"`
+	// Steady is false when throughput was still changing, by TrendShare over the window.
+	Steady     bool    `json:"steady"`
+	TrendShare float64 `json:"trend_share"`
+	// Arrivals are those of an open loop.
+	Arrivals string `json:"arrivals,omitempty"`
+	// GeneratorCPUShare is of the generator's cores, GeneratorVerdict its judgement of itself, and
+	// VerdictReason why when that is not ok: cpu, late, unsent, ceiling.
+	GeneratorCPUShare float64           `json:"generator_cpu_share"`
+	GeneratorVerdict  string            `json:"generator_verdict"`
+	VerdictReason     string            `json:"verdict_reason,omitempty"`
+	WarmupSeconds     float64           `json:"warmup_seconds"`
+	WindowSeconds     float64           `json:"window_seconds"`
+	Latency           Latency           `json:"latency_seconds"`
+	Errors            map[string]uint64 `json:"errors"`
 	// Disturbance is null when an end of the window was not seen.
 	Disturbance *Disturbance `json:"disturbance"`
 	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it
@@ -202,13 +221,14 @@ type Phase struct {
 	WindowSlice int      `json:"window_slice"`
 }
 
-// Latency holds quantiles in seconds.
+// Latency holds quantiles and the mean in seconds.
 type Latency struct {
-	P50 float64 `json:"p50"`
-	P90 float64 `json:"p90"`
-	P95 float64 `json:"p95"`
-	P99 float64 `json:"p99"`
-	Max float64 `json:"max"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P95  float64 `json:"p95"`
+	P99  float64 `json:"p99"`
+	Max  float64 `json:"max"`
+	Mean float64 `json:"mean"`
 }
 
 // Server is what the server's tree used.
@@ -231,7 +251,9 @@ const (
 
 // Generator is what the load generator used, and whether it was the bottleneck.
 type Generator struct {
-	CPUShare    float64 `json:"cpu_share"`
-	Verdict     string  `json:"verdict"`
-	MaxRSSBytes int64   `json:"max_rss_bytes"`
+	CPUShare float64 `json:"cpu_share"`
+	Verdict  string  `json:"verdict"`
+	// VerdictReason is empty when the verdict is ok.
+	VerdictReason string `json:"verdict_reason,omitempty"`
+	MaxRSSBytes   int64  `json:"max_rss_bytes"`
 }

@@ -43,6 +43,8 @@ type Options struct {
 	Confidence     float64 // of every interval
 	MemoryHeadroom float64 // share of the memory to leave free
 	Seed           int64
+	// Arrivals of requests at a rate.
+	Arrivals generator.Arrivals
 
 	// Dir is the record's folder.
 	Dir  string
@@ -66,17 +68,18 @@ type Event struct {
 	Elapsed, Budget time.Duration
 }
 
-// Stage is where a trial is.
+// Stage is where a sweep is.
 type Stage string
 
-// The stages of a trial, in their order.
+// The stages of a sweep and of its trials, in their order.
 const (
-	StageStart   Stage = "start"
-	StageWarmup  Stage = "warm up"
-	StageMeasure Stage = "measure"
-	StageRate    Stage = "rate"    // at the scenario's rate
-	StageLatency Stage = "latency" // at a share of the capacity
-	StageEnded   Stage = "ended"
+	StageCalibrate Stage = "calibrate" // once, before the first trial
+	StageStart     Stage = "start"
+	StageWarmup    Stage = "warm up"
+	StageMeasure   Stage = "measure"
+	StageRate      Stage = "rate"    // at the scenario's rate
+	StageLatency   Stage = "latency" // at a share of the capacity
+	StageEnded     Stage = "ended"
 )
 
 // reserve of the time is for fitting and writing the reports.
@@ -101,9 +104,14 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
+	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
+	calibrate func(context.Context) (*generator.Calibration, error)
+	ceiling   float64
 	// machine reads the kernel's counters.
 	machine func() reading
-	trials  []Trial
+	// calibration and trials are those of a record that is resumed.
+	calibration *generator.Calibration
+	trials      []Trial
 }
 
 // timing is how long the parts of a trial take.
@@ -159,6 +167,12 @@ func New(o Options) (*Sweep, error) {
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
 	s.attack = generator.Run
+	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
+		return generator.Calibrate(ctx, generator.CalibrationOptions{
+			ServerCPUs: parts.server, GeneratorCPUs: parts.generator,
+			Connections: s.plan.Settings.Connections, Requests: s.requests(), Seed: o.Seed,
+		})
+	}
 	s.machine = thisMachine(parts.server, parts.generator)
 	lowest, highest := max(o.Lowest, 1), o.Highest
 	switch {
@@ -190,7 +204,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
-			Connections: max(2*most, 16), WindowSeconds: s.timing.window.Seconds(),
+			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
@@ -228,6 +242,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: workers %d..%d: the range is empty", o.Lowest, o.Highest)
 	case len(o.Scenario.Objective.Latency) > 0 && o.Scenario.Rate == 0:
 		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add rate, in requests per second", o.Scenario.Name, o.Scenario.Objective)
+	case o.Arrivals != generator.Constant && o.Arrivals != generator.Poisson:
+		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
 	}
@@ -247,7 +263,7 @@ func (s *Sweep) Resume(r *Record) error {
 	if differs := differences(r.Plan, s.plan); len(differs) > 0 {
 		return &DiffersError{Dir: r.Dir, Differences: differs}
 	}
-	s.plan, s.trials = r.Plan, r.Trials
+	s.plan, s.calibration, s.trials = r.Plan, r.Calibration, r.Trials
 	return nil
 }
 
@@ -270,9 +286,12 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	record := &Record{Dir: s.options.Dir, Plan: s.plan, Trials: s.trials}
+	record := &Record{Dir: s.options.Dir, Plan: s.plan, Calibration: s.calibration, Trials: s.trials}
 	restore := stayOn(s.split.generator)
-	err = s.measure(ctx, abort, record, j)
+	began := time.Now().Add(-spent(s.trials))
+	if err = s.calibrated(ctx, record); err == nil {
+		err = s.measure(ctx, abort, began, record, j)
+	}
 	restore()
 	if closed := j.close(); err == nil && closed != nil {
 		err = fmt.Errorf("save record: %w", closed)
@@ -280,9 +299,31 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	return record, err
 }
 
-// measure runs trials until all is done or the time is up.
-func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error {
-	began := time.Now().Add(-spent(r.Trials))
+// calibrated puts the calibration into the record, unless it is there already.
+func (s *Sweep) calibrated(ctx context.Context, r *Record) error {
+	if r.Calibration == nil {
+		s.tell(Event{Stage: StageCalibrate, Budget: s.options.Time})
+		c, err := s.calibrate(ctx)
+		if err != nil {
+			return interruptedOr(ctx, err)
+		}
+		if err := saveCalibration(r.Dir, c); err != nil {
+			return err
+		}
+		r.Calibration = c
+	}
+	s.ceiling = r.Calibration.CeilingRPS
+	return nil
+}
+
+func (s *Sweep) tell(e Event) {
+	if s.options.Progress != nil {
+		s.options.Progress(e)
+	}
+}
+
+// measure runs trials until all is done or the time is up, which is counted from began.
+func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, j *journal) error {
 	for {
 		elapsed := time.Since(began)
 		step := s.next(r, s.options.Time-reserve-elapsed)
@@ -295,9 +336,7 @@ func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error
 		}
 		t, err := s.try(ctx, abort, step, event, func(e Event) {
 			e.Elapsed = time.Since(began)
-			if s.options.Progress != nil {
-				s.options.Progress(e)
-			}
+			s.tell(e)
 		})
 		if err != nil {
 			return interruptedOr(ctx, err)
@@ -312,10 +351,8 @@ func (s *Sweep) measure(ctx, abort context.Context, r *Record, j *journal) error
 			return err
 		}
 		r.Trials = append(r.Trials, *t)
-		if s.options.Progress != nil {
-			event.Stage, event.Ended, event.Elapsed = StageEnded, t, time.Since(began)
-			s.options.Progress(event)
-		}
+		event.Stage, event.Ended, event.Elapsed = StageEnded, t, time.Since(began)
+		s.tell(event)
 		if t.failure != nil && t.Shape.Workers == s.search.Lowest && !anyWorked(r.Trials) {
 			return t.failure
 		}
@@ -448,6 +485,7 @@ func differences(was, is Plan) []string {
 	differ("time in seconds", was.Settings.TimeSeconds, is.Settings.TimeSeconds)
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
+	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
 	differ("seed", was.Settings.Seed, is.Settings.Seed)
 	differ("kernel", was.Environment.Kernel, is.Environment.Kernel)
 	differ("machine's memory in bytes", was.Environment.MemoryBytes, is.Environment.MemoryBytes)

@@ -170,7 +170,7 @@ func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 		tell(generator.Progress{Event: generator.WindowEnded, OK: ok})
 		return &generator.Summary{
 			WindowSeconds: a.Window.Seconds(), ThroughputRPS: rate, Planned: ok, Sent: ok, OK: ok, OKTotal: ok,
-			Sustained: true, Verdict: generator.VerdictOK, Latency: generator.Latency{P50: n / rate, P95: n / rate},
+			Sustained: true, Steady: true, Verdict: generator.VerdictOK, Latency: generator.Latency{P50: n / rate, P95: n / rate},
 		}, nil
 	}
 }
@@ -199,7 +199,7 @@ func newTest(t *testing.T, s *closedServer, change func(*Options)) *Sweep {
 	}
 	o := Options{
 		Target: targets.Demo(nil, nil, t.TempDir()), Scenario: scenario, Cores: 1, Limits: hold.None,
-		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, MemoryHeadroom: 0.1, Seed: 1,
+		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, MemoryHeadroom: 0.1, Seed: 1, Arrivals: generator.Poisson,
 		Dir: filepath.Join(t.TempDir(), "record"),
 	}
 	if change != nil {
@@ -208,6 +208,9 @@ func newTest(t *testing.T, s *closedServer, change func(*Options)) *Sweep {
 	sweep, err := New(o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	sweep.calibrate = func(context.Context) (*generator.Calibration, error) {
+		return &generator.Calibration{CeilingRPS: 1e5}, nil
 	}
 	s.noise = rand.New(rand.NewPCG(uint64(o.Seed), 0))
 	var last *closedInstance

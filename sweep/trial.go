@@ -226,13 +226,16 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		return fmt.Errorf("read usage: %w", err)
 	}
 
-	p := phaseOf(l, attack, summary)
+	p := phaseOf(l, attack, summary, s.plan.Settings.Confidence)
 	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
 	if l.kind == PhaseSaturation {
 		m.fill(&t.Server)
-		t.Generator = Generator{CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), MaxRSSBytes: summary.MaxRSSBytes}
+		t.Generator = Generator{
+			CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), VerdictReason: string(summary.VerdictReason),
+			MaxRSSBytes: summary.MaxRSSBytes,
+		}
 	}
 	switch {
 	case after.OOMKills > before.OOMKills:
@@ -330,35 +333,50 @@ const warmupRequests = 25
 // attackFor is what the generator has to do in a phase.
 func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
 	a := generator.Attack{
-		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID),
+		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID), Requests: s.requests(),
 		Connections: s.plan.Settings.Connections, CPUs: s.split.generator,
 		Warmup: s.timing.warmup, WarmupRequests: uint64(warmupRequests * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
-		Window: s.timing.window, Timeout: s.timing.timeout, Rate: l.rate,
+		Window: s.timing.window, Timeout: s.timing.timeout, Rate: l.rate, CeilingRPS: s.ceiling,
 	}
-	for _, r := range s.options.Scenario.Requests {
-		a.Requests = append(a.Requests, generator.Request{
-			Method: r.Method, Path: r.Path, Header: r.Header, Body: r.Body, Expect: r.Expect, Weight: r.Weight,
-		})
+	if l.rate > 0 {
+		a.Arrivals = generator.Arrivals(s.plan.Settings.Arrivals)
 	}
 	return a
 }
 
-func phaseOf(l load, a generator.Attack, s *generator.Summary) Phase {
+// requests are the scenario's.
+func (s *Sweep) requests() []generator.Request {
+	var list []generator.Request
+	for _, r := range s.options.Scenario.Requests {
+		list = append(list, generator.Request{
+			Method: r.Method, Path: r.Path, Header: r.Header, Body: r.Body, Expect: r.Expect, Weight: r.Weight,
+		})
+	}
+	return list
+}
+
+func phaseOf(l load, a generator.Attack, s *generator.Summary, confidence float64) Phase {
 	p := Phase{
-		Kind: l.kind, CapacityShare: l.share, Connections: a.Connections, RatePlannedRPS: a.Rate,
+		Kind: l.kind, CapacityShare: l.share, Connections: a.Connections, RatePlannedRPS: a.Rate, Arrivals: string(a.Arrivals),
 		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Retried: s.Retried, Sustained: s.Sustained,
 		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WindowSeconds: s.WindowSeconds,
-		Latency: latencyOf(s.Latency), Errors: s.Errors,
+		Steady: s.Steady, TrendShare: s.TrendShare,
+		GeneratorCPUShare: s.CPUShare, GeneratorVerdict: string(s.Verdict), VerdictReason: string(s.VerdictReason),
+		Latency: Latency(s.Latency), Errors: s.Errors,
 		Histogram: s.Histogram, SliceOK: s.SliceOK, WindowSlice: s.WindowSlice,
 	}
 	if p.Errors == nil {
 		p.Errors = map[string]uint64{}
 	}
+	var rates []float64
+	for _, n := range s.WindowOK() {
+		rates = append(rates, float64(n)/generator.Slice.Seconds())
+	}
+	if in, err := model.BatchMeans(rates, confidence); err == nil {
+		low := max(in.Low, 0)
+		p.ThroughputLowRPS, p.ThroughputHighRPS = &low, &in.High
+	}
 	return p
-}
-
-func latencyOf(l generator.Latency) Latency {
-	return Latency{P50: l.P50, P90: l.P90, P95: l.P95, P99: l.P99, Max: l.Max}
 }
 
 // errorShare is the failed share of all answers.
