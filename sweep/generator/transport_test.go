@@ -270,6 +270,7 @@ func TestAnswersOfAllShapes(t *testing.T) {
 			},
 			"no content":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 			"early hints":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
+			"read body":    func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
 			"closing":      func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") },
 			"large":        func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },
 			"unread body":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
@@ -281,7 +282,11 @@ func TestAnswersOfAllShapes(t *testing.T) {
 				a := quickAttack(url)
 				a.Requests = append(a.Requests,
 					Request{Method: http.MethodHead, Path: "/", Weight: 1},
-					Request{Method: http.MethodPost, Path: "/", Body: make([]byte, 1000), Weight: 1})
+					Request{Method: http.MethodPost, Path: "/", Body: make([]byte, 1000), Weight: 1},
+					Request{
+						Method: http.MethodPut, Path: "/", Body: make([]byte, 1000), Weight: 1,
+						Header: http.Header{"Expect": {"100-continue"}, "Connection": {"close"}},
+					})
 				s := run(t, a)
 				if s.OK != testPlanned || s.FailedTotal != 0 {
 					t.Errorf("ok %d, failed %d %v", s.OK, s.FailedTotal, s.Errors)
