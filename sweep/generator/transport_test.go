@@ -90,7 +90,7 @@ func TestFuseEndsARunawayBacklog(t *testing.T) {
 	overEach(t, func(t *testing.T, run attacker) {
 		url, _ := serve(t, hang(t))
 		a := testAttack(url)
-		a.Rate, a.MaxBacklog, a.Window, a.Timeout = 500, 100, time.Minute, time.Minute
+		a.Rate, a.MaxBacklog, a.Window, a.Timeout = 500, 300, time.Minute, time.Minute
 		s := run(t, a)
 		if s.Sustained || s.WindowSeconds >= 60 {
 			t.Errorf("sustained %v in a window of %v s", s.Sustained, s.WindowSeconds)
