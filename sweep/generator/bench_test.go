@@ -53,7 +53,7 @@ func nullServer(b *testing.B) (url string) {
 func BenchmarkMillion(b *testing.B) {
 	url := nullServer(b)
 	for b.Loop() {
-		a := testAttack(url)
+		a := testLoop(url)
 		a.Connections, a.CPUs = 32, []int{0}
 		a.WarmupRequests, a.WarmupLimit, a.Window = 900_000, 10*time.Minute, 2*time.Second
 		s, err := Run(context.Background(), a, nil)

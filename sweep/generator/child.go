@@ -60,7 +60,7 @@ func mainOver(in io.Reader, out io.Writer, judge Judge, over connector) error {
 			cancel()
 		}
 	}
-	s, err := driveOver(ctx, a, judge, func(p Progress) { write(line{Progress: &p}) }, over)
+	s, err := drive(ctx, a, judge, func(p Progress) { write(line{Progress: &p}) }, over)
 	if s != nil {
 		write(line{Summary: s})
 	}

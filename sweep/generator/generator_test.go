@@ -68,7 +68,7 @@ func mustDriveOver(t *testing.T, a Attack, emit func(Progress), over connector) 
 	if err := a.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := driveOver(context.Background(), a.withDefaults(), nil, emit, over)
+	s, err := drive(context.Background(), a.withDefaults(), nil, emit, over)
 	if err != nil {
 		t.Fatal(err)
 	}

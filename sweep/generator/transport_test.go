@@ -90,7 +90,7 @@ func TestFuseEndsARunawayBacklog(t *testing.T) {
 	overEach(t, func(t *testing.T, run attacker) {
 		url, _ := serve(t, hang(t))
 		a := testAttack(url)
-		a.Rate, a.MaxBacklog, a.Window, a.Timeout = 500, 100, time.Minute, time.Minute
+		a.Rate, a.MaxBacklog, a.Window, a.Timeout = 500, 300, time.Minute, time.Minute
 		s := run(t, a)
 		if s.Sustained || s.WindowSeconds >= 60 {
 			t.Errorf("sustained %v in a window of %v s", s.Sustained, s.WindowSeconds)
@@ -114,7 +114,7 @@ func TestCancelIsPrompt(t *testing.T) {
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				var cancelled time.Time
-				s, err := driveOver(ctx, a.withDefaults(), nil, func(p Progress) {
+				s, err := drive(ctx, a.withDefaults(), nil, func(p Progress) {
 					if p.Event == WindowStarted {
 						cancelled = time.Now()
 						cancel()
@@ -270,6 +270,7 @@ func TestAnswersOfAllShapes(t *testing.T) {
 			},
 			"no content":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 			"early hints":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
+			"read body":    func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
 			"closing":      func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") },
 			"large":        func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },
 			"unread body":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
@@ -281,7 +282,11 @@ func TestAnswersOfAllShapes(t *testing.T) {
 				a := quickAttack(url)
 				a.Requests = append(a.Requests,
 					Request{Method: http.MethodHead, Path: "/", Weight: 1},
-					Request{Method: http.MethodPost, Path: "/", Body: make([]byte, 1000), Weight: 1})
+					Request{Method: http.MethodPost, Path: "/", Body: make([]byte, 1000), Weight: 1},
+					Request{
+						Method: http.MethodPut, Path: "/", Body: make([]byte, 1000), Weight: 1,
+						Header: http.Header{"Expect": {"100-continue"}, "Connection": {"close"}},
+					})
 				s := run(t, a)
 				if s.OK != testPlanned || s.FailedTotal != 0 {
 					t.Errorf("ok %d, failed %d %v", s.OK, s.FailedTotal, s.Errors)
