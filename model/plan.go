@@ -67,7 +67,7 @@ func (s Search) Next(observations []Observation) Step {
 	s = s.complete()
 	v := s.survey(ofSearch(observations))
 	for _, propose := range []func(survey) (Step, bool){
-		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.again, s.pinDown, s.leastCertain, s.narrow,
+		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.full, s.again, s.pinDown, s.leastCertain, s.narrow,
 	} {
 		if step, ok := propose(v); ok {
 			return step
@@ -400,6 +400,15 @@ func (s Search) bisectObjective(v survey) (Step, bool) {
 		}
 	}
 	return Step{}, false
+}
+
+// full ends the search where the load generator decided the highest throughput: no repeat of the server
+// tells more.
+func (s Search) full(v survey) (Step, bool) {
+	if !v.ok || !v.plateau.groups[v.plateau.best].bound {
+		return Step{}, false
+	}
+	return Step{Done: true, Why: "the load generator is at its limit"}, true
 }
 
 // again asks for second restarts of the counts that bear on the decision, and a third one of the

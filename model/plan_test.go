@@ -195,3 +195,14 @@ func TestSearchBisectsTheObjective(t *testing.T) {
 		t.Errorf("got %v, want 7 among them", counts)
 	}
 }
+
+// Where the generator is the bottleneck there is nothing to settle by repeats.
+func TestSearchEndsAtTheGeneratorsLimit(t *testing.T) {
+	counts, steps := run(t, Search{Highest: 32, Always: []int{3}}, func(n int) Observation {
+		return Observation{Throughput: min(30000*float64(n), 50000), GeneratorBound: n > 1}
+	})
+	last := steps[len(steps)-1]
+	if len(counts) > 8 || last.Resolved || last.Why != "the load generator is at its limit" {
+		t.Errorf("measured %v and ended with %+v", counts, last)
+	}
+}
