@@ -275,6 +275,9 @@ func compare(observations []Observation, chosen group, t table, m memoryCap, q Q
 	case !rule.works():
 		_, c.Why = m.feasible(rule)
 		return c
+	case rule.bound:
+		c.Why = "the load generator was the bottleneck"
+		return c
 	case rule.workers == chosen.workers:
 		c.Measured, c.Ratio, c.RatioLow, c.RatioHigh = true, 1, 1, 1
 		return c
@@ -389,6 +392,10 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 			quantity(bound.workers, "worker"), figure(bound.mean), quantity(c.group.workers, "worker")),
 			map[string]float64{"workers": float64(bound.workers), "throughput_rps": bound.mean})
 		a.HighResolved = false
+	}
+	if c.group.bound { // a lower bound: what follows is about how good an estimate it is
+		a.fewerCores(q)
+		return
 	}
 	if !a.HighResolved && !(c.rising && c.limitedBy != LimitedByMemory) {
 		a.caveat(CaveatNotResolved, fmt.Sprintf("The restarts differ too much, or are too few, to say which count up to %d is enough: more time would tell.", last.workers),

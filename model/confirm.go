@@ -36,8 +36,9 @@ func ConfirmRestarts() int { return 2 * confirmRestarts }
 // Like Search.Next it is deterministic and holds no state.
 func Confirm(observations []Observation, q Question) Step {
 	q = q.complete()
-	a := decide(observations, q).advice
-	if !a.Made {
+	d := decide(observations, q)
+	a := d.advice
+	if !a.Made || d.choice.group.bound {
 		return Step{Done: true, Why: "nothing to confirm"}
 	}
 	tried := map[Purpose]map[int]int{PurposeConfirm: {}, PurposeLatency: {}}

@@ -44,6 +44,8 @@ type Step struct {
 	// Done is true when more restarts are not worth their time, Resolved when that is because the
 	// decision is settled.
 	Done, Resolved bool
+	// GeneratorBound is true when Done because the load generator, not the server, was at its limit.
+	GeneratorBound bool
 }
 
 const (
@@ -408,7 +410,7 @@ func (s Search) full(v survey) (Step, bool) {
 	if !v.ok || !v.plateau.groups[v.plateau.best].bound {
 		return Step{}, false
 	}
-	return Step{Done: true, Why: "the load generator is at its limit"}, true
+	return Step{Done: true, GeneratorBound: true, Why: "the load generator is at its limit"}, true
 }
 
 // again asks for second restarts of the counts that bear on the decision, and a third one of the

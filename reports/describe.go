@@ -148,6 +148,7 @@ var searchEnds = map[string]string{
 	EndedSettled:   "settled",
 	EndedUndecided: "not settled: too near to call",
 	EndedTime:      "not settled: time was up",
+	EndedGenerator: "not settled: the load generator was at its limit",
 }
 
 // A latencyGrid has the p95 below full load, in words: a row for each rate, a column for each count.

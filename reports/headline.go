@@ -38,6 +38,9 @@ func advice(r *Result) string {
 		text += " (" + span(rec) + ")"
 	}
 	text += ": "
+	if rec.LowerBound && !r.RuleOfThumb.Measured {
+		return text + fmt.Sprintf("%s, at %s requests/s", bound(r), number(rec.ThroughputRPS))
+	}
 	if why := bound(r); why != "" {
 		text += why + "; "
 	}

@@ -96,7 +96,8 @@ type RuleOfThumb struct {
 
 // A Search is how the search for the count went.
 type Search struct {
-	// Ended is settled, undecided (more restarts would not settle it at a sensible price) or time.
+	// Ended is settled, undecided (more restarts would not settle it at a sensible price), time, or
+	// generator (the load generator was at its limit).
 	Ended string `json:"ended"`
 	// Restarts of the search, of its confirmation, and for latency.
 	Restarts        int `json:"restarts"`
@@ -109,6 +110,7 @@ const (
 	EndedSettled   = "settled"
 	EndedUndecided = "undecided"
 	EndedTime      = "time"
+	EndedGenerator = "generator"
 )
 
 // A LatencyAt is the latency of a count at a rate below saturation, from when a request was due.
@@ -274,6 +276,8 @@ func search(rec *sweep.Record) Search {
 	switch end := rec.SearchEnd(); {
 	case end.Resolved:
 		s.Ended = EndedSettled
+	case end.GeneratorBound:
+		s.Ended = EndedGenerator
 	case end.Done:
 		s.Ended = EndedUndecided
 	}

@@ -126,7 +126,11 @@ func prepare(base string, r Request) (prepared, error) {
 		header["Idempotency-Key"] = []string{}
 	}
 	var wire bytes.Buffer
-	if err := p.request(context.Background()).Write(&wire); err != nil {
+	once := p.blank
+	if len(r.Body) > 0 { // one that is there and empty would be of unknown length
+		once.Body = io.NopCloser(bytes.NewReader(r.Body))
+	}
+	if err := once.Write(&wire); err != nil {
 		return prepared{}, err
 	}
 	p.wire = wire.Bytes()

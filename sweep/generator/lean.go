@@ -116,7 +116,7 @@ func (c *conn) allSent(sent chan error, keep bool) bool {
 		}
 	}
 	c.Close()
-	<-sent
+	<-sent //nolint:errcheck // that it was ended by the close is known
 	return false
 }
 

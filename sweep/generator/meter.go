@@ -52,8 +52,8 @@ type meter struct {
 func newMeter(a Attack, judge Judge, p *pacer, emit func(Progress)) *meter {
 	m := &meter{
 		attack: a, judge: judge, pacer: p, emit: emit, wake: time.NewTimer(0), nextTick: tickEvery,
-		latencies: newHistogram(),
-		s:         Summary{Errors: make(map[string]uint64), Sustained: true},
+		latencies: newHistogram(), startCPU: cpuTime(),
+		s: Summary{Errors: make(map[string]uint64), Sustained: true},
 	}
 	m.announce(WarmupStarted)
 	return m
@@ -143,11 +143,16 @@ func (m *meter) startWindow() {
 
 func (m *meter) endWindow() {
 	m.stage = draining
-	// A busy machine may wake us late. The counts don't mind, the CPU time does.
+	m.readCPU()
+	m.announce(WindowEnded)
+}
+
+// readCPU takes the CPU time since it was sampled. A busy machine may wake us late: the counts don't
+// mind, the CPU time does.
+func (m *meter) readCPU() {
 	used, over := cpuTime()-m.startCPU, max(m.pacer.elapsed()-m.sampled, 1)
 	m.s.CPUSeconds = used.Seconds()
 	m.s.CPUShare = used.Seconds() / (over.Seconds() * float64(m.attack.cores()))
-	m.announce(WindowEnded)
 }
 
 // stopSending tells whether Vegeta should be stopped. An open loop ends by itself, with the
@@ -178,6 +183,7 @@ func (m *meter) stopNow() {
 		m.start = m.pacer.elapsed()
 		m.end = m.start
 		m.stage = draining
+		m.readCPU() // of the warm-up: the generator may be why it was given up
 	case measuring:
 		m.end = min(m.end, m.pacer.elapsed())
 		m.endWindow()
@@ -302,8 +308,7 @@ func (m *meter) judgeWindow(s *Summary) {
 	}
 	s.Steady = true
 	if m.judge != nil {
-		s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh =
-			m.judge.Steady(series(s.SliceOK, s.WindowSlice, until), s.WarmupSettled)
+		s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh = m.judge.Steady(series(s.SliceOK, s.WindowSlice, until), s.WarmupSettled)
 	}
 }
 

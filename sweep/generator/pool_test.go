@@ -16,7 +16,7 @@ func testPool(t *testing.T, size int) (p *pool, cut context.CancelFunc) {
 	t.Cleanup(cancel)
 	return newPool(ctx, size, func(ctx context.Context) (net.Conn, error) {
 		ours, theirs := net.Pipe()
-		context.AfterFunc(t.Context(), func() { theirs.Close() })
+		t.Cleanup(func() { theirs.Close() })
 		return ours, ctx.Err()
 	}), cancel
 }
