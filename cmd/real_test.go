@@ -11,6 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"advise/reports"
+	"advise/sweep"
 	"advise/targets/targetstest"
 )
 
@@ -56,6 +57,61 @@ func TestFlaskUnderGunicorn(t *testing.T) {
 			}
 			targetstest.NothingLeft(t, mark(t))
 		})
+	}
+}
+
+// One worker of nginx answers a small text as fast as the generator asks, each on a core of its own. The
+// result says so, or else the generator had time to spare and the count is the right one: 1.
+func TestNginxIsFasterThanTheGenerator(t *testing.T) {
+	targetstest.Need(t, "nginx")
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"nginx.conf": `daemon off;
+pid nginx.pid;
+error_log stderr;
+worker_processes WORKERS;
+events {}
+http {
+	access_log off;
+	keepalive_requests 1000000000;
+	client_body_temp_path body;
+	server { listen 127.0.0.1:PORT; location / { return 200 "hello"; } }
+}
+`,
+		"serve": `#!/bin/sh
+set -e
+sed -e "s/WORKERS/$1/" -e "s/PORT/$2/" nginx.conf > "nginx-$1.conf"
+exec nginx -p "$PWD" -c "$PWD/nginx-$1.conf" -e stderr
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := advise(t, "--cores", "1", "--workers", "1..4", "--time", "20s", "--json", "--", "./serve", "{workers}", "{port}")
+	run.Dir = dir
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	valid(t, "result.schema.json", out)
+	var r reports.Result
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Calibration == nil || r.Calibration.CeilingRPS < 1000 {
+		t.Errorf("calibration %+v", r.Calibration)
+	}
+	if r.Recommendation.Workers != 1 {
+		t.Errorf("a knee at %d workers that is not nginx's", r.Recommendation.Workers)
+	}
+	if r.Recommendation.LowerBound {
+		return
+	}
+	for _, trial := range r.Trials {
+		if share := trial.Generator.CPUShare; share > 0.8 && trial.Generator.Verdict == sweep.GeneratorOK {
+			t.Errorf("trial %d: the generator used %.0f %% of its core and does not say so", trial.ID, 100*share)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -284,4 +285,25 @@ func TestAdviseWithoutAnAnswer(t *testing.T) {
 		}
 		needCaveat(t, a, c.code, "", nil)
 	}
+}
+
+// A server that one worker makes faster than the generator: that more workers came out faster, or slower,
+// is the generator's doing and no knee.
+func TestAdviseWhereTheGeneratorDecides(t *testing.T) {
+	var observations []Observation
+	for i, x := range []float64{97645, 81877, 93146, 99250, 71650} {
+		observations = append(observations, Observation{Workers: 1 + i, Throughput: x, CPUPerRequest: 5e-6, GeneratorBound: true, At: float64(i)})
+	}
+	q := oneCore()
+	a := Advise(observations, q)
+	if !a.Made || a.Workers != 1 || a.HighResolved || !hasCaveat(a, CaveatGeneratorBound) || hasCaveat(a, CaveatNotConfirmed) || hasCaveat(a, CaveatFewRepeats) {
+		t.Errorf("got %d (made %t, resolved %t) with caveats %+v", a.Workers, a.Made, a.HighResolved, a.Caveats)
+	}
+	if step := Confirm(observations, q); !step.Done {
+		t.Errorf("there is nothing to confirm: %+v", step)
+	}
+}
+
+func hasCaveat(a Advice, code string) bool {
+	return slices.ContainsFunc(a.Caveats, func(c Caveat) bool { return c.Code == code })
 }

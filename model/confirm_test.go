@@ -75,7 +75,7 @@ func TestConfirmationIsHeldAgainstTheSearch(t *testing.T) {
 	}
 	a := Advise(observations, Question{RuleOfThumb: 3, Highest: 16})
 	near(t, "ratio", a.RuleOfThumb.Ratio, 1.5, 1e-9)
-	if a.Workers != 5 || !slices.ContainsFunc(a.Caveats, func(c Caveat) bool { return c.Code == CaveatConfirmationDiffers }) {
+	if a.Workers != 5 || !hasCaveat(a, CaveatConfirmationDiffers) {
 		t.Errorf("recommended %d with caveats %+v", a.Workers, a.Caveats)
 	}
 }
@@ -85,7 +85,7 @@ func TestConfirmationCutShort(t *testing.T) {
 	_, observations := played(t, Question{RuleOfThumb: 3, Highest: 16}, alikeServer)
 	confirming := slices.IndexFunc(observations, func(o Observation) bool { return o.Purpose == PurposeConfirm })
 	a := Advise(observations[:confirming+5], Question{RuleOfThumb: 3, Highest: 16})
-	if a.RuleOfThumb.Confirmed || !slices.ContainsFunc(a.Caveats, func(c Caveat) bool { return c.Code == CaveatNotConfirmed }) {
+	if a.RuleOfThumb.Confirmed || !hasCaveat(a, CaveatNotConfirmed) {
 		t.Errorf("compared by %+v with caveats %+v", a.RuleOfThumb, a.Caveats)
 	}
 }

@@ -48,7 +48,12 @@ func plateauOf(t table, cores float64, lowest, highest int, tolerance float64) (
 	p.best = slices.Index(p.fit, top)
 	level := p.level(top-math.Min(tolerance/2, t.spread), weight)
 	p.line = level + math.Log1p(-tolerance)
+	// Of the counts that the generator decided, the smallest already does more than could be measured:
+	// what lies between them is the generator's own.
 	p.knee = slices.IndexFunc(p.fit, func(v float64) bool { return v >= p.line })
+	if bound := slices.IndexFunc(p.groups, func(g group) bool { return g.bound }); bound >= 0 {
+		p.knee = min(p.knee, bound)
+	}
 	p.proven = t.proven(p.groups, cores, tolerance)
 	reach, known := t.reach(p.groups[len(p.groups)-1], cores)
 	p.full = known && reach > math.Log1p(-tolerance/2)
