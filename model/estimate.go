@@ -12,7 +12,7 @@ type estimate struct{ log, err float64 }
 const (
 	// expectedSpread between restarts weighs as much as expectedFreedom repeats would, since the
 	// spread of the first two or three says next to nothing.
-	expectedSpread, expectedFreedom = 0.04, 3
+	expectedSpread, expectedFreedom = 0.03, 2
 	// leastMisfit is how far off the closed network is taken to be at the least: no server is one
 	// to the last digit.
 	leastMisfit = 0.01
