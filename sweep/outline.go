@@ -37,7 +37,7 @@ func (s *Sweep) Outline() (Outline, error) {
 	for _, n := range o.FirstCounts {
 		launch, err := s.options.Target.Adapter.Launch(s.options.Target.Command,
 			targets.Shape{Workers: n, Threads: s.plan.Settings.Threads, Class: s.plan.Settings.Class},
-			targets.Address{Host: "127.0.0.1", Port: port})
+			targets.Place{Host: "127.0.0.1", Port: port, Scratch: "SCRATCH"})
 		if err != nil {
 			return Outline{}, err
 		}

@@ -15,7 +15,7 @@ import (
 
 func TestCommandLaunch(t *testing.T) {
 	c := Command{Argv: []string{"serve", "--at=http://{host}:{port}/", "-j{workers}x{threads}", "{other}"}, Env: []string{"PORT=1", "A=1"}}
-	l, err := command{}.Launch(c, Shape{Workers: 3, Threads: 2}, Address{Host: "127.0.0.1", Port: 8123})
+	l, err := command{}.Launch(c, Shape{Workers: 3, Threads: 2}, Place{Host: "127.0.0.1", Port: 8123})
 	if err != nil {
 		t.Fatal(err)
 	}

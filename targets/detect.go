@@ -43,12 +43,12 @@ func Detect(dir string, env []string) (*Target, error) {
 func (f *finding) target() (*Target, error) {
 	c := f.command
 	note := ""
-	if len(c.Argv) > 0 && c.Argv[0] == "gunicorn" {
-		argv, why, ok := withGunicorn(c)
+	if s, ok := pythonServerOf(c.Argv[0]); ok {
+		argv, why, ok := withPython(c, s)
 		if !ok {
 			return nil, &StartError{
-				Kind: KindNotFound, Command: "gunicorn", Hint: gunicornMissing(c),
-				Err: fmt.Errorf("%s, and %w", f.why, missing("gunicorn")),
+				Kind: KindNotFound, Command: c.Argv[0], Hint: pythonMissing(c, s),
+				Err: fmt.Errorf("%s, and %w", f.why, missing(c.Argv[0])),
 			}
 		}
 		c.Argv, note = argv, why
@@ -64,18 +64,18 @@ func (f *finding) target() (*Target, error) {
 	return t, nil
 }
 
-// withGunicorn chooses which gunicorn runs a found application: the one of the project's virtual
-// environment, then that in PATH, then a Python's module.
-func withGunicorn(c Command) (argv []string, note string, ok bool) {
+// withPython chooses which installed server runs a found application: the one of the project's
+// virtual environment, then that in PATH, then a Python's module.
+func withPython(c Command, s pythonServer) (argv []string, note string, ok bool) {
 	onPath, missing := lookPath(c.Argv[0], c)
-	if program, ok := projectGunicorn(c); ok && inDir(c.Dir, program) != onPath {
-		return append([]string{program}, c.Argv[1:]...), ", with the gunicorn of the virtual environment", true
+	if program, ok := projectProgram(c, c.Argv[0]); ok && inDir(c.Dir, program) != onPath {
+		return append([]string{program}, c.Argv[1:]...), ", with the " + c.Argv[0] + " of the virtual environment", true
 	}
 	if missing == nil {
 		return c.Argv, "", true
 	}
-	if python, ok := pythonWithGunicorn(c); ok {
-		return append([]string{python, "-m"}, c.Argv...), ", as the gunicorn command is not in PATH", true
+	if python, ok := pythonWith(c, s.modules[0]); ok {
+		return slices.Concat([]string{python, "-m", s.modules[0]}, c.Argv[1:]), ", as the " + c.Argv[0] + " command is not in PATH", true
 	}
 	return nil, "", false
 }

@@ -18,6 +18,10 @@ import (
 var packages = map[string]string{
 	"qemu-system-x86_64": "qemu-system-x86",
 	"nginx":              "nginx-light",
+	"hypercorn":          "python3-hypercorn",
+	"waitress-serve":     "python3-waitress",
+	"php-fpm8.2":         "php8.2-fpm",
+	"uwsgi":              "uwsgi-core uwsgi-plugin-python3",
 	"ps":                 "procps",
 }
 
@@ -50,9 +54,10 @@ func Lacking(t testing.TB, remedy string) {
 }
 
 // Flask is the folder of the sample Flask application, app:app.
-func Flask() string { return app("flask") }
+func Flask() string { return App("flask") }
 
-func app(name string) string {
+// App is the folder of a sample application.
+func App(name string) string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "..", "testdata", "apps", name)
 }

@@ -1,0 +1,208 @@
+package targets
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"advise/targets/targetstest"
+)
+
+// A realServer is an installed server with an application.
+type realServer struct {
+	need    string // the program that has to be there: a name, or pypi/NAME in the tests' environment
+	command string // the start command; the program in it is the one needed
+	app     string // folder of targets/testdata/apps
+	threads int    // 0: not said
+	// only are the counts to start with; nil: 1, 2 and 4.
+	only []int
+	// moving is a server whose version depends on where the machine gets it from.
+	moving bool
+	// uncounted is a server whose workers can't be counted.
+	uncounted bool
+}
+
+// realServers is one entry for every kind, installation and mode that differs in how it starts.
+var realServers = map[string]realServer{
+	"gunicorn sync":         {need: "gunicorn", command: "gunicorn cost:app", app: "wsgi"},
+	"gunicorn gthread":      {need: "gunicorn", command: "gunicorn -k gthread --threads 3 cost:app", app: "wsgi"},
+	"gunicorn gevent":       {need: "gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi"},
+	"gunicorn eventlet":     {need: "gunicorn", command: "gunicorn -k eventlet cost:app", app: "wsgi"},
+	"gunicorn uvicorn":      {need: "gunicorn", command: "gunicorn -k uvicorn.workers.UvicornWorker app:app", app: "asgi"},
+	"gunicorn/pypi sync":    {need: "pypi/gunicorn", command: "gunicorn cost:app", app: "wsgi"},
+	"gunicorn/pypi gthread": {need: "pypi/gunicorn", command: "gunicorn --threads 3 cost:app", app: "wsgi"},
+	"gunicorn/pypi gevent":  {need: "pypi/gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi"},
+	"gunicorn/pypi uvicorn": {need: "pypi/gunicorn", command: "gunicorn -k uvicorn_worker.UvicornWorker app:app", app: "asgi"},
+	"gunicorn/pypi asgi":    {need: "pypi/gunicorn", command: "gunicorn -k asgi app:app", app: "asgi"},
+	"uvicorn":               {need: "uvicorn", command: "uvicorn --workers 7 --reload app:app", app: "asgi"},
+	"uvicorn/pypi":          {need: "pypi/uvicorn", command: "uvicorn app:app --uds /nowhere/socket", app: "asgi"},
+	"hypercorn":             {need: "hypercorn", command: "hypercorn app:app", app: "asgi"},
+	"hypercorn/pypi":        {need: "pypi/hypercorn", command: "hypercorn -w 7 -b 127.0.0.1:1 app:app", app: "asgi"},
+	"granian/pypi asgi":     {need: "pypi/granian", command: "granian --interface asgi app:app", app: "asgi"},
+	"granian/pypi wsgi":     {need: "pypi/granian", command: "granian --interface wsgi --workers 7 cost:app", app: "wsgi"},
+	"waitress":              {need: "waitress-serve", command: "waitress-serve --port=1 cost:app", app: "wsgi", uncounted: true},
+	"uwsgi":                 {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :1 --processes 7 --pidfile /nowhere/x --module cost:app", app: "wsgi"},
+	"uwsgi router":          {need: "uwsgi", command: "uwsgi --ini uwsgi.ini", app: "wsgi"},
+	"uwsgi behind nginx":    {need: "uwsgi", command: "uwsgi --plugin python3 --socket /nowhere/x -p 7 --threads 2 --daemonize /nowhere/y -w cost:app", app: "wsgi"},
+	"nginx":                 {need: "nginx", command: "nginx -p {apps}/static -c nginx.conf", app: "static"},
+	"lighttpd":              {need: "lighttpd", command: "lighttpd -f lighttpd.conf", app: "static"},
+	"puma":                  {need: "puma", command: "puma -t 1:1", app: "rack"},
+	"puma with a file":      {need: "puma", command: "puma -C puma.rb", app: "rack"},
+	"unicorn":               {need: "unicorn", command: "unicorn -D -p 1", app: "rack"},
+	"unicorn with a file":   {need: "unicorn", command: "unicorn -c unicorn.rb", app: "rack"},
+	"node":                  {need: "node", command: "node server.js", app: "node", moving: true},
+	"node own master":       {need: "node", command: "node server.js", app: "cluster", moving: true},
+	"waitress/pypi":         {need: "pypi/waitress-serve", command: "waitress-serve --threads=7 cost:app", app: "wsgi", uncounted: true},
+}
+
+// testEnvironment is the virtual environment of the tests.
+func testEnvironment(t testing.TB) string {
+	t.Helper()
+	if env := os.Getenv("ADVISE_TEST_VENV"); env != "" {
+		return env
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(cache, "advise-test", "venv")
+}
+
+// target is the server as a user would give it.
+func (r realServer) target(t testing.TB, more ...string) *Target {
+	t.Helper()
+	program := r.need
+	if name, ok := strings.CutPrefix(r.need, "pypi/"); ok {
+		program = filepath.Join(testEnvironment(t), "bin", name)
+		if !executable(program) {
+			targetstest.Lacking(t, "make test-venv, which installs "+name+" from PyPI")
+		}
+	} else {
+		targetstest.Need(t, program)
+	}
+	words := strings.Fields(r.command)
+	for i, w := range words {
+		if w == filepath.Base(program) {
+			words[i] = program
+		}
+		words[i] = strings.ReplaceAll(words[i], "{apps}", filepath.Clean(targetstest.App("")))
+	}
+	target, err := Recognise(Command{Argv: append(words, more...), Env: marked(t), Dir: targetstest.App(r.app)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
+// Each server, told three counts, has that many workers when it is said to be ready, answers, ends
+// gracefully within its grace and leaves nothing.
+func TestServersStart(t *testing.T) {
+	for name, r := range realServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			counts := r.only
+			if counts == nil {
+				counts = []int{1, 2, 4}
+			}
+			for _, n := range counts {
+				target := r.target(t)
+				i, err := unlimited(t, target, n, func(s *Start) { s.Shape.Threads = r.threads })
+				if err != nil {
+					t.Fatalf("%d workers: %v\n%s", n, err, logOf(err))
+				}
+				want := n
+				if r.uncounted {
+					want = -1
+				}
+				if seen, err := i.Workers(); seen != want || i.WorkersSeen != want || err != nil {
+					t.Errorf("%d workers, %d when ready (%v), want %d", seen, i.WorkersSeen, err, want)
+				}
+				if a := (Probe{}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+					t.Errorf("%d workers: GET / %v", n, a)
+				}
+				if err := i.Stop(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Stat(i.place.Scratch); !os.IsNotExist(err) {
+					t.Errorf("%s is left (%v)", i.place.Scratch, err)
+				}
+			}
+		})
+	}
+}
+
+func logOf(err error) string {
+	var start *StartError
+	if !errors.As(err, &start) {
+		return ""
+	}
+	return strings.Join(start.Log, "\n")
+}
+
+// The version that the adapter finds is one it says it was tested with.
+func TestServersVersions(t *testing.T) {
+	for name, r := range realServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := r.target(t)
+			v, err := target.Version(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tested := target.Adapter.About().Tested
+			for _, prefix := range tested {
+				if v != "" && strings.HasPrefix(v, prefix) {
+					return
+				}
+			}
+			if (r.moving || strings.HasPrefix(r.need, "pypi/")) && v != "" {
+				t.Logf("here is %s; the table says %s", v, strings.Join(tested, ", "))
+				return
+			}
+			t.Errorf("version %q, and the table says %s", v, strings.Join(tested, ", "))
+		})
+	}
+}
+
+// A count changed while the server runs is there, up and down, and requests are answered after it.
+func TestServersResize(t *testing.T) {
+	for name, r := range realServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := r.target(t)
+			if _, err := target.Version(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if !target.Live(Shape{Workers: 2}) {
+				if target.Adapter.About().Live == "" {
+					return
+				}
+				t.Logf("%s can't", target.Command.Version)
+				return
+			}
+			i, err := unlimited(t, target, 2, func(s *Start) { s.Shape.Threads = r.threads })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []int{4, 3} {
+				if err := i.Resize(t.Context(), n); err != nil {
+					t.Fatal(err)
+				}
+				if seen, err := i.Workers(); seen != n || err != nil {
+					t.Errorf("%d workers (%v), want %d", seen, err, n)
+				}
+				if a := (Probe{}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+					t.Errorf("after the change to %d: GET / %v", n, a)
+				}
+			}
+			if err := i.Stop(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
