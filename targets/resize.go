@@ -137,13 +137,13 @@ func (i *Instance) workers() ([]hold.Process, error) {
 		return nil, err
 	}
 	workers, _ := i.target.Adapter.Workers(tree, i.PID())
-	if len(workers) == 0 {
-		return nil, errors.New("it has no workers")
-	}
 	return workers, nil
 }
 
 func signalMaster(workers []hold.Process, signal syscall.Signal) error {
+	if len(workers) == 0 {
+		return errors.New("it has no workers")
+	}
 	if err := syscall.Kill(workers[0].Parent, signal); err != nil {
 		return fmt.Errorf("signal its master: %w", err)
 	}

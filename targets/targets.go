@@ -102,7 +102,7 @@ type Adapter interface {
 // adapters are tried in this order. The last one takes every command.
 var adapters = []Adapter{
 	gunicorn{}, uvicorn{}, hypercorn{}, granian{}, waitress{}, uwsgi{},
-	nginx{}, lighttpd{}, puma{}, unicorn{}, node{},
+	phpfpm{}, apache{}, nginx{}, lighttpd{}, puma{}, unicorn{}, node{},
 	demoServer{}, command{},
 }
 

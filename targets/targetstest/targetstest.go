@@ -21,6 +21,7 @@ var packages = map[string]string{
 	"hypercorn":          "python3-hypercorn",
 	"waitress-serve":     "python3-waitress",
 	"php-fpm8.2":         "php8.2-fpm",
+	"apachectl":          "apache2",
 	"uwsgi":              "uwsgi-core uwsgi-plugin-python3",
 	"ps":                 "procps",
 }
