@@ -174,7 +174,7 @@ func (u apache) Config(c Command, s Shape) []File {
 	least := max(1, s.Workers/4)
 	return []File{
 		{Path: name, Text: apacheBlock(class, s.Workers, threads, s.Workers, s.Workers, s.Workers)},
-		{Path: "dynamic/" + name, Text: "# instead, to give memory back while there is little to do\n" +
+		{Path: dynamicName(name), Text: "# instead, to give memory back while there is little to do\n" +
 			apacheBlock(class, s.Workers, threads, max(1, s.Workers/2), least, max(least+1, s.Workers/2))},
 	}
 }

@@ -137,7 +137,7 @@ func TestDetectRefuses(t *testing.T) {
 		"variable":     {map[string]string{"Procfile": "web: gunicorn $APP\n"}, "the variable APP is not set", "advise -- COMMAND"},
 		"substitution": {map[string]string{"Procfile": "web: gunicorn -w $(nproc) app:app\n"}, "it needs a shell", "advise -- COMMAND"},
 		"nothing":      {map[string]string{"Procfile": "web: A=1\n"}, "it starts nothing", "advise -- COMMAND"},
-		"fixed port":   {map[string]string{"Procfile": "web: uvicorn app:app --port 80\n"}, "its port can't be varied", "--port {port}"},
+		"fixed port":   {map[string]string{"Procfile": "web: serve app:app --port 80\n"}, "its port can't be varied", "--port {port}"},
 		"asynchronous": {map[string]string{"app.py": "app = fastapi.FastAPI()\n"}, "made by FastAPI", "advise -- uvicorn app:app --host {host} --port {port} --workers {workers}"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -161,7 +161,7 @@ func (phpfpm) Config(c Command, s Shape) []File {
 	start := max(least, n/2)
 	return []File{
 		{Path: name, Text: fmt.Sprintf("[%s]\npm = static\npm.max_children = %d\n", pool, n)},
-		{Path: "dynamic/" + name, Text: fmt.Sprintf(`[%s]
+		{Path: dynamicName(name), Text: fmt.Sprintf(`[%s]
 ; instead, to give memory back while there is little to do
 pm = dynamic
 pm.max_children = %d

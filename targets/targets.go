@@ -61,15 +61,36 @@ type File struct {
 	Path, Text string
 }
 
+// dynamicName is the name of a variant of a file in which the count is a range.
+func dynamicName(name string) string {
+	ext := filepath.Ext(name)
+	return strings.TrimSuffix(name, ext) + "-dynamic" + ext
+}
+
 // An About is what people should know of a kind of server, in words.
 type About struct {
-	Server     string   // as people call it
-	Recognised string   // by which command
-	Knob       string   // what sets the count
-	Live       string   // how the count is changed while it runs; empty: by a fresh start alone
-	Reports    string   // how its workers are seen
-	Tested     []string // the versions tests have run: as much of them as is the same in all updates
-	Traps      []string // each a sentence or two
+	Server     string   `json:"server"`           // as people call it
+	Recognised string   `json:"recognised"`       // by which command
+	Knob       string   `json:"knob"`             // what sets the count
+	Live       string   `json:"live,omitempty"`   // how the count is changed while it runs; empty: by a fresh start alone
+	Reports    string   `json:"reports"`          // how its workers are seen
+	Tested     []string `json:"tested,omitempty"` // the versions tests have run: as much of them as all updates share
+	Traps      []string `json:"traps"`            // each a sentence or two
+}
+
+// A Known is a kind of server that can be run.
+type Known struct {
+	Name string `json:"name"`
+	About
+}
+
+// List is all of them, in the order in which a command is compared with them.
+func List() []Known {
+	kinds := make([]Known, len(adapters))
+	for i, a := range adapters {
+		kinds[i] = Known{Name: a.Name(), About: a.About()}
+	}
+	return kinds
 }
 
 // An Adapter knows one kind of server. Its methods start nothing, except Version.
@@ -146,9 +167,13 @@ func Recognise(c Command) (*Target, error) {
 // ForAdapter is Recognise where the adapter's name is known, as from a record.
 func ForAdapter(name string, c Command) (*Target, error) {
 	for _, a := range adapters {
-		if a.Name() == name {
-			return newTarget(a, c)
+		if a.Name() != name {
+			continue
 		}
+		if !a.Recognise(c.Argv) {
+			return nil, fmt.Errorf("use %s with the adapter %s: it is another kind of server's", show(c.Argv), name)
+		}
+		return newTarget(a, c)
 	}
 	return nil, fmt.Errorf("find the adapter %q: there is none of that name", name)
 }

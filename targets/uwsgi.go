@@ -226,7 +226,7 @@ func (uwsgi) Config(c Command, s Shape) []File {
 	files := []File{file}
 	if s.Workers > 1 {
 		least := (s.Workers + 1) / 2
-		files = append(files, File{Path: "dynamic/" + name, Text: fmt.Sprintf(
+		files = append(files, File{Path: dynamicName(name), Text: fmt.Sprintf(
 			"[uwsgi]\n; instead, to give memory back while there is little to do\nprocesses = %d\ncheaper = %d\ncheaper-initial = %d\ncheaper-step = 1\n",
 			s.Workers, min(least, s.Workers-1), min(least, s.Workers-1))})
 	}
