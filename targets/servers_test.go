@@ -78,26 +78,38 @@ func testEnvironment(t testing.TB) string {
 	return filepath.Join(cache, "advise-test", "venv")
 }
 
-// target is the server as a user would give it.
-func (r realServer) target(t testing.TB, more ...string) *Target {
+// program is the path or the name of the one needed.
+func (r realServer) program(t testing.TB) string {
 	t.Helper()
-	program := r.need
-	if name, ok := strings.CutPrefix(r.need, "pypi/"); ok {
-		program = filepath.Join(testEnvironment(t), "bin", name)
-		if !executable(program) {
-			targetstest.Lacking(t, "make test-venv, which installs "+name+" from PyPI")
-		}
-	} else {
-		targetstest.Need(t, program)
+	name, ok := strings.CutPrefix(r.need, "pypi/")
+	if !ok {
+		targetstest.Need(t, r.need)
+		return r.need
 	}
-	words := strings.Fields(r.command)
+	program := filepath.Join(testEnvironment(t), "bin", name)
+	if !executable(program) {
+		targetstest.Lacking(t, "make test-venv, which installs "+name+" from PyPI")
+	}
+	return program
+}
+
+// replaceProgram splits a command and puts a program's path in the place of its name.
+func replaceProgram(command, program string) []string {
+	words := strings.Fields(command)
 	for i, w := range words {
 		if w == filepath.Base(program) {
 			words[i] = program
+			break
 		}
-		words[i] = strings.ReplaceAll(words[i], "{apps}", filepath.Clean(targetstest.App("")))
 	}
-	target, err := Recognise(Command{Argv: append(words, more...), Env: marked(t), Dir: targetstest.App(r.app)})
+	return words
+}
+
+// target is the server as a user would give it.
+func (r realServer) target(t testing.TB) *Target {
+	t.Helper()
+	command := strings.ReplaceAll(r.command, "{apps}", filepath.Clean(targetstest.App("")))
+	target, err := Recognise(Command{Argv: replaceProgram(command, r.program(t)), Env: marked(t), Dir: targetstest.App(r.app)})
 	if err != nil {
 		t.Fatal(err)
 	}
