@@ -284,28 +284,22 @@ func FuzzGunicornArguments(f *testing.F) {
 	})
 }
 
-// gunicorns are the ones to test with: Debian's, and the newest of PyPI in the tests' environment.
-func gunicorns(t *testing.T) map[string]string {
-	t.Helper()
-	return map[string]string{"debian": "/usr/bin/gunicorn", "pypi": filepath.Join(testEnvironment(t), "bin", "gunicorn")}
-}
-
-// eachGunicorn runs a test with every gunicorn, or with those named.
+// eachGunicorn runs a test with Debian's gunicorn and the newest of PyPI, or with one of them.
 func eachGunicorn(t *testing.T, test func(t *testing.T, program string), only ...string) {
-	for name, program := range gunicorns(t) {
+	for _, name := range []string{"debian", "pypi"} {
 		if len(only) > 0 && !slices.Contains(only, name) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if !executable(program) {
-				remedy := "apt-get install gunicorn"
-				if name == "pypi" {
-					remedy = "make test-venv, which installs the newest gunicorn and Flask at " + filepath.Dir(filepath.Dir(program))
-				}
-				targetstest.Lacking(t, remedy)
+			if name == "pypi" {
+				test(t, targetstest.PyPI(t, "gunicorn"))
+				return
 			}
-			test(t, program)
+			if !executable("/usr/bin/gunicorn") {
+				targetstest.Lacking(t, "apt-get install gunicorn")
+			}
+			test(t, "/usr/bin/gunicorn")
 		})
 	}
 }

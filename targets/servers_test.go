@@ -34,20 +34,20 @@ var realServers = map[string]realServer{
 	"gunicorn gevent":       {need: "gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi"},
 	"gunicorn eventlet":     {need: "gunicorn", command: "gunicorn -k eventlet cost:app", app: "wsgi"},
 	"gunicorn uvicorn":      {need: "gunicorn", command: "gunicorn -k uvicorn.workers.UvicornWorker app:app", app: "asgi"},
-	"gunicorn/pypi sync":    {need: "pypi/gunicorn", command: "gunicorn cost:app", app: "wsgi"},
-	"gunicorn/pypi gthread": {need: "pypi/gunicorn", command: "gunicorn --threads 3 cost:app", app: "wsgi"},
-	"gunicorn/pypi gevent":  {need: "pypi/gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi"},
-	"gunicorn/pypi uvicorn": {need: "pypi/gunicorn", command: "gunicorn -k uvicorn_worker.UvicornWorker app:app", app: "asgi"},
-	"gunicorn/pypi asgi":    {need: "pypi/gunicorn", command: "gunicorn -k asgi app:app", app: "asgi"},
+	"gunicorn pypi sync":    {need: "pypi/gunicorn", command: "gunicorn cost:app", app: "wsgi"},
+	"gunicorn pypi gthread": {need: "pypi/gunicorn", command: "gunicorn --threads 3 cost:app", app: "wsgi"},
+	"gunicorn pypi gevent":  {need: "pypi/gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi"},
+	"gunicorn pypi uvicorn": {need: "pypi/gunicorn", command: "gunicorn -k uvicorn_worker.UvicornWorker app:app", app: "asgi"},
+	"gunicorn pypi asgi":    {need: "pypi/gunicorn", command: "gunicorn -k asgi app:app", app: "asgi"},
 	"uvicorn":               {need: "uvicorn", command: "uvicorn --workers 7 --reload app:app", app: "asgi"},
-	"uvicorn/pypi":          {need: "pypi/uvicorn", command: "uvicorn app:app --uds /nowhere/socket", app: "asgi"},
+	"uvicorn pypi":          {need: "pypi/uvicorn", command: "uvicorn app:app --uds /nowhere/socket", app: "asgi"},
 	"hypercorn":             {need: "hypercorn", command: "hypercorn app:app", app: "asgi"},
-	"hypercorn/pypi":        {need: "pypi/hypercorn", command: "hypercorn -w 7 -b 127.0.0.1:1 app:app", app: "asgi"},
-	"granian/pypi asgi":     {need: "pypi/granian", command: "granian --interface asgi app:app", app: "asgi"},
-	"granian/pypi wsgi":     {need: "pypi/granian", command: "granian --interface wsgi --workers 7 cost:app", app: "wsgi"},
+	"hypercorn pypi":        {need: "pypi/hypercorn", command: "hypercorn -w 7 -b 127.0.0.1:1 app:app", app: "asgi"},
+	"granian pypi asgi":     {need: "pypi/granian", command: "granian --interface asgi app:app", app: "asgi"},
+	"granian pypi wsgi":     {need: "pypi/granian", command: "granian --interface wsgi --workers 7 cost:app", app: "wsgi"},
 	"waitress":              {need: "waitress-serve", command: "waitress-serve --port=1 cost:app", app: "wsgi", uncounted: true},
 	"uwsgi":                 {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :1 --processes 7 --pidfile /nowhere/x --module cost:app", app: "wsgi"},
-	"uwsgi router":          {need: "uwsgi", command: "uwsgi --ini uwsgi.ini", app: "wsgi"},
+	"uwsgi router":          {need: "uwsgi", command: "uwsgi --ini cost.ini", app: "wsgi"},
 	"uwsgi behind nginx":    {need: "uwsgi", command: "uwsgi --plugin python3 --socket /nowhere/x -p 7 --threads 2 --daemonize /nowhere/y -w cost:app", app: "wsgi"},
 	"nginx":                 {need: "nginx", command: "nginx -p {apps}/static -c nginx.conf", app: "static"},
 	"php-fpm":               {need: "php-fpm8.2", command: "php-fpm8.2 -D -y php-fpm.conf", app: "php"},
@@ -62,20 +62,7 @@ var realServers = map[string]realServer{
 	"unicorn with a file":   {need: "unicorn", command: "unicorn -c unicorn.rb", app: "rack"},
 	"node":                  {need: "node", command: "node server.js", app: "node", moving: true},
 	"node own master":       {need: "node", command: "node server.js", app: "cluster", moving: true},
-	"waitress/pypi":         {need: "pypi/waitress-serve", command: "waitress-serve --threads=7 cost:app", app: "wsgi", uncounted: true},
-}
-
-// testEnvironment is the virtual environment of the tests.
-func testEnvironment(t testing.TB) string {
-	t.Helper()
-	if env := os.Getenv("ADVISE_TEST_VENV"); env != "" {
-		return env
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(cache, "advise-test", "venv")
+	"waitress pypi":         {need: "pypi/waitress-serve", command: "waitress-serve --threads=7 cost:app", app: "wsgi", uncounted: true},
 }
 
 // program is the path or the name of the one needed.
@@ -86,11 +73,7 @@ func (r realServer) program(t testing.TB) string {
 		targetstest.Need(t, r.need)
 		return r.need
 	}
-	program := filepath.Join(testEnvironment(t), "bin", name)
-	if !executable(program) {
-		targetstest.Lacking(t, "make test-venv, which installs "+name+" from PyPI")
-	}
-	return program
+	return targetstest.PyPI(t, name)
 }
 
 // replaceProgram splits a command and puts a program's path in the place of its name.

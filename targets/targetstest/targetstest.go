@@ -45,6 +45,25 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
+// PyPI is the path of a program in the tests' virtual environment, which has the newest releases.
+// Without it the test is skipped as by Need.
+func PyPI(t testing.TB, program string) string {
+	t.Helper()
+	env := os.Getenv("ADVISE_TEST_VENV")
+	if env == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env = filepath.Join(cache, "advise-test", "venv")
+	}
+	path := filepath.Join(env, "bin", program)
+	if _, err := exec.LookPath(path); err != nil {
+		Lacking(t, "make test-venv, which installs "+program+" from PyPI")
+	}
+	return path
+}
+
 // Lacking skips the test and says what would make it run; with CI=true it fails it.
 func Lacking(t testing.TB, remedy string) {
 	t.Helper()
