@@ -186,7 +186,7 @@ func (c nginxConf) absolute(word string) string {
 	return strconv.Quote(inDir(c.dir, name))
 }
 
-// A listener gives all servers the one address. Options of a socket may be said once for it.
+// A listener gives all servers the one address. What belongs to the socket may be said once for it.
 type listener struct {
 	place        Place
 	socket, main bool // said already
@@ -194,34 +194,35 @@ type listener struct {
 
 func (l *listener) server(block []nginxDirective) []nginxDirective {
 	address := directive("listen", l.place.Address())
+	said := map[string]bool{}
 	var out []nginxDirective
 	for _, d := range block {
 		switch d.name() {
 		case "ssl", "http2", "http3", "quic_retry":
 			continue
 		case "listen":
-			for _, option := range d.words[min(2, len(d.words)):] {
-				switch key, _, _ := strings.Cut(option, "="); key {
-				case "default_server", "default":
-					if !l.main {
-						l.main = true
-						address.words = append(address.words, "default_server")
-					}
-				case "backlog", "reuseport", "deferred", "rcvbuf", "sndbuf", "fastopen":
-					if !l.socket && !slices.Contains(d.words, "quic") {
-						address.words = append(address.words, option)
-					}
+			for _, option := range d.words[1:] {
+				if key, _, _ := strings.Cut(option, "="); l.takes(key) && !said[key] && !slices.Contains(d.words, "quic") {
+					said[key] = true
+					address.words = append(address.words, option)
 				}
-			}
-			if len(address.words) > 2 && address.words[len(address.words)-1] != "default_server" {
-				l.socket = true
 			}
 			continue
 		}
 		out = append(out, d)
 	}
-	address.words = slices.Compact(address.words)
+	l.main = l.main || said["default_server"]
+	delete(said, "default_server")
+	l.socket = l.socket || len(said) > 0
 	return append([]nginxDirective{address}, out...)
+}
+
+// takes says whether an option of a listen directive is to be kept and was not said before.
+func (l *listener) takes(key string) bool {
+	if key == "default_server" {
+		return !l.main
+	}
+	return !l.socket && slices.Contains([]string{"backlog", "reuseport", "deferred", "rcvbuf", "sndbuf", "fastopen"}, key)
 }
 
 func (d nginxDirective) write(out *strings.Builder, depth int) {
