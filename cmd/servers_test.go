@@ -54,7 +54,7 @@ func TestSweptServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			words := strings.Fields(s.command)
 			words[0] = s.program(t)
-			args := []string{"--cores", "1", "--mem", "1G", "--time", "12s", "--workers", "1,2,4", "--json"}
+			args := []string{"--cores", "1", "--mem", "1G", "--time", "15s", "--workers", "1,2,4", "--json"}
 			if s.path != "" {
 				args = append(args, "--path", s.path)
 			}

@@ -369,7 +369,7 @@ func TestMaskText(t *testing.T) {
 }
 
 func FuzzNginx(f *testing.F) {
-	for _, text := range []string{"a b;", "http { server { listen 80; } }", "x_by_lua_block { { } }", "'a\\' b' \"c\";", "${a} $b;", "#", "a{", "}", "\\"} {
+	for _, text := range []string{"a b;", "http { server { listen 80; } }", "x_by_lua_block { { } }", "'a\\' b' \"c\";", "${a} $b;", "#", "a{", "}", "\\", "x_by_lua_block {}"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

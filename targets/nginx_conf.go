@@ -19,6 +19,11 @@ type nginxDirective struct {
 
 func (d nginxDirective) name() string { return d.words[0] }
 
+// foreign says whether the block is in another language.
+func (d nginxDirective) foreign() bool {
+	return d.hasBlock && strings.HasSuffix(d.name(), "_by_lua_block")
+}
+
 // An nginxConf is a configuration with all files that it includes.
 type nginxConf struct {
 	directives []nginxDirective
@@ -229,7 +234,7 @@ func (d nginxDirective) write(out *strings.Builder, depth int) {
 	indent := strings.Repeat("    ", depth)
 	out.WriteString(indent + strings.Join(d.words, " "))
 	switch {
-	case d.raw != "":
+	case d.foreign():
 		out.WriteString(" {" + d.raw + "}\n")
 	case d.hasBlock:
 		out.WriteString(" {\n")
@@ -286,7 +291,7 @@ func (r *nginxReader) block(depth int) ([]nginxDirective, error) {
 				return nil, errNginx
 			}
 			d := nginxDirective{words: words, hasBlock: true}
-			if strings.HasSuffix(d.name(), "_by_lua_block") {
+			if d.foreign() {
 				d.raw, err = r.foreign()
 			} else {
 				d.block, err = r.block(depth + 1)
