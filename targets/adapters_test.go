@@ -170,8 +170,10 @@ func TestWorkers(t *testing.T) {
 		"unicorn":        {unicorn{}, []hold.Process{p(10, 1, "ruby", "unicorn master -c x"), p(11, 10, "ruby", "unicorn worker[0] -c x")}, 1},
 		"lighttpd alone": {lighttpd{}, []hold.Process{p(10, 1, "lighttpd", "lighttpd -D")}, 1},
 		"Apache with mod_cgid": {apache{}, []hold.Process{
-			{PID: 10, Parent: 1, Command: "apache2", Threads: 1}, {PID: 11, Parent: 10, Command: "apache2", Threads: 1},
-			{PID: 12, Parent: 10, Command: "apache2", Threads: 27}, {PID: 13, Parent: 10, Command: "apache2", Threads: 27},
+			{PID: 10, Parent: 1, Command: "apache2", Threads: 1},
+			{PID: 11, Parent: 10, Command: "apache2", Threads: 1},
+			{PID: 12, Parent: 10, Command: "apache2", Threads: 27},
+			{PID: 13, Parent: 10, Command: "apache2", Threads: 27},
 		}, 2},
 	} {
 		got, ok := test.adapter.Workers(test.tree, 10)

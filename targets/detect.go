@@ -198,8 +198,10 @@ func inModule(c Command) (*finding, error) {
 		module string
 		names  []string
 	}{
-		{"wsgi", []string{"application", "app"}}, {"asgi", []string{"application", "app"}},
-		{"app", []string{"app", "application"}}, {"main", []string{"app", "application"}},
+		{"wsgi", []string{"application", "app"}},
+		{"asgi", []string{"application", "app"}},
+		{"app", []string{"app", "application"}},
+		{"main", []string{"app", "application"}},
 	} {
 		text, err := readSmall(filepath.Join(c.Dir, file.module+".py"))
 		if err != nil {

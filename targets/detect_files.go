@@ -161,7 +161,7 @@ func inPackageJSON(c Command) (*finding, error) {
 		Scripts map[string]string `json:"scripts"`
 	}
 	if json.Unmarshal(text, &project) != nil {
-		return nil, nil
+		return nil, nothing(errNotText) // passed over like all that can't be read
 	}
 	script, why := project.Scripts["start"], "package.json has the start script"
 	if script == "" && exists(filepath.Join(c.Dir, "server.js")) {

@@ -161,10 +161,6 @@ func (g grammar) last(args []string, option string) string {
 	return ""
 }
 
-func (g grammar) has(args []string, option string) bool {
-	return slices.ContainsFunc(g.parse(args), func(a argument) bool { return a.option == option })
-}
-
 // without are the arguments less the options that are dropped.
 func (g grammar) without(args []string, dropped func(option string) bool) []string {
 	var kept []string

@@ -122,9 +122,21 @@ type Adapter interface {
 
 // adapters are tried in this order. The last one takes every command.
 var adapters = []Adapter{
-	gunicorn{}, uvicorn{}, hypercorn{}, granian{}, waitress{}, uwsgi{},
-	phpfpm{}, apache{}, nginx{}, lighttpd{}, puma{}, unicorn{}, node{},
-	demoServer{}, command{},
+	gunicorn{},
+	uvicorn{},
+	hypercorn{},
+	granian{},
+	waitress{},
+	uwsgi{},
+	phpfpm{},
+	apache{},
+	nginx{},
+	lighttpd{},
+	puma{},
+	unicorn{},
+	node{},
+	demoServer{},
+	command{},
 }
 
 // A Target is a server that can be started.
