@@ -326,12 +326,28 @@ pm.status_path = /advise-status
 }
 
 func TestLighttpdDerived(t *testing.T) {
-	text := "include \"mods/*.conf\"\ninclude \"/etc/x.conf\"\ninclude_shell \"/usr/share/lighttpd/use-ipv6.pl \" + server.port\n" +
-		"$SERVER[\"socket\"] == \":443\" { ssl.engine = \"enable\" }\n"
-	want := "include \"/etc/l/mods/*.conf\"\ninclude \"/etc/x.conf\"\n$HTTP[\"host\"] == \"nowhere.invalid\" { ssl.engine = \"enable\" }\n"
-	got := deriveLighttpd(text, "/etc/l", Shape{Workers: 2}, Place{Host: "127.0.0.1", Port: 8123, Scratch: "/s"})
-	if !strings.HasPrefix(got, want) || !strings.Contains(got, "server.port := 8123\nserver.max-worker := 2\n") {
-		t.Errorf("got\n%s", got)
+	dir := folder(t, map[string]string{
+		"l.conf": "include \"mods/*.conf\"\ninclude \"none/*.conf\"\ninclude_shell \"/usr/share/lighttpd/use-ipv6.pl \" + server.port\n" +
+			"$SERVER[\"socket\"] == \":443\" { ssl.engine = \"enable\" }\nserver.errorlog = \"/var/log/x\"\n",
+		"mods/a.conf": "accesslog.filename = \"/var/log/y\"\n",
+	})
+	_, text, err := readLighttpd(Command{Argv: []string{"lighttpd", "-f", "l.conf"}, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `accesslog.filename = "/var/log/y"
+
+$HTTP["host"] == "nowhere.invalid" { ssl.engine = "enable" }
+
+server.bind := "127.0.0.1"
+server.port := 8123
+server.max-worker := 2
+server.pid-file := "/s/lighttpd.pid"
+server.upload-dirs := ( "/s" )
+accesslog.filename := "/dev/null"
+`
+	if diff := cmp.Diff(want, deriveLighttpd(text, Shape{Workers: 2}, Place{Host: "127.0.0.1", Port: 8123, Scratch: "/s"})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -340,6 +356,7 @@ func TestConfigurationsRefused(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"loop.conf": "include loop.conf;\n", "open.conf": "http {\n", "lost.conf": "include nothing.conf;\n",
 		"loop.apache": "Include loop.apache\n", "lost.apache": "Include nothing.conf\n",
+		"loop.light": "include \"loop.light\"\n",
 		"loop.fpm": "include = loop.fpm\n", "none.fpm": "[global]\npid = x\n",
 	})
 	for line, want := range map[string]string{
@@ -352,6 +369,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		"php-fpm8.2 -y loop.fpm":   "include each other",
 		"php-fpm8.2 -y none.fpm":   "no pool",
 		"lighttpd -f none.conf":    "no such file",
+		"lighttpd -f loop.light":   "include each other",
 		"uwsgi --emperor /vassals": "--emperor can't be varied",
 		"uwsgi --ini none.ini":     "no such file",
 	} {

@@ -48,7 +48,7 @@ var apacheProgram = program{
 		--define|-D= --directory|-d= --file|-f= --before|-C= --after|-c= --level|-e= --log|-E= --action|-k= --one|-X
 		--version|-v --build|-V --help|-h --compiled|-l --directives|-L --test|-t --vhosts|-S --modules|-M --nocheck|-T
 	`),
-	owned: []string{"--file", "--directory", "--action", "--log", "--one"},
+	owned: []string{"--file", "--directory", "--action", "--log", "--one", "--test", "--vhosts", "--modules"},
 }
 
 var apacheDefaults = []string{

@@ -2,6 +2,7 @@ package targets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -43,18 +44,51 @@ var lighttpdProgram = program{
 		--file|-f= --modules|-m= --idle|-i= --print|-p --test|-t --preflight|-tt --foreground|-D --one|-1 --version|-v
 		--compiled|-V --help|-h
 	`),
-	owned: []string{"--file", "--foreground", "--idle", "--one"},
+	owned: []string{"--file", "--foreground", "--idle", "--one", "--test", "--preflight", "--print"},
 }
 
 const lighttpdDefault = "/etc/lighttpd/lighttpd.conf"
 
 func readLighttpd(c Command) (path, text string, err error) {
 	path = confPath(c, lighttpdProgram.setting(c, "--file"), []string{lighttpdDefault})
-	read, err := readSmall(path)
+	text, err = includeLighttpd(path, filepath.Dir(path), 0)
 	if err != nil {
 		return "", "", refuse(c.Argv, "its configuration can't be used: "+err.Error(), "name the file that holds: advise -- lighttpd -f /path/to/lighttpd.conf")
 	}
-	return path, string(read), nil
+	return path, text, nil
+}
+
+// includeLighttpd reads a file with those that it includes in their place. Relative names begin at
+// the folder of the main file. What is put together from variables stays as it is.
+func includeLighttpd(path, dir string, depth int) (string, error) {
+	if depth > deepestInclude {
+		return "", errors.New("its files include each other")
+	}
+	text, err := readSmall(path)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(text)) {
+		m := lighttpdInclude.FindStringSubmatch(line)
+		if m == nil {
+			out.WriteString(line)
+			continue
+		}
+		pattern := inDir(dir, m[1])
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 && !strings.ContainsAny(pattern, "*?[") {
+			return "", fmt.Errorf("include %s: there is no such file", pattern)
+		}
+		for _, f := range files {
+			included, err := includeLighttpd(f, dir, depth+1)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(included + "\n")
+		}
+	}
+	return out.String(), nil
 }
 
 var lighttpdWorkers = regexp.MustCompile(`(?m)^[ \t]*server\.max-worker[ \t]*:?=[ \t]*"?(\d+)`)
@@ -72,7 +106,7 @@ func (lighttpd) Shape(c Command) Shape {
 }
 
 func (lighttpd) Launch(c Command, s Shape, p Place) (Launch, error) {
-	path, text, err := readLighttpd(c)
+	_, text, err := readLighttpd(c)
 	if err != nil {
 		return Launch{}, err
 	}
@@ -82,25 +116,26 @@ func (lighttpd) Launch(c Command, s Shape, p Place) (Launch, error) {
 	}
 	return Launch{
 		Argv: fillAll(argv, s, p), Env: c.Env,
-		Files: []File{{Path: "lighttpd.conf", Text: deriveLighttpd(text, filepath.Dir(path), s, p)}},
+		Files: []File{{Path: "lighttpd.conf", Text: deriveLighttpd(text, s, p)}},
 	}, nil
 }
 
 var (
-	lighttpdInclude = regexp.MustCompile(`^([ \t]*include[ \t]+")([^/"][^"]*")`)
+	lighttpdInclude = regexp.MustCompile(`^[ \t]*include[ \t]+"([^"]+)"[ \t\r]*(?:#.*)?\n?$`)
+	lighttpdLog     = regexp.MustCompile(`^[ \t]*(?:server\.(?:errorlog|breakagelog)|server\.errorlog-use-syslog)\b`)
 	lighttpdIPv6    = regexp.MustCompile(`^[ \t]*include_shell[ \t].*use-ipv6`)
 	lighttpdSocket  = regexp.MustCompile(`\$SERVER\["socket"\][ \t]*==[ \t]*"[^"]*"`)
 )
 
-// deriveLighttpd copies the file and takes back at its end, by :=, what a measurement has to own.
-// What it includes is found from the user's folder, which is no longer that of the main file.
-func deriveLighttpd(text, dir string, s Shape, p Place) string {
+// deriveLighttpd copies the file and takes back at its end, by :=, what a measurement has to own. It
+// opens its logs when it is no longer root, so these can't be in the scratch folder: errors go to
+// the standard error, where they go without a file for them, and requests are logged to nowhere.
+func deriveLighttpd(text string, s Shape, p Place) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
-		if lighttpdIPv6.MatchString(line) {
-			continue // it listens at the same port of all IPv6 addresses
+		if lighttpdIPv6.MatchString(line) || lighttpdLog.MatchString(line) {
+			continue // the first listens at the same port of all IPv6 addresses
 		}
-		line = lighttpdInclude.ReplaceAllString(line, "${1}"+strings.ReplaceAll(dir, "$", "$$")+"/${2}")
 		line = lighttpdSocket.ReplaceAllString(line, `$$HTTP["host"] == "nowhere.invalid"`)
 		out.WriteString(line)
 	}
@@ -113,11 +148,10 @@ server.bind := %q
 server.port := %d
 server.max-worker := %d
 server.pid-file := %q
-server.errorlog := "/dev/stderr"
 server.upload-dirs := ( %q )
 `, p.Host, p.Port, workers, p.file("lighttpd.pid"), p.Scratch)
 	if strings.Contains(text, "accesslog.filename") {
-		fmt.Fprintf(&out, "accesslog.filename := %q\n", p.file("access.log"))
+		out.WriteString("accesslog.filename := \"/dev/null\"\n")
 	}
 	return out.String()
 }

@@ -45,7 +45,7 @@ var nginxProgram = program{
 		--help|-h|-? --version|-v --build|-V --test|-t --dump|-T --quiet|-q --signal|-s= --prefix|-p= --config|-c=
 		--errors|-e= --global|-g=
 	`),
-	owned: []string{"--config", "--global", "--errors"},
+	owned: []string{"--config", "--global", "--errors", "--signal", "--test", "--dump"},
 }
 
 // nginxDefaults are where nginx is told at its compilation to look for its file.

@@ -50,7 +50,7 @@ var phpfpmProgram = program{
 		--php-ini|-c= --no-php-ini|-n --define|-d= --profile-info|-e --help|-h --info|-i --modules|-m --version|-v --prefix|-p=
 		--pid|-g= --fpm-config|-y= --test|-t --daemonize|-D --nodaemonize|-F --force-stderr|-O --allow-to-run-as-root|-R
 	`),
-	owned: []string{"--fpm-config", "--daemonize", "--nodaemonize", "--force-stderr", "--pid"},
+	owned: []string{"--fpm-config", "--daemonize", "--nodaemonize", "--force-stderr", "--pid", "--test"},
 }
 
 // phpfpmDefaults are where Debian, Alpine and the official image keep the file.

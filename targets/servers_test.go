@@ -19,6 +19,7 @@ type realServer struct {
 	command string // the start command; the program in it is the one needed
 	app     string // folder of targets/testdata/apps
 	threads int    // 0: not said
+	page    string // that it has; empty: /
 	// only are the counts to start with; nil: 1, 2 and 4.
 	only []int
 	// moving is a server whose version depends on where the machine gets it from.
@@ -55,6 +56,8 @@ var realServers = map[string]realServer{
 	"apache prefork":        {need: "apache2", command: "apache2 -f apache.conf -k start", app: "php"},
 	"apache event":          {need: "apache2", command: "apache2 -f apache.conf", app: "static", threads: 4},
 	"apachectl of Debian":   {need: "apachectl", command: "apachectl start", app: "static"},
+	"nginx of Debian":       {need: "nginx", command: "nginx", app: "static", page: "/index.nginx-debian.html"},
+	"lighttpd of Debian":    {need: "lighttpd", command: "lighttpd -D -f /etc/lighttpd/lighttpd.conf", app: "static"},
 	"lighttpd":              {need: "lighttpd", command: "lighttpd -f lighttpd.conf", app: "static"},
 	"puma":                  {need: "puma", command: "puma -t 1:1", app: "rack"},
 	"puma with a file":      {need: "puma", command: "puma -C puma.rb", app: "rack"},
@@ -64,6 +67,8 @@ var realServers = map[string]realServer{
 	"node own master":       {need: "node", command: "node server.js", app: "cluster", moving: true},
 	"waitress pypi":         {need: "pypi/waitress-serve", command: "waitress-serve --threads=7 cost:app", app: "wsgi", uncounted: true},
 }
+
+func (r realServer) start(s *Start) { s.Shape.Threads, s.Probe.Path = r.threads, r.page }
 
 // program is the path or the name of the one needed.
 func (r realServer) program(t testing.TB) string {
@@ -111,7 +116,7 @@ func TestServersStart(t *testing.T) {
 			}
 			for _, n := range counts {
 				target := r.target(t)
-				i, err := unlimited(t, target, n, func(s *Start) { s.Shape.Threads = r.threads })
+				i, err := unlimited(t, target, n, r.start)
 				if err != nil {
 					t.Fatalf("%d workers: %v\n%s", n, err, logOf(err))
 				}
@@ -122,9 +127,10 @@ func TestServersStart(t *testing.T) {
 				if seen, err := i.Workers(); seen != want || i.WorkersSeen != want || err != nil {
 					t.Errorf("%d workers, %d when ready (%v), want %d", seen, i.WorkersSeen, err, want)
 				}
-				if a := (Probe{}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
-					t.Errorf("%d workers: GET / %v", n, a)
+				if a := (Probe{Path: r.page}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+					t.Errorf("%d workers: the page %v", n, a)
 				}
+				checkStatus(t, i, n)
 				if err := i.Stop(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -133,6 +139,27 @@ func TestServersStart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkStatus compares what the server says of itself with the count it was started at.
+func checkStatus(t *testing.T, i *Instance, want int) {
+	t.Helper()
+	status, err := i.Status(t.Context())
+	if errors.Is(err, ErrNoStatus) {
+		return
+	}
+	if err != nil || status.Workers != want || len(status.Requests) != want {
+		t.Errorf("it says %+v (%v), want %d workers", status, err, want)
+	}
+	tree, err := i.workers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range tree {
+		if _, ok := status.Requests[p.PID]; !ok {
+			t.Errorf("the worker %d is not among %v", p.PID, status.Requests)
+		}
 	}
 }
 
@@ -185,7 +212,7 @@ func TestServersResize(t *testing.T) {
 				t.Logf("%s can't", target.Command.Version)
 				return
 			}
-			i, err := unlimited(t, target, 2, func(s *Start) { s.Shape.Threads = r.threads })
+			i, err := unlimited(t, target, 2, r.start)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,8 +223,8 @@ func TestServersResize(t *testing.T) {
 				if seen, err := i.Workers(); seen != n || err != nil {
 					t.Errorf("%d workers (%v), want %d", seen, err, n)
 				}
-				if a := (Probe{}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
-					t.Errorf("after the change to %d: GET / %v", n, a)
+				if a := (Probe{Path: r.page}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+					t.Errorf("after the change to %d: the page %v", n, a)
 				}
 			}
 			if err := i.Stop(context.Background()); err != nil {

@@ -432,7 +432,11 @@ func (w *wait) late() error {
 	if w.workers < 0 {
 		workers = count(w.processes, "process") + ", "
 	}
-	return w.fail(KindNotReady, w.explain(tail(w.start.Log)),
+	hint := w.explain(tail(w.start.Log))
+	if w.workers > 0 && w.workers != w.start.Shape.Workers && w.last.err == nil && w.start.Probe.accepts(w.last.status) {
+		hint = "it answers, and runs another count than it was told: does its own code or file set it?"
+	}
+	return w.fail(KindNotReady, hint,
 		fmt.Errorf("not ready after %s: %s%s %s", seconds(w.start.ReadyWithin), workers, w.start.Probe.name(), w.last))
 }
 
