@@ -357,7 +357,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		"loop.conf": "include loop.conf;\n", "open.conf": "http {\n", "lost.conf": "include nothing.conf;\n",
 		"loop.apache": "Include loop.apache\n", "lost.apache": "Include nothing.conf\n",
 		"loop.light": "include \"loop.light\"\n",
-		"loop.fpm": "include = loop.fpm\n", "none.fpm": "[global]\npid = x\n",
+		"loop.fpm":   "include = loop.fpm\n", "none.fpm": "[global]\npid = x\n",
 	})
 	for line, want := range map[string]string{
 		"nginx -c loop.conf":       "include each other",
