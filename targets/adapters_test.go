@@ -331,7 +331,7 @@ func TestLighttpdDerived(t *testing.T) {
 			"$SERVER[\"socket\"] == \":443\" { ssl.engine = \"enable\" }\nserver.errorlog = \"/var/log/x\"\n",
 		"mods/a.conf": "accesslog.filename = \"/var/log/y\"\n",
 	})
-	_, text, err := readLighttpd(Command{Argv: []string{"lighttpd", "-f", "l.conf"}, Dir: dir})
+	text, err := readLighttpd(Command{Argv: []string{"lighttpd", "-f", "l.conf"}, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

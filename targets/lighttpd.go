@@ -49,13 +49,13 @@ var lighttpdProgram = program{
 
 const lighttpdDefault = "/etc/lighttpd/lighttpd.conf"
 
-func readLighttpd(c Command) (path, text string, err error) {
-	path = confPath(c, lighttpdProgram.setting(c, "--file"), []string{lighttpdDefault})
-	text, err = includeLighttpd(path, filepath.Dir(path), 0)
+func readLighttpd(c Command) (string, error) {
+	path := confPath(c, lighttpdProgram.setting(c, "--file"), []string{lighttpdDefault})
+	text, err := includeLighttpd(path, filepath.Dir(path), 0)
 	if err != nil {
-		return "", "", refuse(c.Argv, "its configuration can't be used: "+err.Error(), "name the file that holds: advise -- lighttpd -f /path/to/lighttpd.conf")
+		return "", refuse(c.Argv, "its configuration can't be used: "+err.Error(), "name the file that holds: advise -- lighttpd -f /path/to/lighttpd.conf")
 	}
-	return path, text, nil
+	return text, nil
 }
 
 // includeLighttpd reads a file with those that it includes in their place. Relative names begin at
@@ -94,7 +94,7 @@ func includeLighttpd(path, dir string, depth int) (string, error) {
 var lighttpdWorkers = regexp.MustCompile(`(?m)^[ \t]*server\.max-worker[ \t]*:?=[ \t]*"?(\d+)`)
 
 func (lighttpd) Shape(c Command) Shape {
-	_, text, err := readLighttpd(c)
+	text, err := readLighttpd(c)
 	if err != nil {
 		return Shape{Threads: 1}
 	}
@@ -106,7 +106,7 @@ func (lighttpd) Shape(c Command) Shape {
 }
 
 func (lighttpd) Launch(c Command, s Shape, p Place) (Launch, error) {
-	_, text, err := readLighttpd(c)
+	text, err := readLighttpd(c)
 	if err != nil {
 		return Launch{}, err
 	}
@@ -183,6 +183,6 @@ func (lighttpd) Version(ctx context.Context, c Command) (string, error) {
 
 // check finds a file that can't be read before the first start.
 func (lighttpd) check(c Command) error {
-	_, _, err := readLighttpd(c)
+	_, err := readLighttpd(c)
 	return err
 }

@@ -146,6 +146,8 @@ func (phpfpm) status(ctx context.Context, p Place) (Status, error) {
 	return status, nil
 }
 
+func (phpfpm) front() string { return fpmFrontPath }
+
 func (phpfpm) live(Command, Shape) (liveChange, bool) {
 	return liveChange{reload: syscall.SIGUSR2}, true
 }

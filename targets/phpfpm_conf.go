@@ -134,6 +134,9 @@ pm.status_path = %s
 // fpmStatusPath is for the front's own socket: from outside it is a page like any other.
 const fpmStatusPath = "/advise-status"
 
+// fpmFrontPath is answered by nginx, with as short a page as PHP's shortest.
+const fpmFrontPath = "/advise-front"
+
 // fpmFront is the configuration of the nginx before the pool.
 func fpmFront(f fpmConf, root string, p Place) string {
 	user := ""
@@ -183,6 +186,9 @@ http {
         location = %[5]s {
             return 404;
         }
+        location = %[8]s {
+            return 200 "ok\n";
+        }
         location ~ \.php$ {
             try_files $uri =404;
             fastcgi_pass unix:%[6]s;
@@ -196,5 +202,5 @@ http {
         }
     }
 }
-`, p.file("front.pid"), temporary.String(), p.Address(), root, fpmStatusPath, p.file("fpm.sock"), p.file("status"))
+`, p.file("front.pid"), temporary.String(), p.Address(), root, fpmStatusPath, p.file("fpm.sock"), p.file("status"), fpmFrontPath)
 }

@@ -163,6 +163,44 @@ func checkStatus(t *testing.T, i *Instance, want int) {
 	}
 }
 
+// The page of the front reaches no worker: between two looks at their counters there is the look
+// itself and nothing else.
+func TestFrontAlone(t *testing.T) {
+	for name, r := range realServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := r.target(t)
+			if _, ok := target.Adapter.(fronted); !ok {
+				return
+			}
+			i, err := unlimited(t, target, 2, r.start)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answered := func() (all uint64) {
+				status, err := i.Status(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, n := range status.Requests {
+					all += n
+				}
+				return all
+			}
+			path, _ := i.Front()
+			before := answered()
+			for range 5 {
+				if a := (Probe{Path: path}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+					t.Fatalf("the page of the front %v", a)
+				}
+			}
+			if more := answered() - before; more != 1 {
+				t.Errorf("the workers answered %d requests meanwhile, want that for their status alone", more)
+			}
+		})
+	}
+}
+
 func logOf(err error) string {
 	var start *StartError
 	if !errors.As(err, &start) {

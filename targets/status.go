@@ -35,6 +35,22 @@ func (i *Instance) Status(ctx context.Context) (Status, error) {
 	return r.status(ctx, i.place)
 }
 
+// A fronted adapter's server has another one before it, in the same tree.
+type fronted interface {
+	// front is a page that the one before answers by itself.
+	front() string
+}
+
+// Front is the path of a page that never reaches the workers: driving it tells what the server before
+// them can answer, and so its share of what is measured. It is not ok when nothing is before them.
+func (i *Instance) Front() (path string, ok bool) {
+	f, ok := i.target.Adapter.(fronted)
+	if !ok {
+		return "", false
+	}
+	return f.front(), true
+}
+
 // largestStatus bounds what is read of a status: some tens of bytes for each worker are usual.
 const largestStatus = 4 << 20
 
