@@ -19,9 +19,12 @@ type Budget struct {
 
 // Deploy is what starts the target at a shape elsewhere: a systemd unit that holds it to the budget,
 // the line of a Procfile, and the CMD of a Dockerfile. A server that takes its count from a file has
-// a unit of its distribution already, and gets a file beside that with the limits alone.
+// a unit of its distribution already, and gets a file beside that with the limits alone. The demo server is for no place but this.
 func (t *Target) Deploy(s Shape, b Budget) []File {
 	name := t.Adapter.Name()
+	if name == DemoName {
+		return nil
+	}
 	for _, f := range t.Adapter.Config(t.Command, s) {
 		if f.Path != commandFile {
 			continue
@@ -65,9 +68,9 @@ func (t *Target) unit(words []string, b Budget) string {
 		fmt.Fprintf(&text, "Environment=%s\n", quoteUnit(words[0]))
 		words = words[1:]
 	}
-	for name, value := range map[string]string{"HOST": "127.0.0.1", "PORT": "8000"} {
-		if takes(words, "$"+name) {
-			fmt.Fprintf(&text, "Environment=%s=%s\n", name, value)
+	for _, open := range []string{"HOST=127.0.0.1", "PORT=8000"} {
+		if name, _, _ := strings.Cut(open, "="); takes(words, "$"+name) {
+			text.WriteString("Environment=" + open + "\n")
 		}
 	}
 	if len(words) > 0 {
