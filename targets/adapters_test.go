@@ -65,10 +65,11 @@ func TestLaunches(t *testing.T) {
 		"puma -w 9 -p 80 -t 2:2 -S state --control-url x -e production":                "puma -w 3 -b tcp://127.0.0.1:8123 --control-url unix:///s/control --control-token none -S /s/state --pidfile /s/pid -t 2:2 -e production",
 		"unicorn -D -l :80 -E production x.ru":                                         "unicorn -c /s/unicorn.rb -E production x.ru",
 		"uwsgi --http :80 -p 9 --cheaper 2 --threads 2 -w app --enable-threads":        "uwsgi --ini /s/uwsgi.ini -w app --enable-threads --threads 2",
+		"uwsgi shop.ini:prod --master":                                                 "uwsgi --ini /s/uwsgi.ini",
 		"node --enable-source-maps server.js -p {port}":                                "node --enable-source-maps /s/cluster.js",
 		"node server.js --count {workers} --port {port}":                               "node server.js --count 3 --port 8123",
 	} {
-		target, err := Recognise(Command{Argv: strings.Fields(line), Dir: t.TempDir()})
+		target, err := Recognise(Command{Argv: strings.Fields(line), Dir: folder(t, map[string]string{"shop.ini": "[prod]\nmodule = x\n"})})
 		if err != nil {
 			t.Errorf("%s: %v", line, err)
 			continue

@@ -130,6 +130,9 @@ func TestServersStart(t *testing.T) {
 				if a := (Probe{Path: r.page}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
 					t.Errorf("%d workers: the page %v", n, a)
 				}
+				if r.uncounted {
+					checkThreads(t, i, n)
+				}
 				checkStatus(t, i, n)
 				if err := i.Stop(t.Context()); err != nil {
 					t.Fatal(err)
@@ -139,6 +142,18 @@ func TestServersStart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkThreads wants the threads of a server whose workers they are, and the first one beside them.
+func checkThreads(t *testing.T, i *Instance, want int) {
+	t.Helper()
+	tree, err := i.Processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tree) != 1 || tree[0].Threads != want+1 || !strings.Contains(tree[0].Title, "cost:app") {
+		t.Errorf("got %+v, want one process with %d threads", tree, want+1)
 	}
 }
 

@@ -167,7 +167,10 @@ auto-procname = true
 	if threads == "" && uwsgiProgram.setting(c, "--threads") != "" {
 		argv = append(argv, "--threads", uwsgiProgram.setting(c, "--threads"))
 	}
-	argv = slices.DeleteFunc(argv, func(word string) bool { return f.path != "" && inDir(c.Dir, word) == f.path })
+	argv = slices.DeleteFunc(argv, func(word string) bool {
+		name, _, _ := strings.Cut(word, ":") // a section may follow
+		return f.path != "" && inDir(c.Dir, name) == f.path
+	})
 	return Launch{
 		Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s),
 		Files: []File{{Path: "uwsgi.ini", Text: text.String()}},

@@ -19,7 +19,7 @@ func (waitress) About() About {
 		Server:     "waitress",
 		Recognised: "`waitress-serve`, `python -m waitress`",
 		Knob:       "`--threads`: its workers are threads of one process",
-		Reports:    "threads of its process",
+		Reports:    "nothing: its threads can't be told from the application's",
 		Tested:     []string{"2.1", "3.0"},
 		Traps: []string{
 			"The count is threads: they share one interpreter lock, so Python code of one process fills one core at most.",
@@ -63,7 +63,7 @@ func (waitress) Launch(c Command, s Shape, p Place) (Launch, error) {
 	return Launch{Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s)}, nil
 }
 
-// Workers can't be counted: the process has other threads too.
+// Workers can't be counted: they are threads, and the application may have some of its own.
 func (waitress) Workers([]hold.Process, int) ([]hold.Process, bool) { return nil, false }
 
 func (waitress) Config(c Command, s Shape) []File {
