@@ -10,7 +10,9 @@ export CGO_ENABLED := 0
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/advise-test
 
 # The Debian packages that tests with real programs need.
-PACKAGES := gunicorn python3-flask python3-django python3-venv nginx-light procps qemu-system-x86 chromium
+PACKAGES := gunicorn python3-gevent python3-eventlet python3-flask python3-django python3-venv uvicorn python3-hypercorn \
+	python3-waitress uwsgi-core uwsgi-plugin-python3 nginx-light lighttpd apache2 libapache2-mod-php8.2 php8.2-fpm puma \
+	unicorn ruby-rack nodejs systemd procps qemu-system-x86 chromium
 
 # Those that bench-generator compares with.
 BENCH_PACKAGES := nginx-light hey wrk
@@ -47,7 +49,7 @@ test-packages:
 	@.ci/install-packages $(PACKAGES)
 
 .PHONY: test-venv
-test-venv: ## get the newest gunicorn and Flask from PyPI, for the tests alone
+test-venv: ## get the newest Python servers from PyPI, for the tests alone
 	@.ci/make-venv $(CACHE)/venv
 
 .PHONY: test-cgroup2

@@ -43,12 +43,22 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	}
 	fmt.Fprintf(&b, "time      about %d restarts of %.1f s, at most %s; fewer when the decision is settled\n",
 		o.Restarts, o.SecondsPerRestart, time.Duration(o.SecondsAtMost*float64(time.Second)))
-	fmt.Fprintf(&b, "starts    (the port is chosen anew each time)\n")
+	fmt.Fprintf(&b, "starts    (the port is chosen anew each time%s)\n", scratch(o.Starts))
 	for _, s := range o.Starts {
 		fmt.Fprintf(&b, "          %s\n", strings.Join(append(s.Environment, s.Argv...), " "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// scratch explains the folder in the commands of servers that start with files.
+func scratch(starts []sweep.PlannedStart) string {
+	for _, s := range starts {
+		if strings.Contains(strings.Join(s.Argv, " "), sweep.ScratchName) {
+			return "; " + sweep.ScratchName + " is a temporary folder with the derived files"
+		}
+	}
+	return ""
 }
 
 func requests(s sweep.Scenario) string {

@@ -44,7 +44,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newReport(s), newFit(s), newVersion(), newGenerate())
+	root.AddCommand(newReport(s), newFit(s), newTargets(s), newVersion(), newGenerate())
 	root.AddCommand(newGuard(s), newAttack(s), newNull(s), newDemo(s), newDemoWorker())
 	return root
 }

@@ -29,9 +29,9 @@ func Write(rec *sweep.Record) (*Result, error) {
 		return nil, errors.New("write the reports: the record has no folder")
 	}
 	adv := rec.Advice()
-	var config []targets.File
+	var config, deploy []targets.File
 	if adv.Made {
-		config = configuration(rec.Plan, adv.Workers)
+		config, deploy = configuration(rec.Plan, adv.Workers)
 	}
 	r := New(rec, adv, config)
 	data, err := encode(r)
@@ -48,35 +48,35 @@ func Write(rec *sweep.Record) (*Result, error) {
 	if err := replace(filepath.Join(rec.Dir, PageFile), page); err != nil {
 		return nil, err
 	}
-	return r, writeConfig(filepath.Join(rec.Dir, ConfigFolder), r)
+	return r, writeConfig(filepath.Join(rec.Dir, ConfigFolder), slices.Concat(config, deploy))
 }
 
-// configuration asks the record's adapter what to paste. A command that can no longer be read, such
+// configuration asks the record's adapter what to paste, and what starts the server elsewhere. A command that can no longer be read, such
 // as one whose secrets are masked, gives none: the advice stands without.
-func configuration(p sweep.Plan, workers int) []targets.File {
+func configuration(p sweep.Plan, workers int) (config, deploy []targets.File) {
 	target, err := targets.ForAdapter(p.Target.Adapter, targets.Command{
 		Argv: p.Target.Command, Dir: p.Target.Workdir, Version: p.Target.Version,
 	})
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	return target.Adapter.Config(target.Command, targets.Shape{Workers: workers, Threads: p.Settings.Threads, Class: p.Settings.Class})
+	shape := targets.Shape{Workers: workers, Threads: p.Settings.Threads, Class: p.Settings.Class}
+	budget := targets.Budget{Cores: p.Budget.Cores, Memory: p.Budget.MemoryBytes}
+	return target.Adapter.Config(target.Command, shape), target.Deploy(shape, budget)
 }
 
 // writeConfig makes the folder hold these texts and nothing else.
-func writeConfig(dir string, r *Result) error {
+func writeConfig(dir string, files []targets.File) error {
 	var names []string
-	if r.Recommendation != nil {
-		for _, f := range r.Recommendation.Config {
-			name := fileName(f.Path)
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return fmt.Errorf("write the configuration: %w", err)
-			}
-			if err := replace(filepath.Join(dir, name), []byte(f.Text)); err != nil {
-				return err
-			}
-			names = append(names, name)
+	for _, f := range files {
+		name := fileName(f.Path)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("write the configuration: %w", err)
 		}
+		if err := replace(filepath.Join(dir, name), []byte(f.Text)); err != nil {
+			return err
+		}
+		names = append(names, name)
 	}
 	old, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -44,7 +44,10 @@ func TestWriteAndWriteAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"config/command.txt", "config/gunicorn.conf.py", "report.html", "result.json"}
+	want := []string{
+		"config/Dockerfile", "config/Procfile", "config/command.txt", "config/gunicorn.conf.py", "config/gunicorn.service",
+		"report.html", "result.json",
+	}
 	if got := files(t, rec.Dir); !slices.Equal(got, want) {
 		t.Errorf("files = %v, want %v: no more and no fewer", got, want)
 	}

@@ -19,6 +19,9 @@ type Outline struct {
 	Starts []PlannedStart `json:"starts"`
 }
 
+// ScratchName stands in planned commands for the folder that a start makes for the server's files.
+const ScratchName = "SCRATCH"
+
 // A PlannedStart is a start command at a count, and what advise sets in its environment.
 type PlannedStart struct {
 	Workers     int      `json:"workers"`
@@ -37,7 +40,7 @@ func (s *Sweep) Outline() (Outline, error) {
 	for _, n := range o.FirstCounts {
 		launch, err := s.options.Target.Adapter.Launch(s.options.Target.Command,
 			targets.Shape{Workers: n, Threads: s.plan.Settings.Threads, Class: s.plan.Settings.Class},
-			targets.Address{Host: "127.0.0.1", Port: port})
+			targets.Place{Host: "127.0.0.1", Port: port, Scratch: ScratchName})
 		if err != nil {
 			return Outline{}, err
 		}

@@ -41,6 +41,10 @@ type instance interface {
 // An attackFunc drives a server and tells of its stages as they begin.
 type attackFunc func(ctx context.Context, a generator.Attack, progress func(generator.Progress)) (*generator.Summary, error)
 
+// DerivedFolder is where a record keeps the files that were derived from the user's own for the last
+// start, their secrets masked.
+const DerivedFolder = "derived"
+
 // targetLauncher starts a target inside its limits.
 type targetLauncher struct {
 	target *targets.Target
@@ -53,6 +57,7 @@ func (l *targetLauncher) start(ctx context.Context, shape Shape, log string) (in
 	i, err := l.target.Start(ctx, targets.Start{
 		Shape:  targets.Shape{Workers: shape.Workers, Threads: shape.Threads, Class: shape.Class},
 		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log,
+		Derived: filepath.Join(filepath.Dir(log), DerivedFolder),
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,20 @@ func (command) Name() string { return "command" }
 
 func (command) Recognise(argv []string) bool { return len(argv) > 0 }
 
+func (command) About() About {
+	return About{
+		Server:     "any other",
+		Recognised: "every command",
+		Knob:       "`{workers}`, `{threads}` in the command, or `WEB_CONCURRENCY` read from the environment",
+		Reports:    "nothing: it is ready when it answers and starts no more processes",
+		Traps: []string{
+			"Whether the count had an effect can't be seen, except by too few processes.",
+			"The port goes to it as `{port}` or `PORT`, the address as `{host}` or `HOST`; one that listens elsewhere is refused.",
+			"A Go server takes its threads from GOMAXPROCS: `env GOMAXPROCS={workers} ./server`. From Go 1.25 on it reads the container's quota by itself, at least 2, rounded up.",
+		},
+	}
+}
+
 func (command) StopSignal() syscall.Signal { return syscall.SIGTERM }
 
 // commandFile is what a command line to paste is called.
@@ -32,16 +46,16 @@ func (command) Shape(c Command) Shape {
 	return Shape{Workers: max(workers, 0), Threads: 1}
 }
 
-func (command) Launch(c Command, s Shape, a Address) (Launch, error) {
+func (command) Launch(c Command, s Shape, p Place) (Launch, error) {
 	env := setenv(c.Env, "WEB_CONCURRENCY", strconv.Itoa(s.Workers))
-	env = setenv(env, "HOST", a.Host)
-	env = setenv(env, "PORT", strconv.Itoa(a.Port))
-	return Launch{Argv: fillAll(c.Argv, s, a), Env: env}, nil
+	env = setenv(env, "HOST", p.Host)
+	env = setenv(env, "PORT", strconv.Itoa(p.Port))
+	return Launch{Argv: fillAll(c.Argv, s, p), Env: env}, nil
 }
 
 // Workers can't be known: such a server may have helpers beside its workers, serve with its only
 // process, or use threads.
-func (command) Workers([]hold.Process, int) int { return -1 }
+func (command) Workers([]hold.Process, int) ([]hold.Process, bool) { return nil, false }
 
 func (command) Config(c Command, s Shape) []File {
 	line := configLine(c.Argv, s)
@@ -58,10 +72,10 @@ func takes(argv []string, placeholder string) bool {
 }
 
 // fillAll puts a shape and an address in the place of the placeholders.
-func fillAll(argv []string, s Shape, a Address) []string {
+func fillAll(argv []string, s Shape, p Place) []string {
 	return replaceAll(argv, strings.NewReplacer(
 		"{workers}", strconv.Itoa(s.Workers), "{threads}", strconv.Itoa(max(s.Threads, 1)),
-		"{host}", a.Host, "{port}", strconv.Itoa(a.Port)))
+		"{host}", p.Host, "{port}", strconv.Itoa(p.Port)))
 }
 
 // configLine is a command to paste into a shell, with a shape put in. The address of a server that

@@ -15,7 +15,7 @@ import (
 
 func TestCommandLaunch(t *testing.T) {
 	c := Command{Argv: []string{"serve", "--at=http://{host}:{port}/", "-j{workers}x{threads}", "{other}"}, Env: []string{"PORT=1", "A=1"}}
-	l, err := command{}.Launch(c, Shape{Workers: 3, Threads: 2}, Address{Host: "127.0.0.1", Port: 8123})
+	l, err := command{}.Launch(c, Shape{Workers: 3, Threads: 2}, Place{Host: "127.0.0.1", Port: 8123})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestRefused(t *testing.T) {
 		{[]string{"cat", "x", "|", "serve"}, "| is for a shell, and none is run", "sh -c '"},
 		{[]string{"a", "&&", "b"}, "&& is for a shell", "sh -c '"},
 		{[]string{"docker", "run", "image"}, "docker has the server started by somebody else", "run advise inside it"},
-		{[]string{"uvicorn", "app:app", "--port", "8000"}, "its port can't be varied", "advise -- uvicorn app:app --port {port}"},
+		{[]string{"serve", "app:app", "--port", "8000"}, "its port can't be varied", "advise -- serve app:app --port {port}"},
 		{[]string{"serve", "--bind=0.0.0.0:80"}, "its port can't be varied", "advise -- serve --bind=0.0.0.0:{port}"},
 		{[]string{"serve", "-p", "{port}", "--workers", "4"}, "its number of workers can't be varied", "advise -- serve -p {port} --workers {workers}"},
 		{
@@ -58,7 +58,7 @@ func TestRefused(t *testing.T) {
 			"its port and number of workers can't be varied",
 			"write {port} and {workers} instead: advise -- serve -b 0.0.0.0:{port} -w4 -w {workers}",
 		},
-		{[]string{"hypercorn", "-b", "{host}:{port}", "-w", "4", "--password=x"}, "--password=***", "-w {workers}"},
+		{[]string{"serve", "-b", "{host}:{port}", "-w", "4", "--password=x"}, "--password=***", "-w {workers}"},
 		{[]string{"advise", "demo", "--cpu", "2"}, "cpu", "advise demo --help"},
 	} {
 		_, err := Recognise(Command{Argv: test.argv, Dir: t.TempDir()})
@@ -89,7 +89,9 @@ func TestRecognise(t *testing.T) {
 		{[]string{"/usr/bin/advise", "demo"}, "demo", nil},
 		{[]string{"serve", "--port", "{port}", "--workers", "{workers}"}, "command", nil},
 		{[]string{"serve", "--port", "http"}, "command", nil},
-		{[]string{"node", "server.js"}, "command", nil},
+		{[]string{"node", "server.js"}, "node", nil},
+		{[]string{"node", "-e", "1"}, "command", nil},
+		{[]string{"uvicorn", "app:app", "--port", "8000"}, "uvicorn", nil},
 	} {
 		target, err := Recognise(Command{Argv: test.argv, Dir: t.TempDir()})
 		if err != nil {
@@ -108,8 +110,13 @@ func TestRecognise(t *testing.T) {
 			t.Errorf("%q: by the adapter's name: %v (%v)", test.argv, again, err)
 		}
 	}
-	if _, err := ForAdapter("apache", Command{}); err == nil {
+	if _, err := ForAdapter("tomcat", Command{}); err == nil {
 		t.Error("an adapter that is not there was found")
+	}
+	for _, a := range adapters {
+		if _, err := ForAdapter(a.Name(), Command{}); err == nil {
+			t.Errorf("%s took an empty command", a.Name())
+		}
 	}
 }
 

@@ -35,6 +35,16 @@ func (demoServer) Recognise(argv []string) bool {
 	return len(argv) >= 2 && filepath.Base(argv[0]) == "advise" && argv[1] == "demo"
 }
 
+func (demoServer) About() About {
+	return About{
+		Server:     "the built-in demo server",
+		Recognised: "`advise demo`, or no command where no application is found",
+		Knob:       "`--workers`",
+		Reports:    "children of its master",
+		Traps:      []string{"What it costs is set by its own options: it shows what advise does, and says nothing about your application."},
+	}
+}
+
 func (demoServer) StopSignal() syscall.Signal { return syscall.SIGTERM }
 
 func (demoServer) Shape(c Command) Shape {
@@ -45,7 +55,7 @@ func (demoServer) Shape(c Command) Shape {
 	return Shape{Workers: config.Workers, Threads: 1}
 }
 
-func (demoServer) Launch(c Command, s Shape, a Address) (Launch, error) {
+func (demoServer) Launch(c Command, s Shape, p Place) (Launch, error) {
 	config, err := demo.ParseArgs(c.Argv[2:])
 	if err != nil {
 		return Launch{}, fmt.Errorf("launch %s: %w", show(c.Argv), err)
@@ -54,24 +64,13 @@ func (demoServer) Launch(c Command, s Shape, a Address) (Launch, error) {
 	if err != nil {
 		return Launch{}, fmt.Errorf("launch the demo server: find this program: %w", err)
 	}
-	config.Workers, config.Host, config.Port, config.Socket = s.Workers, a.Host, a.Port, ""
+	config.Workers, config.Host, config.Port, config.Socket = s.Workers, p.Host, p.Port, ""
 	return Launch{Argv: append([]string{self, "demo"}, config.Args()...), Env: c.Env}, nil
 }
 
-// Workers counts the children of the first process that has any.
-func (demoServer) Workers(tree []hold.Process, _ int) int {
-	for _, master := range topDown(tree) {
-		n := 0
-		for _, p := range tree {
-			if p.Parent == master.PID {
-				n++
-			}
-		}
-		if n > 0 {
-			return n
-		}
-	}
-	return 0
+// Workers are the children of the first process that has any.
+func (demoServer) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
+	return firstChildren(tree, func(hold.Process, hold.Process) bool { return true }), true
 }
 
 func (demoServer) Config(c Command, s Shape) []File {

@@ -11,8 +11,9 @@ import (
 )
 
 // ErrNothingFound is a folder in which Detect sees no application.
-var ErrNothingFound = errors.New("no start command found: no Procfile with a web line, no gunicorn.conf.py with wsgi_app, " +
-	"no manage.py, and no wsgi.py or app.py with app or application")
+var ErrNothingFound = errors.New("no start command found: no Procfile with a web line, no CMD of a Dockerfile, no gunicorn.conf.py with wsgi_app, " +
+	"no uwsgi.ini, no config/puma.rb or config/unicorn.rb, no manage.py, no wsgi.py, asgi.py, app.py or main.py with app or application, " +
+	"no config.ru, and no start script in package.json")
 
 // A finding is a start command that a file suggests.
 type finding struct {
@@ -21,13 +22,15 @@ type finding struct {
 	why     string   // the file and what is in it
 }
 
-// Detect finds the start command of the application in a folder. What is found first holds: a
-// Procfile's web line, a gunicorn.conf.py with wsgi_app, a manage.py of Django, a wsgi.py or app.py
-// with app or application. What can't be read is passed over. With none of them it is
-// ErrNothingFound.
+// Detect finds the start command of the application in a folder. What is found first holds, in the
+// order from what was written to start it to what can be guessed from its code; the rest is named
+// with it. What can't be read is passed over. With nothing found it is ErrNothingFound.
 func Detect(dir string, env []string) (*Target, error) {
 	c := Command{Env: env, Dir: dir}
-	for _, look := range []func(Command) (*finding, error){inProcfile, inGunicornConf, inManagePy, inModule} {
+	looks := []func(Command) (*finding, error){
+		inProcfile, inDockerfile, inCompose, inGunicornConf, inUwsgiIni, inPuma, inUnicorn, inManagePy, inModule, inConfigRu, inPackageJSON,
+	}
+	for i, look := range looks {
 		f, err := look(c)
 		if err != nil {
 			return nil, err
@@ -35,20 +38,42 @@ func Detect(dir string, env []string) (*Target, error) {
 		if f == nil {
 			continue
 		}
-		return f.target()
+		t, err := f.target()
+		if err == nil {
+			t.Found += others(c, f, looks[i+1:])
+		}
+		return t, err
 	}
 	return nil, fmt.Errorf("look in %s: %w", dir, ErrNothingFound)
+}
+
+// others names what was found too and is another command.
+func others(c Command, chosen *finding, looks []func(Command) (*finding, error)) string {
+	seen := []string{show(chosen.command.Argv)}
+	var also []string
+	for _, look := range looks {
+		f, err := look(c)
+		if err != nil || f == nil || slices.Contains(seen, show(f.command.Argv)) {
+			continue
+		}
+		seen = append(seen, show(f.command.Argv))
+		also = append(also, fmt.Sprintf("%s (%s)", show(f.command.Argv), f.why))
+	}
+	if len(also) == 0 {
+		return ""
+	}
+	return "; it goes before " + strings.Join(also, ", ")
 }
 
 func (f *finding) target() (*Target, error) {
 	c := f.command
 	note := ""
-	if len(c.Argv) > 0 && c.Argv[0] == "gunicorn" {
-		argv, why, ok := withGunicorn(c)
+	if s, ok := pythonServerOf(c.Argv[0]); ok {
+		argv, why, ok := withPython(c, s)
 		if !ok {
 			return nil, &StartError{
-				Kind: KindNotFound, Command: "gunicorn", Hint: gunicornMissing(c),
-				Err: fmt.Errorf("%s, and %w", f.why, missing("gunicorn")),
+				Kind: KindNotFound, Command: c.Argv[0], Hint: pythonMissing(c, s),
+				Err: fmt.Errorf("%s, and %w", f.why, missing(c.Argv[0])),
 			}
 		}
 		c.Argv, note = argv, why
@@ -64,18 +89,18 @@ func (f *finding) target() (*Target, error) {
 	return t, nil
 }
 
-// withGunicorn chooses which gunicorn runs a found application: the one of the project's virtual
-// environment, then that in PATH, then a Python's module.
-func withGunicorn(c Command) (argv []string, note string, ok bool) {
+// withPython chooses which installed server runs a found application: the one of the project's
+// virtual environment, then that in PATH, then a Python's module.
+func withPython(c Command, s pythonServer) (argv []string, note string, ok bool) {
 	onPath, missing := lookPath(c.Argv[0], c)
-	if program, ok := projectGunicorn(c); ok && inDir(c.Dir, program) != onPath {
-		return append([]string{program}, c.Argv[1:]...), ", with the gunicorn of the virtual environment", true
+	if program, ok := projectProgram(c, c.Argv[0]); ok && inDir(c.Dir, program) != onPath {
+		return append([]string{program}, c.Argv[1:]...), ", with the " + c.Argv[0] + " of the virtual environment", true
 	}
 	if missing == nil {
 		return c.Argv, "", true
 	}
-	if python, ok := pythonWithGunicorn(c); ok {
-		return append([]string{python, "-m"}, c.Argv...), ", as the gunicorn command is not in PATH", true
+	if python, ok := pythonWith(c, s.modules[0]); ok {
+		return slices.Concat([]string{python, "-m", s.modules[0]}, c.Argv[1:]), ", as the " + c.Argv[0] + " command is not in PATH", true
 	}
 	return nil, "", false
 }
@@ -172,7 +197,12 @@ func inModule(c Command) (*finding, error) {
 	for _, file := range []struct {
 		module string
 		names  []string
-	}{{"wsgi", []string{"application", "app"}}, {"app", []string{"app", "application"}}} {
+	}{
+		{"wsgi", []string{"application", "app"}},
+		{"asgi", []string{"application", "app"}},
+		{"app", []string{"app", "application"}},
+		{"main", []string{"app", "application"}},
+	} {
 		text, err := readSmall(filepath.Join(c.Dir, file.module+".py"))
 		if err != nil {
 			if err := nothing(err); err != nil {
@@ -187,13 +217,18 @@ func inModule(c Command) (*finding, error) {
 				continue
 			}
 			app := file.module + ":" + name
-			if m := asyncServer.FindStringSubmatch(s.code); m != nil {
-				return nil, &RefusedError{
-					Command: file.module + ".py", Reason: fmt.Sprintf("its %s is made by %s, which is not for gunicorn's own workers", name, m[1]),
-					Hint: "advise -- uvicorn " + app + " --host {host} --port {port} --workers {workers}",
-				}
+			m := asyncServer.FindStringSubmatch(s.code)
+			switch {
+			case m != nil:
+				c.Argv = []string{"uvicorn", app}
+				return &finding{command: c, why: fmt.Sprintf("%s.py makes %s with %s", file.module, name, m[1])}, nil
+			case file.module == "asgi":
+				c.Argv = []string{"uvicorn", app}
+			case file.module == "main" && !syncServer.MatchString(s.code):
+				continue // a usual name for what is no server
+			default:
+				c.Argv = []string{"gunicorn", app}
 			}
-			c.Argv = []string{"gunicorn", app}
 			return &finding{command: c, why: fmt.Sprintf("%s.py defines %s", file.module, name)}, nil
 		}
 	}

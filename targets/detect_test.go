@@ -19,10 +19,14 @@ func fmtInt(n int) string { return strconv.Itoa(n) }
 
 func mkfifo(path string) error { return syscall.Mkfifo(path, 0o600) }
 
-// withPath is an environment in which gunicorn is there, whether this machine has it or not.
+// withPath is an environment in which the servers are there, whether this machine has them or not.
 func withPath(t testing.TB) []string {
 	t.Helper()
-	return []string{"PATH=" + filepath.Join(folder(t, map[string]string{"bin/gunicorn": "#!/bin/sh\n"}), "bin")}
+	programs := map[string]string{}
+	for _, name := range []string{"gunicorn", "uvicorn", "uwsgi", "puma", "bundle", "unicorn", "node"} {
+		programs["bin/"+name] = "#!/bin/sh\n"
+	}
+	return []string{"PATH=" + filepath.Join(folder(t, programs), "bin")}
 }
 
 func TestDetect(t *testing.T) {
@@ -72,6 +76,38 @@ func TestDetect(t *testing.T) {
 		"wsgi.py before app.py": {
 			map[string]string{"wsgi.py": "def application(environ, start_response):\n    pass\n", "app.py": "app = 1\n"}, "gunicorn wsgi:application", "wsgi.py",
 		},
+		"FastAPI":             {map[string]string{"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"}, "uvicorn main:app", "main.py makes app with FastAPI"},
+		"Starlette in app.py": {map[string]string{"app.py": "app = starlette.applications.Starlette(routes=[])\n"}, "uvicorn app:app", "with Starlette"},
+		"asgi.py":             {map[string]string{"asgi.py": "application = make()\n"}, "uvicorn asgi:application", "asgi.py defines application"},
+		"Flask in main.py":    {map[string]string{"main.py": "app = Flask(__name__)\n"}, "gunicorn main:app", "main.py defines app"},
+		"Dockerfile": {
+			map[string]string{"Dockerfile": "FROM a AS b\nCMD [\"x\"]\nFROM c\nCMD [\"gunicorn\", \\\n  \"-w\", \"4\", \"shop:app\"]\n", "app.py": "app = 1\n"},
+			"gunicorn -w 4 shop:app", "the Dockerfile has a CMD: gunicorn -w 4 shop:app; it goes before gunicorn app:app (app.py defines app)",
+		},
+		"Dockerfile with an entry point": {
+			map[string]string{"Dockerfile": "FROM c\nENTRYPOINT [\"gunicorn\"]\nCMD [\"shop:app\"]\n"}, "gunicorn shop:app", "Dockerfile",
+		},
+		"Dockerfile with a shell": {
+			map[string]string{"Dockerfile": "FROM c\nCMD exec gunicorn -b :$PORT shop:app\n"}, "gunicorn -b :{port} shop:app", "Dockerfile",
+		},
+		"Dockerfile of something else": {
+			map[string]string{"Dockerfile": "FROM c\nCMD [\"./entry.sh\"]\n", "app.py": "app = 1\n"}, "gunicorn app:app", "app.py",
+		},
+		"Compose": {
+			map[string]string{"docker-compose.yml": "services:\n  db:\n    command: postgres -c x=1\n  web:\n    command: \"uvicorn shop:app --port 80\"\n"},
+			"uvicorn shop:app --port 80", "a service of docker-compose.yml has a command",
+		},
+		"Compose with a list": {
+			map[string]string{"compose.yaml": "services:\n  web:\n    command: [\"gunicorn\", \"shop:app\"]\n"}, "gunicorn shop:app", "compose.yaml",
+		},
+		"uwsgi.ini":         {map[string]string{"uwsgi.ini": "[uwsgi]\nmodule = shop:app\n"}, "uwsgi --ini uwsgi.ini", "uwsgi.ini names the application shop:app"},
+		"Rails":             {map[string]string{"config/puma.rb": "", "config.ru": "", "Gemfile": ""}, "bundle exec puma", "config/puma.rb"},
+		"Rack":              {map[string]string{"config.ru": ""}, "puma", "config.ru is there"},
+		"unicorn":           {map[string]string{"config/unicorn.rb": "", "config.ru": ""}, "unicorn -c config/unicorn.rb", "config/unicorn.rb"},
+		"unicorn by a gem":  {map[string]string{"Gemfile": "gem 'unicorn', '~> 6'\n", "config.ru": ""}, "bundle exec unicorn", "the Gemfile has unicorn"},
+		"Node":              {map[string]string{"package.json": `{"scripts": {"start": "NODE_ENV=production node ./bin/www"}}`}, "env NODE_ENV=production node ./bin/www", "start script"},
+		"Node by default":   {map[string]string{"package.json": `{}`, "server.js": ""}, "node server.js", "no start script"},
+		"Node and a server": {map[string]string{"package.json": `{"scripts": {"start": "node x.js"}}`, "app.py": "app = 1\n"}, "gunicorn app:app", "it goes before node x.js (package.json has the start script)"},
 		"the project's own gunicorn": {
 			map[string]string{"app.py": "app = 1\n", ".venv/bin/gunicorn": "#!/bin/sh\n"},
 			"./.venv/bin/gunicorn app:app", "with the gunicorn of the virtual environment",
@@ -137,8 +173,7 @@ func TestDetectRefuses(t *testing.T) {
 		"variable":     {map[string]string{"Procfile": "web: gunicorn $APP\n"}, "the variable APP is not set", "advise -- COMMAND"},
 		"substitution": {map[string]string{"Procfile": "web: gunicorn -w $(nproc) app:app\n"}, "it needs a shell", "advise -- COMMAND"},
 		"nothing":      {map[string]string{"Procfile": "web: A=1\n"}, "it starts nothing", "advise -- COMMAND"},
-		"fixed port":   {map[string]string{"Procfile": "web: uvicorn app:app --port 80\n"}, "its port can't be varied", "--port {port}"},
-		"asynchronous": {map[string]string{"app.py": "app = fastapi.FastAPI()\n"}, "made by FastAPI", "advise -- uvicorn app:app --host {host} --port {port} --workers {workers}"},
+		"fixed port":   {map[string]string{"Procfile": "web: serve app:app --port 80\n"}, "its port can't be varied", "--port {port}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Detect(folder(t, test.files), withPath(t))
@@ -153,6 +188,8 @@ func TestDetectRefuses(t *testing.T) {
 func TestDetectFindsNothing(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"empty folder":  {},
+		"no servers":    {"package.json": `{"scripts": {"start": "vite"}}`, "Dockerfile": "FROM x\nCMD x | y\n", "compose.yml": "services:\n  x:\n    command: redis\n", "uwsgi.ini": "[uwsgi]\n"},
+		"broken":        {"package.json": `{`, "Dockerfile": "CMD [\n", "compose.yml": "  command: [x\n"},
 		"other modules": {"main.py": "app = 1\n", "app.py": "if True:\n    app = 1\ndef f():\n    application = 2\n'''\napp = 3\n'''\napp.run()\napp == 1\napplication[1] = 2\n"},
 		"folders":       {"app.py/x": "", "Procfile/x": "", "manage.py/x": ""},
 	} {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,22 +21,45 @@ type gunicorn struct{}
 
 func (gunicorn) Name() string { return "gunicorn" }
 
-func (gunicorn) StopSignal() syscall.Signal { return syscall.SIGTERM }
-
-func (gunicorn) Recognise(argv []string) bool {
-	_, _, ok := splitGunicorn(argv)
-	return ok
+func (gunicorn) About() About {
+	return About{
+		Server:     "gunicorn, of any worker class",
+		Recognised: "`gunicorn`, `python -m gunicorn`, behind `env`, `uv run` and the like",
+		Knob:       "`-w`, `workers` in its file, `WEB_CONCURRENCY`; threads: `--threads`",
+		Live:       "TTIN and TTOU",
+		Reports:    "children of its master",
+		Tested:     []string{"20.1", "27.0"},
+		Traps: []string{
+			"Settings win in this order, the weakest first: environment, configuration file, GUNICORN_CMD_ARGS, command line. WEB_CONCURRENCY loses to a stray gunicorn.conf.py; `gunicorn --print-config` shows what holds.",
+			"`when_ready` fires before the workers are forked: it is no sign of readiness.",
+			"`--threads` above 1 turns the class sync into gthread.",
+			"The class sync closes every connection after its answer: put a proxy in front that keeps them.",
+			"A burst of TTIN is lost up to version 23, which keeps five signals: send one, wait for the worker, send the next. TTOU ends the oldest worker.",
+			"From 25.1 on a control socket lies at one path for all servers of a user; while measuring there is none.",
+			"eventlet was removed in 26.0.",
+			"The worker timeout is 30 s, which is also the load generator's own: a request that takes as long fails in either way.",
+			"The heartbeat file on a slow /tmp stalls workers: `--worker-tmp-dir /dev/shm`.",
+			"Requests can be spread very unevenly over workers.",
+			"`--preload` shares the memory of what is imported, and moves the application's start into the master.",
+		},
+	}
 }
 
-// splitGunicorn divides a command into what leads to gunicorn and gunicorn's own arguments.
-func splitGunicorn(argv []string) (head, args []string, ok bool) {
-	at, ok := programArgs(argv,
-		[]string{"gunicorn", "gunicorn3", "gunicorn-3"},
-		[]string{"gunicorn", "gunicorn.__main__", "gunicorn.app.wsgiapp"})
-	if !ok {
-		return nil, nil, false
-	}
-	return slices.Clip(argv[:at]), argv[at:], true
+func (gunicorn) StopSignal() syscall.Signal { return syscall.SIGTERM }
+
+func (gunicorn) Recognise(argv []string) bool { return gunicornProgram.recognises(argv) }
+
+var gunicornProgram = pythonServer{
+	program: program{
+		names:   []string{"gunicorn", "gunicorn3", "gunicorn-3"},
+		modules: []string{"gunicorn", "gunicorn.__main__", "gunicorn.app.wsgiapp"},
+		options: gunicornOptions,
+		owned: []string{
+			"--workers", "--bind", "--daemon", "--pid", "--control-socket", "--control-socket-mode", "--no-control-socket",
+		},
+	},
+	distribution: "gunicorn",
+	answer:       regexp.MustCompile(`\(version ([0-9][^)\s]*)\)`),
 }
 
 // gunicornOptions are those of all versions from 20.0 to 27.0 together.
@@ -66,24 +88,16 @@ const gunicornVariable = "GUNICORN_CMD_ARGS"
 
 // Shape reads the command line, then GUNICORN_CMD_ARGS, then literals in the configuration file.
 func (gunicorn) Shape(c Command) Shape {
-	_, args, _ := splitGunicorn(c.Argv)
 	variable, _ := getenv(c.Env, gunicornVariable)
 	fromVariable, _ := splitWords(variable)
 	conf := readGunicornConf(c)
 	setting := func(option, name string) string {
-		return cmp.Or(gunicornOption(args, option), gunicornOption(fromVariable, option), conf.values[name])
-	}
-	number := func(text string) int {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			return 0
-		}
-		return n
+		return cmp.Or(gunicornProgram.setting(c, option), gunicornOptions.last(fromVariable, option), conf.values[name])
 	}
 	concurrency, _ := getenv(c.Env, "WEB_CONCURRENCY")
 	s := Shape{
-		Workers: number(cmp.Or(setting("--workers", "workers"), concurrency)),
-		Threads: max(1, number(setting("--threads", "threads"))),
+		Workers: positive(cmp.Or(setting("--workers", "workers"), concurrency)),
+		Threads: max(1, positive(setting("--threads", "threads"))),
 		Class:   cmp.Or(setting("--worker-class", "worker_class"), "sync"),
 	}
 	if s.Class == "sync" && s.Threads > 1 {
@@ -92,54 +106,26 @@ func (gunicorn) Shape(c Command) Shape {
 	return s
 }
 
-// gunicornOption is the value of an option; of several the last one holds.
-func gunicornOption(args []string, option string) string {
-	for _, a := range slices.Backward(gunicornOptions.parse(args)) {
-		if a.option == option {
-			return a.value
-		}
-	}
-	return ""
-}
-
-// ours are the options that a measurement has to own: two servers can't share an address, a file
-// with a process number or a control socket, and a daemon would not be seen to end.
-func ours(option string) bool {
-	return slices.Contains([]string{
-		"--workers", "--bind", "--daemon", "--pid", "--control-socket", "--control-socket-mode", "--no-control-socket",
-	}, option)
-}
-
-func (g gunicorn) Launch(c Command, s Shape, a Address) (Launch, error) {
-	head, args, ok := splitGunicorn(c.Argv)
-	if !ok {
-		return Launch{}, fmt.Errorf("launch %s: it is not gunicorn", show(c.Argv))
-	}
+func (g gunicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 	asked := g.Shape(c)
-	argv := append(slices.Clone(head),
-		"--workers", strconv.Itoa(s.Workers), "--bind", net.JoinHostPort(a.Host, strconv.Itoa(a.Port)))
-	dropped := ours
+	given := []string{"--workers", strconv.Itoa(s.Workers), "--bind", p.Address()}
+	var dropped []string
 	if s.Threads > 0 && s.Threads != asked.Threads {
-		argv = append(argv, "--threads", strconv.Itoa(s.Threads))
-		dropped = also(dropped, "--threads")
+		given = append(given, "--threads", strconv.Itoa(s.Threads))
+		dropped = append(dropped, "--threads")
 	}
 	if s.Class != "" && s.Class != asked.Class {
-		argv = append(argv, "--worker-class", s.Class)
-		dropped = also(dropped, "--worker-class")
+		given = append(given, "--worker-class", s.Class)
+		dropped = append(dropped, "--worker-class")
 	}
-	if hasControlSocket(cmp.Or(c.Version, installedGunicorn(c))) {
-		argv = append(argv, "--no-control-socket")
+	if hasControlSocket(cmp.Or(c.Version, gunicornProgram.installed(c))) {
+		given = append(given, "--no-control-socket")
 	}
-	for _, arg := range gunicornOptions.parse(args) {
-		if !dropped(arg.option) {
-			argv = append(argv, arg.words...)
-		}
+	argv, err := gunicornProgram.launch(c, given, dropped...)
+	if err != nil {
+		return Launch{}, err
 	}
-	return Launch{Argv: fillAll(argv, s, a), Env: gunicornEnv(c.Env, s)}, nil
-}
-
-func also(dropped func(string) bool, option string) func(string) bool {
-	return func(o string) bool { return o == option || dropped(o) }
+	return Launch{Argv: fillAll(argv, s, p), Env: gunicornEnv(c.Env, s)}, nil
 }
 
 // gunicornEnv takes out of GUNICORN_CMD_ARGS what the command line can't take back, and keeps
@@ -147,68 +133,32 @@ func also(dropped func(string) bool, option string) func(string) bool {
 func gunicornEnv(env []string, s Shape) []string {
 	if variable, ok := getenv(env, gunicornVariable); ok {
 		if words, ok := splitWords(variable); ok {
-			var kept []string
-			for _, arg := range gunicornOptions.parse(words) {
-				if !ours(arg.option) {
-					kept = append(kept, arg.words...)
-				}
-			}
+			kept := gunicornOptions.without(words, func(option string) bool { return slices.Contains(gunicornProgram.owned, option) })
 			if rest := quoteAll(kept); rest != quoteAll(words) {
 				env = setenv(env, gunicornVariable, rest)
 			}
 		}
 	}
-	if _, ok := getenv(env, "WEB_CONCURRENCY"); ok {
-		env = setenv(env, "WEB_CONCURRENCY", strconv.Itoa(s.Workers))
-	}
-	return env
+	return trueConcurrency(env, s)
 }
 
-// Workers counts the children of the master. The master is the first process, from the top, with a
+// Workers are the children of the master. The master is the first process, from the top, with a
 // child of its own name: workers are forked and not executed, so they have the master's. With
 // Python's setproctitle installed the names tell it outright.
-func (gunicorn) Workers(tree []hold.Process, _ int) int {
+func (gunicorn) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
 	const title = "gunicorn: worke" // the 15 bytes the kernel keeps
-	for _, master := range topDown(tree) {
-		n := 0
-		for _, p := range tree {
-			if p.Parent == master.PID && (p.Command == master.Command || p.Command == title) {
-				n++
-			}
-		}
-		if n > 0 {
-			return n
-		}
-	}
-	return 0
+	return firstChildren(tree, func(p, master hold.Process) bool {
+		return p.Command == master.Command || p.Command == title
+	}), true
 }
 
-// topDown orders a tree so that parents come before their children.
-func topDown(tree []hold.Process) []hold.Process {
-	known := map[int]bool{}
-	for _, p := range tree {
-		known[p.PID] = true
-	}
-	var ordered []hold.Process
-	for _, p := range tree {
-		if !known[p.Parent] {
-			ordered = append(ordered, p)
-		}
-	}
-	for i := 0; i < len(ordered); i++ {
-		for _, p := range tree {
-			if p.Parent == ordered[i].PID {
-				ordered = append(ordered, p)
-			}
-		}
-	}
-	return ordered
+func (gunicorn) live(Command, Shape) (liveChange, bool) {
+	return liveChange{more: syscall.SIGTTIN, fewer: syscall.SIGTTOU}, true
 }
 
 // Config is the line for the configuration file and the command in the user's own spelling. Where
 // the count is on the command line already, that is where it has to change.
 func (g gunicorn) Config(c Command, s Shape) []File {
-	head, args, _ := splitGunicorn(c.Argv)
 	conf := readGunicornConf(c)
 	asked := g.Shape(c)
 	var text strings.Builder
@@ -220,15 +170,22 @@ func (g gunicorn) Config(c Command, s Shape) []File {
 		fmt.Fprintf(&text, "worker_class = %q\n", s.Class)
 	}
 	file := File{Path: cmp.Or(conf.name, "gunicorn.conf.py"), Text: text.String()}
-	line := File{Path: commandFile, Text: configLine(append(slices.Clone(head), gunicornConfigArgs(args, s, asked)...), s)}
+	changes := []change{{"--workers", "-w", strconv.Itoa(s.Workers)}}
+	if s.Threads > 0 && s.Threads != asked.Threads {
+		changes = append(changes, change{"--threads", "--threads", strconv.Itoa(s.Threads)})
+	}
+	if s.Class != "" && s.Class != asked.Class {
+		changes = append(changes, change{"--worker-class", "-k", s.Class})
+	}
+	line := gunicornProgram.line(c, s, changes...)
 
 	variable, _ := getenv(c.Env, gunicornVariable)
 	inVariable, _ := splitWords(variable)
 	switch {
-	case gunicornOption(args, "--workers") != "":
+	case gunicornProgram.setting(c, "--workers") != "":
 		file.Text = "# once the count is no longer on the command line, which wins\n" + file.Text
 		return []File{line, file}
-	case gunicornOption(inVariable, "--workers") != "":
+	case gunicornOptions.last(inVariable, "--workers") != "":
 		file.Text = "# once the count is no longer in " + gunicornVariable + ", which wins\n" + file.Text
 		return []File{line, file}
 	default:
@@ -236,40 +193,8 @@ func (g gunicorn) Config(c Command, s Shape) []File {
 	}
 }
 
-// gunicornConfigArgs are the user's arguments with the shape in them.
-func gunicornConfigArgs(args []string, s, asked Shape) []string {
-	type value struct{ option, spelled, text string }
-	values := []value{{"--workers", "-w", strconv.Itoa(s.Workers)}}
-	if s.Threads > 0 && s.Threads != asked.Threads {
-		values = append(values, value{"--threads", "--threads", strconv.Itoa(s.Threads)})
-	}
-	if s.Class != "" && s.Class != asked.Class {
-		values = append(values, value{"--worker-class", "-k", s.Class})
-	}
-	for _, v := range values {
-		var out []string
-		found := false
-		for _, a := range gunicornOptions.parse(args) {
-			if a.option == v.option {
-				found = true
-				out = append(out, a.with(v.text)...)
-				continue
-			}
-			out = append(out, a.words...)
-		}
-		if !found {
-			out = append([]string{v.spelled, v.text}, out...)
-		}
-		args = out
-	}
-	return args
-}
-
 func (gunicorn) Version(ctx context.Context, c Command) (string, error) {
-	if v := installedGunicorn(c); v != "" {
-		return v, nil
-	}
-	return askGunicorn(ctx, c)
+	return gunicornProgram.version(ctx, c)
 }
 
 var gunicornChatter = regexp.MustCompile(`^\[[^]]+\] \[\d+\] \[(?:INFO|DEBUG)\] |was sent SIGTERM!$`)
@@ -296,3 +221,7 @@ func (gunicorn) explain(log []string) string {
 		return ""
 	}
 }
+
+// hasControlSocket says whether a version opens a control socket at one path for all servers of a
+// user unless it is told not to. Versions before 25.1 refuse the option that tells it.
+func hasControlSocket(version string) bool { return since(version, 25, 1) }

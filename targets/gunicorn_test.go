@@ -60,7 +60,7 @@ func TestRecognisesGunicorn(t *testing.T) {
 		"mygunicorn app:app":                                    "-",
 		"./gunicorn.sh":                                         "-",
 	} {
-		_, args, ok := splitGunicorn(strings.Fields(line))
+		_, args, ok := gunicornProgram.split(strings.Fields(line))
 		got := "-"
 		if ok {
 			got = strings.Join(args, " ")
@@ -72,7 +72,7 @@ func TestRecognisesGunicorn(t *testing.T) {
 }
 
 func TestGunicornLaunch(t *testing.T) {
-	a := Address{Host: "127.0.0.1", Port: 41234}
+	a := Place{Host: "127.0.0.1", Port: 41234}
 	for line, want := range map[string]string{
 		"gunicorn app:app":                                     "gunicorn --workers 3 --bind 127.0.0.1:41234 app:app",
 		"gunicorn -w 8 app:app":                                "gunicorn --workers 3 --bind 127.0.0.1:41234 app:app",
@@ -115,7 +115,7 @@ func TestGunicornLaunch(t *testing.T) {
 
 func TestGunicornLaunchShape(t *testing.T) {
 	c := Command{Argv: strings.Fields("gunicorn --threads 2 -k gthread app:app"), Dir: t.TempDir(), Version: "20.1.0"}
-	a := Address{Host: "::1", Port: 1}
+	a := Place{Host: "::1", Port: 1}
 	for _, test := range []struct {
 		shape Shape
 		want  string
@@ -137,7 +137,7 @@ func TestGunicornControlSocket(t *testing.T) {
 		"20.1.0": false, "23.0.0": false, "25.0.3": false, "25.1.0": true, "25.10": true, "26.0.0": true, "27.0.1": true, "": false, "x": false,
 	} {
 		c := Command{Argv: []string{"gunicorn", "app:app"}, Dir: t.TempDir(), Version: version}
-		l, err := gunicorn{}.Launch(c, Shape{Workers: 1}, Address{})
+		l, err := gunicorn{}.Launch(c, Shape{Workers: 1}, Place{})
 		if got := slices.Contains(l.Argv, "--no-control-socket"); err != nil || got != want {
 			t.Errorf("version %q: told to open none: %v (%v), want %v", version, got, err, want)
 		}
@@ -150,7 +150,7 @@ func TestGunicornEnvironment(t *testing.T) {
 	if got, want := (gunicorn{}).Shape(c), (Shape{Workers: 4, Threads: 2, Class: "gthread"}); got != want {
 		t.Errorf("shape %+v, want %+v", got, want)
 	}
-	l, err := gunicorn{}.Launch(c, Shape{Workers: 3, Threads: 2, Class: "gthread"}, Address{})
+	l, err := gunicorn{}.Launch(c, Shape{Workers: 3, Threads: 2, Class: "gthread"}, Place{})
 	want := []string{"A=1", "GUNICORN_CMD_ARGS=--threads 2 --access-logformat '%(h)s x'", "WEB_CONCURRENCY=3"}
 	if diff := cmp.Diff(want, l.Env); diff != "" || err != nil {
 		t.Errorf("environment (-want +got, %v):\n%s", err, diff)
@@ -248,8 +248,8 @@ func TestGunicornWorkers(t *testing.T) {
 			p(10, 1, "gunicorn: maste"), p(11, 10, "gunicorn: worke"), p(12, 10, "gunicorn: worke"), p(13, 10, "gunicorn: dirty"),
 		}, 2},
 	} {
-		if got := (gunicorn{}).Workers(test.tree, 10); got != test.want {
-			t.Errorf("%s: %d workers, want %d", name, got, test.want)
+		if got, ok := (gunicorn{}).Workers(test.tree, 10); len(got) != test.want || !ok {
+			t.Errorf("%s: %d workers, want %d", name, len(got), test.want)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func FuzzGunicornArguments(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		words := strings.Split(line, " ")
 		c := Command{Argv: append([]string{"gunicorn"}, words...), Dir: "/nonexistent", Version: "27.0.1", Env: []string{"GUNICORN_CMD_ARGS=" + line}}
-		l, err := gunicorn{}.Launch(c, Shape{Workers: 3}, Address{Host: "127.0.0.1", Port: 80})
+		l, err := gunicorn{}.Launch(c, Shape{Workers: 3}, Place{Host: "127.0.0.1", Port: 80})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,36 +284,22 @@ func FuzzGunicornArguments(f *testing.F) {
 	})
 }
 
-// gunicorns are the ones to test with: Debian's, and the newest of PyPI in the tests' environment.
-func gunicorns(t *testing.T) map[string]string {
-	t.Helper()
-	env := os.Getenv("ADVISE_TEST_VENV")
-	if env == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		env = filepath.Join(cache, "advise-test", "venv")
-	}
-	return map[string]string{"debian": "/usr/bin/gunicorn", "pypi": filepath.Join(env, "bin", "gunicorn")}
-}
-
-// eachGunicorn runs a test with every gunicorn, or with those named.
+// eachGunicorn runs a test with Debian's gunicorn and the newest of PyPI, or with one of them.
 func eachGunicorn(t *testing.T, test func(t *testing.T, program string), only ...string) {
-	for name, program := range gunicorns(t) {
+	for _, name := range []string{"debian", "pypi"} {
 		if len(only) > 0 && !slices.Contains(only, name) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if !executable(program) {
-				remedy := "apt-get install gunicorn"
-				if name == "pypi" {
-					remedy = "make test-venv, which installs the newest gunicorn and Flask at " + filepath.Dir(filepath.Dir(program))
-				}
-				targetstest.Lacking(t, remedy)
+			if name == "pypi" {
+				test(t, targetstest.PyPI(t, "gunicorn"))
+				return
 			}
-			test(t, program)
+			if !executable("/usr/bin/gunicorn") {
+				targetstest.Lacking(t, "apt-get install gunicorn")
+			}
+			test(t, "/usr/bin/gunicorn")
 		})
 	}
 }
@@ -359,11 +345,11 @@ func TestGunicornStarts(t *testing.T) {
 func TestGunicornVersion(t *testing.T) {
 	eachGunicorn(t, func(t *testing.T, program string) {
 		c := Command{Argv: []string{program, "app:app"}, Env: os.Environ(), Dir: t.TempDir()}
-		asked, err := askGunicorn(t.Context(), c)
+		asked, err := gunicornProgram.ask(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if read := installedGunicorn(c); read != asked {
+		if read := gunicornProgram.installed(c); read != asked {
 			t.Errorf("its files say %q, gunicorn itself %q", read, asked)
 		}
 		c.Argv = append([]string{"env", "A=1"}, c.Argv...)
@@ -473,7 +459,7 @@ func TestGunicornMissing(t *testing.T) {
 		"in an environment": {"empty/bin", "empty", "virtual environment"},
 	} {
 		c := Command{Argv: []string{"gunicorn", "app:app"}, Env: []string{"PATH=" + filepath.Join(dir, test.path)}, Dir: filepath.Join(dir, test.folder)}
-		if got := gunicornMissing(c); !strings.Contains(got, test.want) {
+		if got := pythonMissing(c, gunicornProgram); !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q in it", name, got, test.want)
 		}
 	}

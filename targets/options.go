@@ -2,6 +2,7 @@ package targets
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -106,6 +107,14 @@ func (g grammar) read(word string) []argument {
 	return found
 }
 
+// resolveAlias is the long name of a spelling that is not shortened.
+func (g grammar) resolveAlias(name string) string {
+	if long, ok := g.short[name]; ok {
+		return long
+	}
+	return name
+}
+
 func (g grammar) valued(option string) bool { return g.long[option] }
 
 // resolve completes a shortened long option. What it does not know, or what could be several, it
@@ -140,4 +149,43 @@ func (g grammar) resolve(name string) string {
 // isOption says whether a word can't be the value of the option before it.
 func (g grammar) isOption(word string) bool {
 	return len(word) > 1 && word[0] == '-' && !negative.MatchString(word) && !strings.Contains(word, " ")
+}
+
+// last is the value of an option; of several the last one holds.
+func (g grammar) last(args []string, option string) string {
+	for _, a := range slices.Backward(g.parse(args)) {
+		if a.option == option {
+			return a.value
+		}
+	}
+	return ""
+}
+
+// without are the arguments less the options that are dropped.
+func (g grammar) without(args []string, dropped func(option string) bool) []string {
+	var kept []string
+	for _, a := range g.parse(args) {
+		if a.option == "" || !dropped(a.option) {
+			kept = append(kept, a.words...)
+		}
+	}
+	return kept
+}
+
+// set are the arguments with a change in the option's place, or in front where it has none.
+func (g grammar) set(args []string, ch change) []string {
+	var out []string
+	found := false
+	for _, a := range g.parse(args) {
+		if a.option == ch.option {
+			found = true
+			out = append(out, a.with(ch.value)...)
+			continue
+		}
+		out = append(out, a.words...)
+	}
+	if !found {
+		out = append([]string{ch.spelled, ch.value}, out...)
+	}
+	return out
 }

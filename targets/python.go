@@ -107,6 +107,7 @@ var (
 	definedName   = regexp.MustCompile(`^(?:async +)?(?:def|class) +([A-Za-z_]\w*)`)
 	importedNames = regexp.MustCompile(`^(?:from +[\w.]+ +)?import +(.*)$`)
 	importedName  = regexp.MustCompile(`^\(? *(?:[\w.]+ +as +)?([A-Za-z_]\w*) *\)?$`)
+	syncServer    = regexp.MustCompile(`= *(?:\w+\.)*(Flask|Bottle|Pyramid|get_wsgi_application)\(`)
 	asyncServer   = regexp.MustCompile(`= *(?:\w+\.)*(FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|get_asgi_application)\(`)
 )
 

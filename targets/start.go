@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -23,6 +24,10 @@ type Start struct {
 	Probe       Probe
 	ReadyWithin time.Duration // 0: DefaultReadyWithin
 	Log         string        // file for the server's output; empty: none
+	// Derived is a folder for copies of the files that were written for the server, their secrets
+	// masked; empty: none are kept. The server's own are in a temporary folder with a short name,
+	// which the users that it changes to can enter, and go with it.
+	Derived string
 }
 
 const (
@@ -51,6 +56,8 @@ type Instance struct {
 	WorkersSeen int           // when it was ready; -1: they can't be counted
 
 	target *Target
+	place  Place
+	shape  Shape
 	log    string
 }
 
@@ -63,7 +70,7 @@ func (i *Instance) Workers() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count the workers: %w", err)
 	}
-	return i.target.Adapter.Workers(tree, i.PID()), nil
+	return i.target.count(tree, i.PID()), nil
 }
 
 // Stop ends the server by its graceful way, and whatever is left of it after that. When ctx ends
@@ -100,20 +107,25 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: choose a port: %w", t.label(), err)
 	}
-	address := Address{Host: loopback, Port: port}
-	launch, err := t.Adapter.Launch(t.Command, s.Shape, address)
-	if err != nil {
-		return nil, err
+	place := Place{Host: loopback, Port: port}
+	if place.Scratch, err = newScratch(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", t.label(), err)
 	}
-	tree, err := hold.Start(ctx, hold.Spec{Argv: launch.Argv, Env: launch.Env, Dir: t.Command.Dir, Log: s.Log, Limits: s.Limits})
+	launch, err := t.Adapter.Launch(t.Command, s.Shape, place)
+	if err == nil {
+		err = writeFiles(launch.Files, place.Scratch, s.Derived)
+	}
 	if err != nil {
-		return nil, t.notRun(s, err)
+		return nil, errors.Join(err, os.RemoveAll(place.Scratch))
+	}
+	tree, err := hold.Start(ctx, hold.Spec{
+		Argv: launch.Argv, Env: launch.Env, Dir: t.Command.Dir, Log: s.Log, Limits: s.Limits, Remove: []string{place.Scratch},
+	})
+	if err != nil {
+		return nil, errors.Join(t.notRun(s, err), os.RemoveAll(place.Scratch))
 	}
 	began := time.Now()
-	w := &wait{
-		target: t, start: s, tree: tree, launch: launch, port: port, began: began,
-		url: "http://" + net.JoinHostPort(address.Host, strconv.Itoa(port)),
-	}
+	w := &wait{target: t, start: s, tree: tree, launch: launch, place: place, began: began, url: "http://" + place.Address()}
 	if err := w.untilReady(ctx); err != nil {
 		// The caller's end of patience is that of the grace too.
 		if stopped := tree.Stop(ctx, t.Adapter.StopSignal(), failedGrace); stopped != nil {
@@ -121,7 +133,10 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 		}
 		return nil, err
 	}
-	return &Instance{Tree: tree, URL: w.url, Startup: time.Since(began), WorkersSeen: w.workers, target: t, log: s.Log}, nil
+	return &Instance{
+		Tree: tree, URL: w.url, Startup: time.Since(began), WorkersSeen: w.workers,
+		target: t, place: place, shape: s.Shape, log: s.Log,
+	}, nil
 }
 
 const loopback = "127.0.0.1"
@@ -133,6 +148,15 @@ func freePort() (int, error) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	return port, l.Close()
+}
+
+// count is the number of living workers; -1: they can't be told from other processes.
+func (t *Target) count(tree []hold.Process, root int) int {
+	workers, ok := t.Adapter.Workers(tree, root)
+	if !ok {
+		return -1
+	}
+	return len(workers)
 }
 
 // label is what the target is called in errors.
@@ -163,7 +187,7 @@ type wait struct {
 	tree   *hold.Tree
 	launch Launch
 	url    string
-	port   int
+	place  Place
 	began  time.Time
 
 	workers   int       // as counted last; -1: can't be counted
@@ -202,7 +226,7 @@ func (w *wait) untilReady(ctx context.Context) error {
 				return err
 			}
 		case a := <-answers:
-			ready, err := w.judge(a)
+			ready, err := w.judge(within, a)
 			if ready || err != nil {
 				return err
 			}
@@ -241,7 +265,7 @@ func (w *wait) look() error {
 		return err
 	}
 	if addressTaken(tail(w.start.Log)) && !w.listens() {
-		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
+		return w.foreign("somebody else has port " + strconv.Itoa(w.place.Port))
 	}
 	return nil
 }
@@ -254,32 +278,41 @@ func (w *wait) count() {
 	if len(tree) != w.processes {
 		w.processes, w.changed = len(tree), time.Now()
 	}
-	w.workers = w.target.Adapter.Workers(tree, w.tree.PID())
+	w.workers = w.target.count(tree, w.tree.PID())
 }
 
-// complete says whether all workers are there, as far as they can be counted.
-func (w *wait) complete() bool {
-	if w.workers >= 0 {
-		return w.workers == w.start.Shape.Workers
+// complete says whether all workers are there, as far as they can be counted, and the server, where
+// it can be asked, says so too.
+func (w *wait) complete(ctx context.Context) bool {
+	switch {
+	case w.workers >= 0 && w.workers != w.start.Shape.Workers:
+		return false
+	case w.workers < 0 && w.processes <= w.start.Shape.Workers && time.Since(w.changed) < steady:
+		return false
 	}
-	return w.processes > w.start.Shape.Workers || time.Since(w.changed) >= steady
+	r, ok := w.target.Adapter.(reporter)
+	if !ok {
+		return true
+	}
+	status, err := r.status(ctx, w.place)
+	return errors.Is(err, ErrNoStatus) || err == nil && status.Workers == w.start.Shape.Workers
 }
 
 // judge takes in an answer. It is ready when the answer is right, all workers are there, and the
 // answer came from them.
-func (w *wait) judge(a answer) (ready bool, err error) {
+func (w *wait) judge(ctx context.Context, a answer) (ready bool, err error) {
 	w.count()
 	if a.err != nil {
 		w.last = a
 		return false, w.listensElsewhere()
 	}
-	complete := w.complete()
+	complete := w.complete(ctx)
 	if !complete || a.status != w.last.status {
 		w.since = time.Now()
 	}
 	w.last = a
 	if !w.listens() {
-		return false, w.foreign("another process answers on port " + strconv.Itoa(w.port))
+		return false, w.foreign("another process answers on port " + strconv.Itoa(w.place.Port))
 	}
 	if !complete {
 		return false, nil
@@ -301,7 +334,7 @@ func (w *wait) listens() bool {
 		return true
 	}
 	for _, p := range ports {
-		if int(p.Port()) == w.port {
+		if int(p.Port()) == w.place.Port {
 			return true
 		}
 	}
@@ -320,7 +353,7 @@ func (w *wait) listensElsewhere() error {
 		w.ports = append(w.ports, int(a.Port()))
 	}
 	switch {
-	case len(w.ports) == 0 || slices.Contains(w.ports, w.port):
+	case len(w.ports) == 0 || slices.Contains(w.ports, w.place.Port):
 		w.away = time.Time{}
 		return nil
 	case w.away.IsZero():
@@ -334,7 +367,7 @@ func (w *wait) listensElsewhere() error {
 	if suggested, ok := suggestPort(argv, w.ports[0]); ok {
 		hint = "write {port} where its port goes: advise -- " + show(suggested)
 	}
-	return w.fail(KindIgnored, hint, fmt.Errorf("it listens on port %d, not on %d: it does not read PORT", w.ports[0], w.port))
+	return w.fail(KindIgnored, hint, fmt.Errorf("it listens on port %d, not on %d: it does not read PORT", w.ports[0], w.place.Port))
 }
 
 // heeded checks of a server whose workers can't be counted that the count was not ignored.
@@ -383,7 +416,7 @@ func (w *wait) ended() error {
 	}
 	log := tail(w.start.Log)
 	if addressTaken(log) {
-		return w.foreign("somebody else has port " + strconv.Itoa(w.port))
+		return w.foreign("somebody else has port " + strconv.Itoa(w.place.Port))
 	}
 	how := "ended"
 	if exit, ok := w.tree.Exit(); ok {
@@ -399,7 +432,11 @@ func (w *wait) late() error {
 	if w.workers < 0 {
 		workers = count(w.processes, "process") + ", "
 	}
-	return w.fail(KindNotReady, w.explain(tail(w.start.Log)),
+	hint := w.explain(tail(w.start.Log))
+	if w.workers > 0 && w.workers != w.start.Shape.Workers && w.last.err == nil && w.start.Probe.accepts(w.last.status) {
+		hint = "it answers, and runs another count than it was told: does its own code or file set it?"
+	}
+	return w.fail(KindNotReady, hint,
 		fmt.Errorf("not ready after %s: %s%s %s", seconds(w.start.ReadyWithin), workers, w.start.Probe.name(), w.last))
 }
 

@@ -158,9 +158,10 @@ func notFoundHint(c Command) string {
 		return "there is no such file in " + c.Dir
 	case executable(filepath.Join(c.Dir, name)):
 		return "it is in the current folder: advise -- ./" + show(c.Argv)
-	case name == "gunicorn":
-		return gunicornMissing(c)
 	default:
+		if s, ok := pythonServerOf(name); ok {
+			return pythonMissing(c, s)
+		}
 		if near := nearest(name, c); near != "" {
 			return fmt.Sprintf("did you mean %s?", near)
 		}

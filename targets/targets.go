@@ -8,7 +8,10 @@ package targets
 import (
 	"context"
 	"fmt"
+	"net"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -32,37 +35,83 @@ type Command struct {
 	Version string
 }
 
-// An Address is where a server has to listen.
-type Address struct {
-	Host string
-	Port int
+// A Place is where a server has to run: its address, and a folder of its own for what it writes.
+type Place struct {
+	Host    string
+	Port    int
+	Scratch string
 }
 
-// A Launch is a command rewritten to run at a shape and an address.
+// Address is host:port.
+func (p Place) Address() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
+
+// file is a path in the scratch folder.
+func (p Place) file(name string) string { return filepath.Join(p.Scratch, name) }
+
+// A Launch is a command rewritten to run at a shape and a place.
 type Launch struct {
 	Argv, Env []string
+	// Files go into the scratch folder before the start, each under its Path there: a server that
+	// is told by a file what to do gets one derived from the user's own.
+	Files []File
 }
 
-// A File is something to paste: its usual name, and its text.
+// A File is something to paste or to start with: its usual name, and its text.
 type File struct {
 	Path, Text string
 }
 
+// dynamicName is the name of a variant of a file in which the count is a range.
+func dynamicName(name string) string {
+	ext := filepath.Ext(name)
+	return strings.TrimSuffix(name, ext) + "-dynamic" + ext
+}
+
+// An About is what people should know of a kind of server, in words.
+type About struct {
+	Server     string   `json:"server"`           // as people call it
+	Recognised string   `json:"recognised"`       // by which command
+	Knob       string   `json:"knob"`             // what sets the count
+	Live       string   `json:"live,omitempty"`   // how the count is changed while it runs; empty: by a fresh start alone
+	Reports    string   `json:"reports"`          // how its workers are seen
+	Tested     []string `json:"tested,omitempty"` // the versions tests have run: as much of them as all updates share
+	Traps      []string `json:"traps"`            // each a sentence or two
+}
+
+// A Known is a kind of server that can be run.
+type Known struct {
+	Name string `json:"name"`
+	About
+}
+
+// List is all of them, in the order in which a command is compared with them.
+func List() []Known {
+	kinds := make([]Known, len(adapters))
+	for i, a := range adapters {
+		kinds[i] = Known{Name: a.Name(), About: a.About()}
+	}
+	return kinds
+}
+
 // An Adapter knows one kind of server. Its methods start nothing, except Version.
+//
+// What only some servers have is in further, optional methods: see reporter and resizer.
 type Adapter interface {
 	// Name is one word, the same in every record.
 	Name() string
+	// About is the same whatever the command.
+	About() About
 	// Recognise says whether a start command is of this kind.
 	Recognise(argv []string) bool
 	// Shape is what the command asks for by itself, wherever it says so. A count that it does not
 	// say is the server's default; a zero means that it can't be known.
 	Shape(c Command) Shape
-	// Launch turns the command into one that runs at a shape and an address, and leaves the rest
-	// of it alone.
-	Launch(c Command, s Shape, a Address) (Launch, error)
-	// Workers counts the living workers in a tree of which root was started, or is -1 when such a
+	// Launch turns the command into one that runs at a shape and a place, and leaves the rest of it
+	// alone. Nothing is written yet.
+	Launch(c Command, s Shape, p Place) (Launch, error)
+	// Workers are the living workers in a tree of which root was started. It is not ok when such a
 	// server's workers can't be told from its other processes.
-	Workers(tree []hold.Process, root int) int
+	Workers(tree []hold.Process, root int) (workers []hold.Process, ok bool)
 	// StopSignal asks the server to end gracefully.
 	StopSignal() syscall.Signal
 	// Config is what a user would paste to run at the shape, the most natural place first.
@@ -72,7 +121,23 @@ type Adapter interface {
 }
 
 // adapters are tried in this order. The last one takes every command.
-var adapters = []Adapter{gunicorn{}, demoServer{}, command{}}
+var adapters = []Adapter{
+	gunicorn{},
+	uvicorn{},
+	hypercorn{},
+	granian{},
+	waitress{},
+	uwsgi{},
+	phpfpm{},
+	apache{},
+	nginx{},
+	lighttpd{},
+	puma{},
+	unicorn{},
+	node{},
+	demoServer{},
+	command{},
+}
 
 // A Target is a server that can be started.
 type Target struct {
@@ -114,9 +179,13 @@ func Recognise(c Command) (*Target, error) {
 // ForAdapter is Recognise where the adapter's name is known, as from a record.
 func ForAdapter(name string, c Command) (*Target, error) {
 	for _, a := range adapters {
-		if a.Name() == name {
-			return newTarget(a, c)
+		if a.Name() != name {
+			continue
 		}
+		if !a.Recognise(c.Argv) {
+			return nil, fmt.Errorf("use %s with the adapter %s: it is another kind of server's", show(c.Argv), name)
+		}
+		return newTarget(a, c)
 	}
 	return nil, fmt.Errorf("find the adapter %q: there is none of that name", name)
 }
@@ -156,4 +225,12 @@ func getenv(env []string, name string) (string, bool) {
 func setenv(env []string, name, value string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	return append(out, name+"="+value)
+}
+
+// unsetenv returns the environment without some variables, and leaves the given one as it is.
+func unsetenv(env []string, names ...string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.Contains(names, name)
+	})
 }

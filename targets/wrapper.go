@@ -41,7 +41,7 @@ func passesOn(wrapper string) bool {
 	return slices.Contains([]string{
 		"env", "nice", "ionice", "nohup", "setsid", "time", "timeout", "stdbuf", "taskset", "chrt", "numactl", "sudo", "doas",
 		"exec", "command", "tini", "dumb-init", "catatonit", "chpst", "setuidgid", "gosu", "su-exec", "poetry", "uv", "uvx",
-		"pipenv", "pdm", "rye", "hatch", "conda", "newrelic-admin", "ddtrace-run", "opentelemetry-instrument", "coverage",
+		"pipenv", "pdm", "rye", "hatch", "conda", "newrelic-admin", "ddtrace-run", "bundle", "opentelemetry-instrument", "coverage",
 	}, filepath.Base(wrapper))
 }
 

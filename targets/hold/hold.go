@@ -87,6 +87,8 @@ type Process struct {
 	Command     string // the kernel's name for it, at most 15 bytes on Linux
 	State       string // one letter, as ps shows it
 	StartTicks  uint64 // start in clock ticks after boot: with PID, an identity; 0 where unknown
+	Threads     int    // 0 where unknown
+	Title       string // its arguments, or what it calls itself in their place; empty where unknown
 }
 
 // Usage is what a tree has used since its start. It is cheap to read.

@@ -191,6 +191,8 @@ func members(all []Process, guard, root int) []Process {
 	return tree
 }
 
+func (p Process) title() string { return "" }
+
 func (p Process) signal(sig syscall.Signal) { _ = syscall.Kill(p.PID, sig) }
 
 func cpuTime(guard, root int) (time.Duration, error) {

@@ -62,6 +62,7 @@ func parseStat(text []byte) (stat, error) {
 			State:      fields[0],
 			Parent:     int(number(4)),
 			StartTicks: uint64(number(22)),
+			Threads:    int(number(20)),
 		},
 		ticks:         uint64(number(14) + number(15)),
 		childrenTicks: uint64(number(16) + number(17)),
@@ -144,6 +145,15 @@ func (p Process) signal(sig syscall.Signal) {
 	if p.lives() {
 		_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 	}
+}
+
+// title is what ps shows as a process's arguments. It is empty for one that has gone.
+func (p Process) title() string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/cmdline")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(strings.ReplaceAll(string(text), "\x00", " "), " ")
 }
 
 func (p Process) lives() bool {

@@ -273,8 +273,11 @@ func (t *Tree) Processes() ([]Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the processes of %d: %w", t.pid, err)
 	}
-	tree := members(all, t.guard, t.pid)
-	return slices.DeleteFunc(tree, func(p Process) bool { return p.zombie() }), nil
+	tree := slices.DeleteFunc(members(all, t.guard, t.pid), Process.zombie)
+	for i := range tree {
+		tree[i].Title = tree[i].title()
+	}
+	return tree, nil
 }
 
 func (t *Tree) isDone() bool {

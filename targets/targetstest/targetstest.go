@@ -18,6 +18,11 @@ import (
 var packages = map[string]string{
 	"qemu-system-x86_64": "qemu-system-x86",
 	"nginx":              "nginx-light",
+	"hypercorn":          "python3-hypercorn",
+	"waitress-serve":     "python3-waitress",
+	"php-fpm8.2":         "php8.2-fpm",
+	"apachectl":          "apache2",
+	"uwsgi":              "uwsgi-core uwsgi-plugin-python3",
 	"ps":                 "procps",
 }
 
@@ -40,6 +45,25 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
+// PyPI is the path of a program in the tests' virtual environment, which has the newest releases.
+// Without it the test is skipped as by Need.
+func PyPI(t testing.TB, program string) string {
+	t.Helper()
+	env := os.Getenv("ADVISE_TEST_VENV")
+	if env == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env = filepath.Join(cache, "advise-test", "venv")
+	}
+	path := filepath.Join(env, "bin", program)
+	if _, err := exec.LookPath(path); err != nil {
+		Lacking(t, "make test-venv, which installs "+program+" from PyPI")
+	}
+	return path
+}
+
 // Lacking skips the test and says what would make it run; with CI=true it fails it.
 func Lacking(t testing.TB, remedy string) {
 	t.Helper()
@@ -50,9 +74,10 @@ func Lacking(t testing.TB, remedy string) {
 }
 
 // Flask is the folder of the sample Flask application, app:app.
-func Flask() string { return app("flask") }
+func Flask() string { return App("flask") }
 
-func app(name string) string {
+// App is the folder of a sample application.
+func App(name string) string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "..", "testdata", "apps", name)
 }

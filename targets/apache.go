@@ -1,0 +1,214 @@
+package targets
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"advise/targets/hold"
+)
+
+// apache is Apache httpd with one of its modules for many processes (MPM): prefork has processes of
+// one thread, event and worker have processes with many.
+type apache struct{}
+
+func (apache) Name() string { return "apache" }
+
+func (apache) About() About {
+	return About{
+		Server:     "Apache httpd, prefork (mod_php) and event",
+		Recognised: "`apache2`, `httpd`, `apachectl`, `apache2-foreground`, with the file that `-f` names or the usual one",
+		Knob:       "prefork: `MaxRequestWorkers`; event: `ServerLimit` x `ThreadsPerChild`",
+		Reports:    "children of its parent process",
+		Tested:     []string{"2.4"},
+		Traps: []string{
+			"A restart ignores changes of ServerLimit and ThreadLimit: stop it and start it afresh.",
+			"mod_php means prefork: each worker is a process with all of PHP in it.",
+			"While measuring, StartServers and the spare servers are all the count itself, so that it is fixed; in production a range gives memory back.",
+			"MaxRequestWorkers above ServerLimit is cut to that, with no more than a line in the log.",
+			"KeepAlive holds a prefork worker for KeepAliveTimeout after an answer: five seconds by default.",
+			"The files derived from yours have the address, logs and process files replaced; hosts with TLS are not reached in them.",
+		},
+	}
+}
+
+// StopSignal is the graceful one: TERM drops requests.
+func (apache) StopSignal() syscall.Signal { return syscall.SIGWINCH }
+
+func (apache) Recognise(argv []string) bool { return apacheProgram.recognises(argv) }
+
+var apacheProgram = program{
+	names: []string{"apache2", "httpd", "apachectl", "apache2ctl", "apache2-foreground", "httpd-foreground"},
+	options: newGrammar(`
+		--define|-D= --directory|-d= --file|-f= --before|-C= --after|-c= --level|-e= --log|-E= --action|-k= --one|-X
+		--version|-v --build|-V --help|-h --compiled|-l --directives|-L --test|-t --vhosts|-S --modules|-M --nocheck|-T
+	`),
+	owned: []string{"--file", "--directory", "--action", "--log", "--one", "--test", "--vhosts", "--modules"},
+}
+
+var apacheDefaults = []string{
+	"/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf", "/usr/local/apache2/conf/httpd.conf", "/opt/homebrew/etc/httpd/httpd.conf",
+}
+
+// readApache reads the user's configuration with all files that it includes.
+func readApache(c Command) (apacheConf, error) {
+	root := apacheProgram.setting(c, "--directory")
+	if root != "" {
+		root = inDir(c.Dir, root)
+	}
+	named := apacheProgram.setting(c, "--file")
+	if named != "" && root != "" {
+		named = inDir(root, named)
+	}
+	path := confPath(c, named, apacheDefaults)
+	conf, err := loadApache(path, root, apacheEnv(c.Env, filepath.Dir(path)))
+	if err != nil {
+		return apacheConf{}, refuse(c.Argv, "its configuration can't be used: "+err.Error(), "name the file that holds: advise -- apache2 -f /path/to/apache2.conf")
+	}
+	return conf, nil
+}
+
+var apacheExport = regexp.MustCompile(`(?m)^[ \t]*export[ \t]+(\w+)=([^\s$'"]+)[ \t]*$`)
+
+// apacheEnv is the environment with what Debian's apachectl would take from the file envvars.
+func apacheEnv(env []string, dir string) []string {
+	text, err := readSmall(filepath.Join(dir, "envvars"))
+	if err != nil {
+		return env
+	}
+	for _, m := range apacheExport.FindAllStringSubmatch(string(text), -1) {
+		if _, set := getenv(env, m[1]); !set {
+			env = setenv(env, m[1], m[2])
+		}
+	}
+	return env
+}
+
+func (apache) Shape(c Command) Shape {
+	conf, err := readApache(c)
+	if err != nil {
+		return Shape{}
+	}
+	number := func(name string, otherwise int) int { return cmp.Or(positive(conf.setting(name)), otherwise) }
+	class := conf.mpm()
+	if class == "prefork" {
+		return Shape{Workers: number("maxrequestworkers", number("maxclients", 256)), Threads: 1, Class: class}
+	}
+	threads := number("threadsperchild", 25)
+	return Shape{Workers: max(1, number("maxrequestworkers", 16*threads)/threads), Threads: threads, Class: class}
+}
+
+func (u apache) Launch(c Command, s Shape, p Place) (Launch, error) {
+	conf, err := readApache(c)
+	if err != nil {
+		return Launch{}, err
+	}
+	asked := u.Shape(c)
+	s.Threads, s.Class = apacheThreads(s, asked), cmp.Or(s.Class, asked.Class)
+	argv, err := apacheProgram.launch(c, []string{"-D", "FOREGROUND", "-d", conf.root, "-f", p.file("apache.conf")})
+	if err != nil {
+		return Launch{}, err
+	}
+	// The script takes an action as a word; the server has no arguments but options.
+	head, args, _ := apacheProgram.split(c.Argv)
+	for _, a := range apacheProgram.options.parse(args) {
+		if a.option == "" {
+			argv = slices.DeleteFunc(argv, func(word string) bool { return word == a.value })
+		}
+	}
+	argv[len(head)-1] = apacheServer(c, argv[len(head)-1])
+	env := apacheEnv(c.Env, filepath.Dir(conf.path))
+	for name, value := range map[string]string{
+		"APACHE_RUN_DIR": p.Scratch, "APACHE_LOCK_DIR": p.Scratch, "APACHE_LOG_DIR": p.Scratch, "APACHE_PID_FILE": p.file("pid"),
+	} {
+		env = setenv(env, name, value)
+	}
+	return Launch{Argv: fillAll(argv, s, p), Env: env, Files: []File{{Path: "apache.conf", Text: conf.derived(s, p)}}}, nil
+}
+
+// apacheThreads are those of a process of the MPM: one in prefork, where there is no choice.
+func apacheThreads(s, asked Shape) int {
+	if cmp.Or(s.Class, asked.Class) == "prefork" {
+		return 1
+	}
+	if s.Threads > 0 {
+		return s.Threads
+	}
+	return max(asked.Threads, 1)
+}
+
+// apacheServer is the server itself, where the command names a script that starts it.
+func apacheServer(c Command, program string) string {
+	if name := filepath.Base(program); name == "apache2" || name == "httpd" {
+		return program
+	}
+	for _, name := range []string{"apache2", "httpd", "/usr/sbin/apache2", "/usr/sbin/httpd"} {
+		if _, err := lookPath(name, c); err == nil {
+			return name
+		}
+	}
+	return "apache2"
+}
+
+// Workers are the forked children. The daemon of mod_cgid is one too, and has one thread where the
+// workers have many.
+func (apache) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
+	children := firstChildren(tree, sameName)
+	if slices.ContainsFunc(children, func(p hold.Process) bool { return p.Threads > 1 }) {
+		children = slices.DeleteFunc(children, func(p hold.Process) bool { return p.Threads == 1 })
+	}
+	return children, true
+}
+
+// Config is the block of the MPM, with a fixed count and as a range.
+func (u apache) Config(c Command, s Shape) []File {
+	asked := u.Shape(c)
+	class := cmp.Or(s.Class, asked.Class, "prefork")
+	name := "mpm_" + class + ".conf"
+	threads := apacheThreads(s, asked)
+	least := max(1, s.Workers/4)
+	return []File{
+		{Path: name, Text: apacheBlock(class, s.Workers, threads, s.Workers, s.Workers, s.Workers)},
+		{Path: dynamicName(name), Text: "# instead, to give memory back while there is little to do\n" +
+			apacheBlock(class, s.Workers, threads, max(1, s.Workers/2), least, max(least+1, s.Workers/2))},
+	}
+}
+
+// apacheBlock sets an MPM. Spare is counted in processes; all MPMs but prefork count it in threads.
+func apacheBlock(class string, workers, threads, start, minSpare, maxSpare int) string {
+	var b strings.Builder
+	set := func(name string, value int) { fmt.Fprintf(&b, "    %-22s %d\n", name, value) }
+	fmt.Fprintf(&b, "<IfModule mpm_%s_module>\n", class)
+	set("ServerLimit", workers)
+	set("StartServers", start)
+	if class == "prefork" {
+		set("MinSpareServers", minSpare)
+		set("MaxSpareServers", maxSpare)
+	} else {
+		set("ThreadLimit", threads)
+		set("ThreadsPerChild", threads)
+		set("MinSpareThreads", minSpare*threads)
+		set("MaxSpareThreads", maxSpare*threads)
+	}
+	set("MaxRequestWorkers", workers*threads)
+	b.WriteString("</IfModule>\n")
+	return b.String()
+}
+
+func (apache) Version(ctx context.Context, c Command) (string, error) {
+	head, _, _ := apacheProgram.split(c.Argv)
+	head = slices.Clone(head)
+	head[len(head)-1] = apacheServer(c, head[len(head)-1])
+	return askVersion(ctx, c, append(head, "-v"), regexp.MustCompile(`Apache/([0-9.]+)`))
+}
+
+// check finds a file that can't be used before the first start.
+func (apache) check(c Command) error {
+	_, err := readApache(c)
+	return err
+}

@@ -1,0 +1,223 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An apacheConf is a configuration with all files that it includes, a directive a line.
+type apacheConf struct {
+	path  string
+	root  string // ServerRoot: where relative names begin
+	lines []string
+}
+
+var (
+	apacheRoot     = regexp.MustCompile(`(?im)^[ \t]*ServerRoot[ \t]+"?([^"\s]+)`)
+	apacheInclude  = regexp.MustCompile(`(?i)^include(optional)?\s+(.+)$`)
+	apacheVariable = regexp.MustCompile(`\$\{(\w+)\}`)
+	apacheMPM      = regexp.MustCompile(`(?i)^loadmodule\s+mpm_(\w+)_module\s`)
+	apacheIfMPM    = regexp.MustCompile(`(?i)^<ifmodule\s+"?(?:mod_)?mpm_(\w+?)(?:_module|\.c)"?\s*>$`)
+	apacheHost     = regexp.MustCompile(`(?i)^<virtualhost\s+(.*)>$`)
+	apachePort     = regexp.MustCompile(`:\d+$`)
+)
+
+func loadApache(path, root string, env []string) (apacheConf, error) {
+	text, err := readSmall(path)
+	if err != nil {
+		return apacheConf{}, err
+	}
+	conf := apacheConf{path: path, root: root}
+	if m := apacheRoot.FindStringSubmatch(string(text)); conf.root == "" && m != nil {
+		conf.root = m[1]
+	}
+	if conf.root == "" {
+		conf.root = filepath.Dir(path)
+	}
+	conf.lines, err = conf.include(string(text), env, 0)
+	return conf, err
+}
+
+// include puts the files in the place of the lines that name them.
+func (c apacheConf) include(text string, env []string, depth int) ([]string, error) {
+	if depth > deepestInclude {
+		return nil, errors.New("its files include each other")
+	}
+	var out []string
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		m := apacheInclude.FindStringSubmatch(line)
+		if m == nil {
+			out = append(out, line)
+			continue
+		}
+		pattern := apacheVariable.ReplaceAllStringFunc(strings.Trim(m[2], `"`), func(v string) string {
+			value, _ := getenv(env, v[2:len(v)-1])
+			return value
+		})
+		paths, err := apacheFiles(inDir(c.root, pattern))
+		if err != nil {
+			return nil, err
+		}
+		if len(paths) == 0 && m[1] == "" {
+			return nil, fmt.Errorf("include %s: there is no such file", pattern)
+		}
+		for _, path := range paths {
+			included, err := readSmall(path)
+			if err != nil {
+				return nil, fmt.Errorf("include %s: %w", pattern, err)
+			}
+			lines, err := c.include(string(included), env, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, lines...)
+		}
+	}
+	return out, nil
+}
+
+// apacheFiles are those that a pattern names; of a folder, all below it.
+func apacheFiles(pattern string) ([]string, error) {
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("include %s: %w", pattern, err)
+	}
+	var files []string
+	for _, m := range matches {
+		err := filepath.WalkDir(m, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("include %s: %w", pattern, err)
+		}
+	}
+	return files, nil
+}
+
+func apacheName(line string) string {
+	name, _, _ := strings.Cut(line, " ")
+	name, _, _ = strings.Cut(name, "\t")
+	return strings.ToLower(name)
+}
+
+// mpm is the module for many processes that is loaded; built in it is event.
+func (c apacheConf) mpm() string {
+	for _, line := range c.lines {
+		if m := apacheMPM.FindStringSubmatch(line); m != nil {
+			return strings.ToLower(m[1])
+		}
+	}
+	return "event"
+}
+
+// setting is the last value of a directive, outside blocks for another MPM.
+func (c apacheConf) setting(name string) string {
+	value, other := "", 0
+	for _, line := range c.lines {
+		if m := apacheIfMPM.FindStringSubmatch(line); m != nil && (other > 0 || !strings.EqualFold(m[1], c.mpm())) {
+			other++
+			continue
+		}
+		if other > 0 {
+			if strings.HasPrefix(strings.ToLower(line), "<ifmodule") {
+				other++
+			} else if strings.EqualFold(line, "</IfModule>") {
+				other--
+			}
+			continue
+		}
+		if fields := strings.Fields(line); len(fields) == 2 && apacheName(line) == name {
+			value = fields[1]
+		}
+	}
+	return value
+}
+
+// apacheOwned are what a measurement has to own: what sets the MPM, and what another server could
+// have too or would be a trace outside the scratch folder.
+var apacheOwned = []string{
+	"serverlimit", "startservers", "minspareservers", "maxspareservers", "minsparethreads", "maxsparethreads", "threadlimit",
+	"threadsperchild", "maxrequestworkers", "maxclients", "listen", "pidfile", "errorlog", "scoreboardfile", "mutex",
+	"defaultruntimedir", "coredumpdirectory", "scriptlog", "lockfile",
+}
+
+// derived is the configuration at a shape and a place.
+func (c apacheConf) derived(s Shape, p Place) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, `ServerName 127.0.0.1
+DefaultRuntimeDir %q
+PidFile %q
+ErrorLog /dev/stderr
+Listen %s
+`, p.Scratch, p.file("pid"), p.Address())
+	for i, line := range c.lines {
+		switch name := apacheName(line); {
+		case slices.Contains(apacheOwned, name):
+			continue
+		case name == "customlog" || name == "transferlog" || name == "globallog":
+			line = apacheLog(line, p.file("access.log"))
+		case name == "cacheroot":
+			line = fmt.Sprintf("CacheRoot %q", p.file("cache"))
+		case apacheMPM.MatchString(line):
+			line = strings.ReplaceAll(line, "mpm_"+c.mpm(), "mpm_"+s.Class)
+		case apacheHost.MatchString(line) && !c.withTLS(i):
+			line = apacheHere(line, p)
+		}
+		out.WriteString(line + "\n")
+	}
+	out.WriteString(apacheBlock(s.Class, s.Workers, s.Threads, s.Workers, s.Workers, s.Workers))
+	return out.String()
+}
+
+// apacheLog puts a file in the place of a log's, which may be a program, and leaves its format.
+func apacheLog(line, path string) string {
+	name, rest, _ := strings.Cut(line, " ")
+	rest = strings.TrimSpace(rest)
+	end := strings.IndexAny(rest, " \t")
+	if strings.HasPrefix(rest, `"`) {
+		if quoted := strings.IndexByte(rest[1:], '"'); quoted >= 0 {
+			end = quoted + 2
+		}
+	}
+	format := ""
+	if end >= 0 && end < len(rest) {
+		format = rest[end:]
+	}
+	return fmt.Sprintf("%s %q%s", name, path, format)
+}
+
+// withTLS says whether the host whose block begins at a line speaks TLS.
+func (c apacheConf) withTLS(begin int) bool {
+	for _, line := range c.lines[begin:] {
+		if strings.EqualFold(line, "</VirtualHost>") {
+			return false
+		}
+		if f := strings.Fields(line); len(f) == 2 && strings.EqualFold(f[0], "SSLEngine") && strings.EqualFold(f[1], "on") {
+			return true
+		}
+	}
+	return false
+}
+
+// apacheHere gives the addresses of a host the port that is listened on.
+func apacheHere(line string, p Place) string {
+	addresses := strings.Fields(apacheHost.FindStringSubmatch(line)[1])
+	for i, a := range addresses {
+		if apachePort.MatchString(a) {
+			addresses[i] = fmt.Sprintf("*:%d", p.Port)
+		}
+	}
+	return "<VirtualHost " + strings.Join(slices.Compact(addresses), " ") + ">"
+}

@@ -1,0 +1,73 @@
+package targets
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// newScratch makes a folder for what a server writes while it runs. Other users may pass through it
+// but not look into it: a server that root started changes its user. The path is short, since that
+// of a socket has room for 107 bytes.
+func newScratch() (string, error) {
+	dir, err := os.MkdirTemp("", "advise-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder for the server's files: %w", err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return "", fmt.Errorf("make a folder for the server's files: %w", err)
+	}
+	return dir, nil
+}
+
+// writeFiles writes the files of a launch, and masked copies of them for people to read.
+func writeFiles(files []File, scratch, derived string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := writeAll(scratch, files); err != nil {
+		return err
+	}
+	if derived == "" {
+		return nil
+	}
+	copies := make([]File, len(files))
+	for i, f := range files {
+		copies[i] = File{Path: f.Path, Text: maskText(f.Text)}
+	}
+	return writeAll(derived, copies)
+}
+
+func writeAll(dir string, files []File) error {
+	for _, f := range files {
+		path := filepath.Join(dir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+			return fmt.Errorf("write the server's files: %w", err)
+		}
+		if err := os.WriteFile(path, []byte(f.Text), 0o600); err != nil {
+			return fmt.Errorf("write the server's files: %w", err)
+		}
+	}
+	return nil
+}
+
+// maskText masks what looks like a secret in a configuration file: all that follows its name on the
+// line, and passwords in URLs.
+func maskText(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		line = secretURL.ReplaceAllString(line, "$1:"+mask+"@")
+		body := strings.TrimRight(line, "\n")
+		if at := secretName.FindStringIndex(body); at != nil {
+			end := at[1] + len(body[at[1]:]) - len(strings.TrimLeft(body[at[1]:], wordRest))
+			if rest := strings.TrimLeft(body[end:], " \t=:,>\"'])"); rest != "" {
+				line = body[:len(body)-len(rest)] + mask + line[len(body):]
+			}
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
+const wordRest = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"

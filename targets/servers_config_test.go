@@ -1,0 +1,313 @@
+package targets
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"advise/targets/hold"
+	"advise/targets/targetstest"
+)
+
+// A pasted is a configuration as a user has it after pasting what advise says.
+type pasted struct {
+	need    string
+	command string   // what the user has been starting; the program in it is the one needed
+	dir     string   // folder of targets/testdata/apps with the application
+	shape   Shape    // zero: three workers
+	files   []string // name and text by turns; {NAME} in a text is the pasted file of that name
+	check   string   // the server's own checker
+	start   string   // the start with it; {line} is the pasted command
+	workers int      // then; 0: three
+}
+
+var pastes = map[string]pasted{
+	"gunicorn file": {
+		need: "gunicorn", command: "gunicorn cost:app", dir: "wsgi",
+		files: []string{"gunicorn.conf.py", "{gunicorn.conf.py}"},
+		check: "gunicorn --check-config cost:app", start: "gunicorn -b 127.0.0.1:{port} cost:app",
+	},
+	"gunicorn line": {
+		need: "gunicorn", command: "gunicorn -w 7 cost:app", dir: "wsgi", shape: Shape{Workers: 3, Threads: 2, Class: "gthread"},
+		check: "{line} --check-config", start: "{line} -b 127.0.0.1:{port}",
+	},
+	"uvicorn":   {need: "uvicorn", command: "uvicorn app:app", dir: "asgi", start: "{line} --port {port}"},
+	"hypercorn": {need: "hypercorn", command: "hypercorn app:app", dir: "asgi", start: "{line} -b 127.0.0.1:{port}"},
+	"hypercorn file": {
+		need: "hypercorn", command: "hypercorn -c hypercorn.toml app:app", dir: "asgi",
+		files: []string{"hypercorn.toml", "{hypercorn.toml}"}, start: "hypercorn -c hypercorn.toml -b 127.0.0.1:{port} app:app",
+	},
+	"granian": {
+		need: "pypi/granian", command: "granian --interface asgi app:app", dir: "asgi",
+		files: []string{"env.sh", "export {environment}"}, start: "sh -c '. ./env.sh && exec {granian} --interface asgi --port {port} app:app'",
+	},
+	"uwsgi": {
+		need: "uwsgi", command: "uwsgi --ini shop.ini", dir: "wsgi",
+		files: []string{"shop.ini", "{shop.ini}master = true\nplugins = python3\nmodule = cost:app\nhttp-socket = 127.0.0.1:{port}\nauto-procname = true\n"},
+		start: "uwsgi --ini shop.ini",
+	},
+	"uwsgi dynamic": {
+		need: "uwsgi", command: "uwsgi --ini shop.ini", dir: "wsgi", shape: Shape{Workers: 5}, workers: 3,
+		files: []string{
+			"shop.ini",
+			"{shop-dynamic.ini}master = true\nplugins = python3\nmodule = cost:app\nhttp-socket = 127.0.0.1:{port}\nauto-procname = true\n",
+		},
+		start: "uwsgi --ini shop.ini",
+	},
+	"nginx": {
+		need: "nginx", command: "nginx -c {dir}/nginx.conf", dir: "static",
+		files: []string{"nginx.conf", "{nginx.conf}daemon off;\npid {dir}/pid;\nerror_log stderr;\nevents {}\nhttp { server { listen 127.0.0.1:{port}; } }\n"},
+		check: "nginx -t -c {dir}/nginx.conf", start: "nginx -c {dir}/nginx.conf",
+	},
+	"lighttpd": {
+		need: "lighttpd", command: "lighttpd -f lighttpd.conf", dir: "static",
+		files: []string{"lighttpd.conf", "{lighttpd.conf}server.port = {port}\nserver.bind = \"127.0.0.1\"\nserver.document-root = var.CWD\n"},
+		check: "lighttpd -tt -f lighttpd.conf", start: "lighttpd -D -f lighttpd.conf",
+	},
+	"lighttpd alone": {
+		need: "lighttpd", command: "lighttpd -f lighttpd.conf", dir: "static", shape: Shape{Workers: 1}, workers: 1,
+		files: []string{"lighttpd.conf", "{lighttpd.conf}server.port = {port}\nserver.bind = \"127.0.0.1\"\nserver.document-root = var.CWD\n"},
+		check: "lighttpd -tt -f lighttpd.conf", start: "lighttpd -D -f lighttpd.conf",
+	},
+	"php-fpm": {
+		need: "php-fpm8.2", command: "php-fpm8.2 -y fpm.conf", dir: "php",
+		files: []string{"fpm.conf", "{fpm.conf}user = www-data\nlisten = 127.0.0.1:{port}\n[global]\nerror_log = /dev/stderr\n"},
+		check: "php-fpm8.2 -t -y fpm.conf", start: "php-fpm8.2 -F -y fpm.conf",
+	},
+	"php-fpm dynamic": {
+		need: "php-fpm8.2", command: "php-fpm8.2 -y fpm.conf", dir: "php", shape: Shape{Workers: 7}, workers: 3,
+		files: []string{"fpm.conf", "{fpm-dynamic.conf}user = www-data\nlisten = 127.0.0.1:{port}\n[global]\nerror_log = /dev/stderr\n"},
+		check: "php-fpm8.2 -t -y fpm.conf", start: "php-fpm8.2 -F -y fpm.conf",
+	},
+	"apache prefork": {
+		need: "apache2", command: "apache2 -f {dir}/apache.conf", dir: "php",
+		files: []string{"apache.conf", apacheHead + "{mpm_prefork.conf}"},
+		check: "apache2 -t -f {dir}/apache.conf", start: "apache2 -DFOREGROUND -f {dir}/apache.conf",
+	},
+	"apache prefork dynamic": {
+		need: "apache2", command: "apache2 -f {dir}/apache.conf", dir: "php", shape: Shape{Workers: 6},
+		files: []string{"apache.conf", apacheHead + "{mpm_prefork-dynamic.conf}"},
+		check: "apache2 -t -f {dir}/apache.conf", start: "apache2 -DFOREGROUND -f {dir}/apache.conf",
+	},
+	"apache event": {
+		need: "apache2", command: "apache2 -f {dir}/apache.conf", dir: "static", shape: Shape{Workers: 3, Threads: 5},
+		files: []string{"apache.conf", strings.ReplaceAll(apacheHead, "prefork", "event") + "{mpm_event.conf}"},
+		check: "apache2 -t -f {dir}/apache.conf", start: "apache2 -DFOREGROUND -f {dir}/apache.conf",
+	},
+	"puma": {
+		need: "puma", command: "puma", dir: "rack", shape: Shape{Workers: 3, Threads: 2},
+		files: []string{"config/puma.rb", "{config/puma.rb}"},
+		check: "ruby -c config/puma.rb", start: "puma -b tcp://127.0.0.1:{port}",
+	},
+	"unicorn": {
+		need: "unicorn", command: "unicorn", dir: "rack",
+		files: []string{"unicorn.rb", "{unicorn.rb}"},
+		check: "ruby -c unicorn.rb", start: "{line} -l 127.0.0.1:{port}",
+	},
+	"node": {
+		need: "node", command: "node server.js", dir: "node",
+		files: []string{"cluster.js", "{cluster.js}"},
+		check: "node --check cluster.js", start: "env PORT={port} {line}",
+	},
+	"pm2": {
+		need: "node", command: "node server.js", dir: "node",
+		files: []string{"cluster.js", "{cluster.js}", "ecosystem.config.js", "{ecosystem.config.js}"},
+		check: "node -e 'const a=require(\"./ecosystem.config.js\").apps[0];if(a.instances!==3||a.exec_mode!==\"cluster\")process.exit(1)'",
+		start: "env PORT={port} node cluster.js",
+	},
+}
+
+const apacheHead = `LoadModule mpm_prefork_module /usr/lib/apache2/modules/mod_mpm_prefork.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+ServerName localhost
+ServerRoot {dir}
+DefaultRuntimeDir {dir}
+PidFile {dir}/pid
+ErrorLog /dev/stderr
+Listen 127.0.0.1:{port}
+`
+
+// What advise says to paste passes the server's own checker, and a server that is started with it,
+// without advise, comes to have as many workers.
+func TestServersConfig(t *testing.T) {
+	for name, p := range pastes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if p.shape.Workers == 0 {
+				p.shape.Workers = 3
+			}
+			want := p.workers
+			if want == 0 {
+				want = 3
+			}
+			if strings.Contains(p.check, "ruby") {
+				targetstest.Need(t, "ruby")
+			}
+			c := p.paste(t)
+			if p.check != "" {
+				check := exec.Command("sh", "-c", p.check)
+				check.Dir, check.Env = c.Dir, c.Env
+				if out, err := check.CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v\n%s", p.check, err, out)
+				}
+			}
+			words, ok := splitWords(p.start)
+			if !ok {
+				t.Fatalf("%q needs a shell", p.start)
+			}
+			log := filepath.Join(t.TempDir(), "log")
+			tree, err := hold.Start(t.Context(), hold.Spec{Argv: words, Env: c.Env, Dir: c.Dir, Log: log, Limits: hold.Limits{Method: hold.None}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			target, err := Recognise(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := tree.Stop(context.Background(), target.Adapter.StopSignal(), 5*time.Second); err != nil {
+					t.Error(err)
+				}
+			}()
+			seen := 0
+			for deadline := time.Now().Add(30 * time.Second); seen != want && time.Now().Before(deadline); {
+				processes, err := tree.Processes()
+				if err != nil {
+					t.Fatal(err)
+				}
+				workers, _ := target.Adapter.Workers(processes, tree.PID())
+				seen = len(workers)
+			}
+			if seen != want {
+				t.Errorf("%d workers, want %d\n%s", seen, want, strings.Join(tail(log), "\n"))
+			}
+		})
+	}
+}
+
+// paste makes a folder as the user's would be. It fills in the command, the checker and the start.
+func (p *pasted) paste(t *testing.T) Command {
+	t.Helper()
+	r := realServer{need: p.need, command: p.command, app: p.dir}
+	program := r.program(t)
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // a server that changes its user passes through
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "app"), os.DirFS(targetstest.App(p.dir))); err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(dir, "app")
+	fill := strings.NewReplacer("{dir}", dir, "{port}", fmt.Sprint(port), "{granian}", program)
+	// Where the count belongs in a file, there has to be one before.
+	for i := 0; i < len(p.files); i += 2 {
+		stub := map[string]string{"fpm.conf": "[www]\n", "shop.ini": "[uwsgi]\n", "apache.conf": fill.Replace(p.files[i+1])}[p.files[i]]
+		put(t, filepath.Join(dir, p.files[i]), stub)
+	}
+	c := Command{Argv: replaceProgram(fill.Replace(p.command), program), Env: marked(t), Dir: dir}
+	target, err := Recognise(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := ""
+	texts := []string{}
+	for _, f := range target.Adapter.Config(c, p.shape) {
+		if f.Path == commandFile {
+			line = strings.TrimSpace(f.Text)
+		}
+		texts = append(texts, "{"+f.Path+"}", f.Text)
+	}
+	pastes := strings.NewReplacer(texts...)
+	for i := 0; i < len(p.files); i += 2 {
+		put(t, filepath.Join(dir, p.files[i]), fill.Replace(pastes.Replace(p.files[i+1])))
+	}
+	lines := strings.NewReplacer("{line}", line)
+	p.check, p.start = fill.Replace(lines.Replace(p.check)), fill.Replace(lines.Replace(p.start))
+	return c
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What starts a server elsewhere is accepted by systemd, and names the count.
+func TestServersDeploy(t *testing.T) {
+	for name, test := range map[string]struct {
+		need, command string
+		dropIn        bool
+		count         string
+	}{
+		"gunicorn": {need: "gunicorn", command: "gunicorn -b 127.0.0.1:{port} --name 'a b%' cost:app", count: " -w 3 "},
+		"puma":     {need: "puma", command: "puma", count: " -w 3"},
+		"command":  {need: "sleep", command: "sleep {port}", count: "WEB_CONCURRENCY=3"},
+		"nginx":    {need: "nginx", command: "nginx", dropIn: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			targetstest.Need(t, test.need, "systemd-analyze")
+			words, _ := splitWords(test.command)
+			target, err := Recognise(Command{Argv: words, Env: os.Environ(), Dir: "/tmp"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := target.Deploy(Shape{Workers: 3}, Budget{Cores: 1.5, Memory: 512_000_000})
+			if len(files) == 0 {
+				t.Fatal("nothing to deploy")
+			}
+			unit := files[0].Text
+			for _, want := range []string{"CPUQuota=150%\n", "MemoryMax=512000000\n", test.count} {
+				if !strings.Contains(unit, want) {
+					t.Errorf("no %q in\n%s", want, unit)
+				}
+			}
+			dir, service := t.TempDir(), name+".service"
+			put(t, filepath.Join(dir, service), unit)
+			if test.dropIn {
+				put(t, filepath.Join(dir, service), "[Service]\nExecStart=/bin/true\n")
+				put(t, filepath.Join(dir, service+".d", "limits.conf"), unit)
+			}
+			verify := exec.Command("systemd-analyze", "verify", "--man=no", filepath.Join(dir, service))
+			if out, err := verify.CombinedOutput(); err != nil || strings.Contains(string(out), service) {
+				t.Errorf("systemd-analyze verify: %v\n%s\n%s", err, out, unit)
+			}
+			if test.dropIn {
+				return
+			}
+			if len(files) != 3 || !strings.HasPrefix(files[1].Text, "web: ") || !strings.HasPrefix(files[2].Text, "CMD ") {
+				t.Errorf("got %+v", files)
+			}
+		})
+	}
+}
+
+// php-fpm refuses a dynamic pool in which these are not so.
+func TestFPMRange(t *testing.T) {
+	c := Command{Argv: []string{"php-fpm8.2", "-y", "php-fpm.conf"}, Dir: targetstest.App("php")}
+	for n := 1; n <= 64; n++ {
+		files := phpfpm{}.Config(c, Shape{Workers: n})
+		values := map[string]int{}
+		for line := range strings.Lines(files[1].Text) {
+			key, value := fpmLine(strings.TrimSpace(line))
+			values[key] = positive(value)
+		}
+		least, start, most := values["pm.min_spare_servers"], values["pm.start_servers"], values["pm.max_spare_servers"]
+		if least < 1 || least > start || start > most || most > values["pm.max_children"] || values["pm.max_children"] != n {
+			t.Errorf("%d workers: %v", n, values)
+		}
+	}
+}

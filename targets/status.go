@@ -1,0 +1,89 @@
+package targets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A Status is what a server says of itself.
+type Status struct {
+	Workers  int            // that it counts as there
+	Requests map[int]uint64 // answered so far, by the worker's process; nil: it does not say
+}
+
+// A reporter is the adapter of a server that can be asked for its workers. A server is ready when it
+// says that all of them are there.
+type reporter interface {
+	status(ctx context.Context, p Place) (Status, error)
+}
+
+// ErrNoStatus is a server that can't be asked for its workers.
+var ErrNoStatus = errors.New("it has no status")
+
+// Status asks the server. It is ErrNoStatus where it can't be asked, which does not change.
+func (i *Instance) Status(ctx context.Context) (Status, error) {
+	r, ok := i.target.Adapter.(reporter)
+	if !ok {
+		return Status{}, fmt.Errorf("ask %s for its workers: %w", i.target.label(), ErrNoStatus)
+	}
+	return r.status(ctx, i.place)
+}
+
+// A fronted adapter's server has another one before it, in the same tree.
+type fronted interface {
+	// front is a page that the one before answers by itself.
+	front() string
+}
+
+// Front is the path of a page that never reaches the workers: driving it tells what the server before
+// them can answer, and so its share of what is measured. It is not ok when nothing is before them.
+func (i *Instance) Front() (path string, ok bool) {
+	f, ok := i.target.Adapter.(fronted)
+	if !ok {
+		return "", false
+	}
+	return f.front(), true
+}
+
+// largestStatus bounds what is read of a status: some tens of bytes for each worker are usual.
+const largestStatus = 4 << 20
+
+// statusJSON asks over a socket in the scratch folder for a JSON document by HTTP.
+func statusJSON(ctx context.Context, socket, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask for the workers: %w", err)
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return fmt.Errorf("ask for the workers: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask for the workers: it answered %s", statusText(response.StatusCode))
+	}
+	return decodeStatus(response.Body, into)
+}
+
+func decodeStatus(from io.Reader, into any) error {
+	if err := json.NewDecoder(io.LimitReader(from, largestStatus)).Decode(into); err != nil {
+		return fmt.Errorf("read the workers' status: %w", err)
+	}
+	return nil
+}

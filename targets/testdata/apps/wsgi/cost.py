@@ -1,0 +1,21 @@
+"""A WSGI page, with nothing but Python, whose cost is set by the environment: CPU_MS and WAIT_MS as of
+../flask."""
+
+import os
+import random
+import time
+
+CPU = float(os.environ.get("CPU_MS", "0")) / 1000
+WAIT = float(os.environ.get("WAIT_MS", "0")) / 1000
+
+
+def app(environ, start_response):
+    until = time.thread_time() + CPU
+    x = 1
+    while time.thread_time() < until:
+        for _ in range(50):
+            x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+    if WAIT:
+        time.sleep(random.expovariate(1 / WAIT))
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
+    return [b"ok\n"]
