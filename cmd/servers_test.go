@@ -69,7 +69,7 @@ func TestSweptServers(t *testing.T) {
 				}
 				t.Fatal(err)
 			}
-			valid(t, out)
+			valid(t, "result.schema.json", out)
 			var r reports.Result
 			if err := json.Unmarshal(out, &r); err != nil {
 				t.Fatal(err)

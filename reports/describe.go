@@ -151,6 +151,27 @@ var searchEnds = map[string]string{
 	EndedGenerator: "not settled: the load generator was at its limit",
 }
 
+// foreseen sets the mean latency that the curve makes one expect beside the one that was measured: at the
+// scenario's own rate, or else at the middle one, with the recommended count.
+func foreseen(r *Result) string {
+	if r.Recommendation == nil {
+		return ""
+	}
+	var at *LatencyAt
+	for i, l := range r.Latencies {
+		own := r.Scenario.RateRPS > 0 && l.RatePlannedRPS == r.Scenario.RateRPS
+		middle := r.Scenario.RateRPS == 0 && l.CapacityShare == model.LatencyShares[len(model.LatencyShares)/2]
+		if l.Workers == r.Recommendation.Workers && (own || middle) {
+			at = &r.Latencies[i]
+		}
+	}
+	if at == nil || at.PredictedMeanSeconds == nil || !at.Sustained {
+		return ""
+	}
+	return fmt.Sprintf("%s take %s on average at %s requests/s; the throughput curve foresees %s",
+		count(at.Workers, "worker"), duration(at.Latency.Mean), number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
+}
+
 // A latencyGrid has the p95 below full load, in words: a row for each rate, a column for each count.
 type latencyGrid struct {
 	counts []string

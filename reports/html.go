@@ -107,11 +107,19 @@ func newPage(r *Result) page {
 		{"Held", append([]string{held(r)}, r.Environment.LimitsShortfall...)},
 		{"Machine", []string{machine(r)}},
 		{"Restarts", []string{restarts(r)}},
+		{"Latency", nonEmpty(foreseen(r))},
 		{"Curve", curveWords(r)},
 		{"Other rules", p.Knees},
 		{"Tool", []string{strings.TrimSpace("advise " + r.Tool.Version + " " + r.Tool.Commit)}},
 	}
 	return p
+}
+
+func nonEmpty(line string) []string {
+	if line == "" {
+		return nil
+	}
+	return []string{line}
 }
 
 func newRow(r *Result, q Point) pageRow {

@@ -122,8 +122,11 @@ type LatencyAt struct {
 	ThroughputRPS  float64 `json:"throughput_rps"`
 	Sustained      bool    `json:"sustained"`
 	// GeneratorBound is true when the generator was late or full: the latency is partly its own.
-	GeneratorBound bool          `json:"generator_bound"`
-	Latency        sweep.Latency `json:"latency_seconds"`
+	GeneratorBound bool `json:"generator_bound"`
+	// PredictedMeanSeconds is the mean latency that the throughput curve makes one expect at this rate,
+	// where requests come by chance; nil where it says nothing, as above what the count can do.
+	PredictedMeanSeconds *float64      `json:"predicted_mean_seconds"`
+	Latency              sweep.Latency `json:"latency_seconds"`
 }
 
 // Drift is the change of throughput from the first restart to the last, whatever the count: a share,
@@ -244,7 +247,7 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		r.Recommendation = recommendation(adv, config, r.Points)
 	}
 	r.Search = search(rec)
-	r.Latencies = latencies(rec.Trials)
+	r.Latencies = latencies(rec, adv)
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {
 		r.Drift = &Drift{Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}
 	}
@@ -295,17 +298,27 @@ func search(rec *sweep.Record) Search {
 }
 
 // latencies are those of the phases below full load, by count, then by rate.
-func latencies(trials []sweep.Trial) []LatencyAt {
+func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 	list := []LatencyAt{}
-	for _, t := range trials {
+	for _, t := range rec.Trials {
+		if t.Outcome != sweep.OK || t.Purpose != model.PurposeLatency {
+			continue
+		}
 		for _, p := range t.Phases {
-			if t.Outcome == sweep.OK && p.Kind == sweep.PhaseShare {
-				list = append(list, LatencyAt{
-					Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
-					ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
-					GeneratorBound: p.GeneratorVerdict == sweep.GeneratorBound,
-				})
+			l := LatencyAt{
+				Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
+				ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
+				GeneratorBound: p.GeneratorVerdict == sweep.GeneratorBound,
 			}
+			if p.Kind == sweep.PhaseRate && adv.Throughput > 0 { // the scenario's own
+				l.CapacityShare = p.RatePlannedRPS / adv.Throughput
+			}
+			if flow, err := adv.FlowServer(t.Shape.Workers, t.Shape.Threads); err == nil {
+				if mean, err := flow.LatencyAt(p.RatePlannedRPS); err == nil {
+					l.PredictedMeanSeconds = known(mean)
+				}
+			}
+			list = append(list, l)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b LatencyAt) int {

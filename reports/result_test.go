@@ -238,7 +238,7 @@ func TestHeadline(t *testing.T) {
 		"rule_not_measured": "run 8 workers (7-8): the usual 9 was not measured",
 		"objective":         "run 8 workers: what the objective needs; 75 % more than the usual 3, 160 MB more",
 		"search_range":      "run 4 workers (4 or more): throughput still grows at 4; 32 % more than the usual 3, 32 MB more",
-		"lower_bound":       "run at least 8 workers: the load generator, not the server, was at its limit; 75 % more than the usual 3, 159 MB more",
+		"lower_bound":       "run at least 6 workers: the load generator, not the server, was at its limit; 60 % more than the usual 3, 96 MB more",
 		"no_repeats":        "run 8 workers (1 or more): 74 % more than the usual 3, 159 MB more",
 		"fewer_cores":       "on 1 of the 4 cores asked for: run 8 workers (7-8): 75 % more than the usual 3, 159 MB more; for 4 cores expect about 20 workers and at most 1,792 requests/s (upper bound, not measured)",
 		"nothing_measured":  "no recommendation: nothing was measured",

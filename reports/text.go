@@ -316,6 +316,9 @@ func (t *text) grounds(r *Result) {
 		t.part("limited by", "", limitedBy(r))
 		t.part("why", "", rec.Reasons...)
 	}
+	if line := foreseen(r); line != "" {
+		t.part("latency", "", line)
+	}
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
 	t.part("held", "", append([]string{held(r)}, r.Environment.LimitsShortfall...)...)
