@@ -301,10 +301,13 @@ func search(rec *sweep.Record) Search {
 func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 	list := []LatencyAt{}
 	for _, t := range rec.Trials {
-		if t.Outcome != sweep.OK || t.Purpose != model.PurposeLatency {
+		if t.Outcome != sweep.OK {
 			continue
 		}
 		for _, p := range t.Phases {
+			if p.Kind == sweep.PhaseSaturation {
+				continue
+			}
 			l := LatencyAt{
 				Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
 				ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
@@ -318,6 +321,10 @@ func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 					l.PredictedMeanSeconds = known(mean)
 				}
 			}
+			// The scenario's rate is in every restart: the last one stands.
+			list = slices.DeleteFunc(list, func(before LatencyAt) bool {
+				return before.Workers == l.Workers && before.RatePlannedRPS == l.RatePlannedRPS
+			})
 			list = append(list, l)
 		}
 	}

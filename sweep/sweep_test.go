@@ -571,6 +571,38 @@ func TestResumeRefusesAnotherQuestion(t *testing.T) {
 	}
 }
 
+// What would make the trials of two sweeps no longer comparable is named, one by one.
+func TestResumeNamesWhatDiffers(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	for want, change := range map[string]func(p *Plan, o *Options){
+		"command was": func(_ *Plan, o *Options) {
+			o.Target = targets.Demo([]string{"advise", "demo", "--cpu", "3ms"}, nil, "")
+		},
+		"folder was":    func(_ *Plan, o *Options) { o.Target.Command.Dir = t.TempDir() },
+		"cores was 1":   func(_ *Plan, o *Options) { o.Cores = 0.5 },
+		"time in":       func(_ *Plan, o *Options) { o.Time = 90 * time.Second },
+		"scenario was":  func(_ *Plan, o *Options) { o.Scenario, _ = scenarios.ForPath("/other") },
+		"counts was":    func(_ *Plan, o *Options) { o.Highest = 9 },
+		"arrivals was":  func(_ *Plan, o *Options) { o.Arrivals = generator.Constant },
+		"processor was": func(p *Plan, _ *Options) { p.Environment.CPUModel = "another" },
+		"kernel was":    func(p *Plan, _ *Options) { p.Environment.Kernel = "1.0" },
+		"machine's mem": func(p *Plan, _ *Options) { p.Environment.MemoryBytes = 1 },
+	} {
+		other := *r
+		s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {
+			o.Target.Command.Dir = r.Plan.Target.Workdir
+			change(&other.Plan, o)
+			if o.Target.Command.Dir == "" {
+				o.Target.Command.Dir = r.Plan.Target.Workdir
+			}
+		})
+		var differs *DiffersError
+		if err := s.Resume(&other); !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: err is %v", want, err)
+		}
+	}
+}
+
 func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 	server := &closedServer{cpu: 0.002, wait: 0.008}
 	ctx, cancel := context.WithCancel(t.Context())
