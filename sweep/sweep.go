@@ -365,7 +365,11 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	observed := observations(r.Plan, undisturbed(r.Trials))
 	if !confirming(r.Trials) {
 		step := s.ifNoneWorks(s.search.Next(observed), r.Trials)
-		if !step.Done && (len(r.Trials) == 0 || s.expected(step, r.Trials) <= left-s.reserved(r.Trials)) {
+		reserved := s.reserved(r.Trials)
+		if s.looks(step, r.Trials) { // a first look at all counts is worth more than to confirm one of some
+			reserved = 0
+		}
+		if !step.Done && (len(r.Trials) == 0 || s.expected(step, r.Trials) <= left-reserved) {
 			return step
 		}
 	}
@@ -377,6 +381,12 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 		return model.Step{Done: true}
 	}
 	return step
+}
+
+// looks is true for a step that is a first look at one of the counts to be measured in any case.
+func (s *Sweep) looks(step model.Step, trials []Trial) bool {
+	return slices.Contains(s.search.FirstLook(), step.Workers) &&
+		!slices.ContainsFunc(trials, func(t Trial) bool { return t.Shape.Workers == step.Workers })
 }
 
 // confirming is true once the search is over.

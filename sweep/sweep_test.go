@@ -317,6 +317,11 @@ func TestTimeForConfirmationIsKept(t *testing.T) {
 	if step := s.next(r, 4*one); step.Purpose != model.PurposeConfirm {
 		t.Errorf("with time for four restarts: %+v, want to confirm", step)
 	}
+	// Counts that the user listed are all looked at first.
+	r.Trials = r.Trials[:3]
+	if step := s.next(r, 2*one); step.Purpose != model.PurposeSearch || step.Done {
+		t.Errorf("with two counts not looked at and time for two restarts: %+v, want to look", step)
+	}
 	if step := s.next(r, one/2); !step.Done {
 		t.Errorf("with time for none: %+v, want the end", step)
 	}
