@@ -59,7 +59,7 @@ func TestSweptServers(t *testing.T) {
 				args = append(args, "--path", s.path)
 			}
 			run := advise(t, append(append(args, "--"), words...)...)
-			run.Dir = targetstest.App(s.app)
+			run.Dir = targetstest.Copied(t, s.app)
 			run.Env = append(run.Env, "CPU_MS=2", "WAIT_MS=8")
 			out, err := run.Output()
 			if err != nil {
