@@ -39,9 +39,10 @@ func advise(t *testing.T, args ...string) *exec.Cmd {
 	}
 }
 
+// mark is in the environment of all that a test starts, and of nothing that another run of it does.
 func mark(t *testing.T) string {
 	root, _, _ := strings.Cut(t.Name(), "/")
-	return "ADVISE_TEST=" + root
+	return fmt.Sprintf("ADVISE_TEST=%s-%d.", root, os.Getpid())
 }
 
 // demoSweep has flags for a sweep of the demo server that takes at most fifteen seconds.

@@ -59,7 +59,7 @@ func TestSweptServers(t *testing.T) {
 				args = append(args, "--path", s.path)
 			}
 			run := advise(t, append(append(args, "--"), words...)...)
-			run.Dir = targetstest.App(s.app)
+			run.Dir = targetstest.Copied(t, s.app)
 			run.Env = append(run.Env, "CPU_MS=2", "WAIT_MS=8")
 			out, err := run.Output()
 			if err != nil {
@@ -89,8 +89,8 @@ func TestSweptServers(t *testing.T) {
 			if _, measured := rates[r.Recommendation.Workers]; !measured || len(r.Recommendation.Config) == 0 {
 				t.Errorf("recommended %d with %d texts to paste; measured were %v", r.Recommendation.Workers, len(r.Recommendation.Config), rates)
 			}
-			if few := cmp.Or(rates[1], rates[2]); s.blocks && rates[4] < 1.2*few {
-				t.Errorf("4 workers answer %.0f, fewer answer %.0f", rates[4], few)
+			if few := cmp.Or(rates[1], rates[2]); s.blocks && max(rates[3], rates[4]) < 1.2*few {
+				t.Errorf("more workers do not answer more: %v", rates)
 			}
 			t.Logf("%s %s: %d of %v", r.Target.Adapter, r.Target.Version, r.Recommendation.Workers, rates)
 			targetstest.NothingLeft(t, mark(t))

@@ -344,7 +344,7 @@ server.bind := "127.0.0.1"
 server.port := 8123
 server.max-worker := 2
 server.pid-file := "/s/lighttpd.pid"
-server.upload-dirs := ( "/s" )
+server.upload-dirs := ( "/" )
 accesslog.filename := "/dev/null"
 `
 	if diff := cmp.Diff(want, deriveLighttpd(text, Shape{Workers: 2}, Place{Host: "127.0.0.1", Port: 8123, Scratch: "/s"})); diff != "" {

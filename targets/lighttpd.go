@@ -149,7 +149,7 @@ server.port := %d
 server.max-worker := %d
 server.pid-file := %q
 server.upload-dirs := ( %q )
-`, p.Host, p.Port, workers, p.file("lighttpd.pid"), p.Scratch)
+`, p.Host, p.Port, workers, p.file("lighttpd.pid"), filepath.Dir(p.Scratch))
 	if strings.Contains(text, "accesslog.filename") {
 		out.WriteString("accesslog.filename := \"/dev/null\"\n")
 	}

@@ -199,14 +199,7 @@ func (p *pasted) paste(t *testing.T) Command {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // a server that changes its user passes through
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(filepath.Join(dir, "app"), os.DirFS(targetstest.App(p.dir))); err != nil {
-		t.Fatal(err)
-	}
-	dir = filepath.Join(dir, "app")
+	dir := targetstest.Copied(t, p.dir)
 	fill := strings.NewReplacer("{dir}", dir, "{port}", fmt.Sprint(port), "{granian}", program)
 	// Where the count belongs in a file, there has to be one before.
 	for i := 0; i < len(p.files); i += 2 {

@@ -48,6 +48,7 @@ var realServers = map[string]realServer{
 	"granian pypi wsgi":     {need: "pypi/granian", command: "granian --interface wsgi --workers 7 cost:app", app: "wsgi"},
 	"waitress":              {need: "waitress-serve", command: "waitress-serve --port=1 cost:app", app: "wsgi", uncounted: true},
 	"uwsgi":                 {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :1 --processes 7 --pidfile /nowhere/x --module cost:app", app: "wsgi"},
+	"uwsgi as another user": {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :1 --uid nobody --module cost:app", app: "wsgi"},
 	"uwsgi router":          {need: "uwsgi", command: "uwsgi --ini cost.ini", app: "wsgi"},
 	"uwsgi behind nginx":    {need: "uwsgi", command: "uwsgi --plugin python3 --socket /nowhere/x -p 7 --threads 2 --daemonize /nowhere/y -w cost:app", app: "wsgi"},
 	"nginx":                 {need: "nginx", command: "nginx -p {apps}/static -c nginx.conf", app: "static"},
@@ -96,8 +97,9 @@ func replaceProgram(command, program string) []string {
 // target is the server as a user would give it.
 func (r realServer) target(t testing.TB) *Target {
 	t.Helper()
-	command := strings.ReplaceAll(r.command, "{apps}", filepath.Clean(targetstest.App("")))
-	target, err := Recognise(Command{Argv: replaceProgram(command, r.program(t)), Env: marked(t), Dir: targetstest.App(r.app)})
+	dir := targetstest.Copied(t, r.app)
+	command := strings.ReplaceAll(r.command, "{apps}", filepath.Dir(dir))
+	target, err := Recognise(Command{Argv: replaceProgram(command, r.program(t)), Env: marked(t), Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,10 @@ type uwsgiFile struct {
 
 var uwsgiLine = regexp.MustCompile(`^[ \t]*([A-Za-z0-9_-]+)[ \t]*=[ \t]*(.*?)[ \t\r]*$`)
 
-// readUwsgi reads the section [uwsgi] of the file that the command names.
+// uwsgiIni is a file as an argument by itself, with or without the name of a section.
+var uwsgiIni = regexp.MustCompile(`\.ini(:\w*)?$`)
+
+// readUwsgi reads the section, [uwsgi] by default, of the file that the command names.
 func readUwsgi(c Command) (uwsgiFile, error) {
 	_, args, _ := uwsgiProgram.split(c.Argv)
 	named := uwsgiProgram.setting(c, "--ini")
@@ -79,7 +82,7 @@ func readUwsgi(c Command) (uwsgiFile, error) {
 		switch {
 		case slices.Contains([]string{"--emperor", "--yaml", "--json", "--xml"}, a.option):
 			return uwsgiFile{}, refuse(c.Argv, a.option+" can't be varied", "give one application's settings as a file of the form ini, or as options")
-		case a.option == "" && strings.HasSuffix(a.value, ".ini"):
+		case a.option == "" && uwsgiIni.MatchString(a.value):
 			named = cmp.Or(named, a.value)
 		}
 	}
@@ -156,10 +159,12 @@ func (u uwsgi) Launch(c Command, s Shape, p Place) (Launch, error) {
 	fmt.Fprintf(&text, `master = true
 processes = %d
 %s%s = %s
-stats = %s
 die-on-term = true
 auto-procname = true
-`, s.Workers, threads, socket, p.Address(), p.file("stats"))
+`, s.Workers, threads, socket, p.Address())
+	if uwsgiProgram.setting(c, "--uid")+uwsgiProgram.setting(c, "--gid")+f.last("--uid")+f.last("--gid") == "" {
+		fmt.Fprintf(&text, "stats = %s\n", p.file("stats")) // made when it has changed its user
+	}
 	argv, err := uwsgiProgram.launch(c, []string{"--ini", p.file("uwsgi.ini")}, "--threads")
 	if err != nil {
 		return Launch{}, err

@@ -82,6 +82,21 @@ func App(name string) string {
 	return filepath.Join(filepath.Dir(here), "..", "testdata", "apps", name)
 }
 
+// Copied is the folder of a sample application in a copy of all of them that every user can read: a
+// server that root starts changes its user, and a checkout may be root's alone.
+func Copied(t testing.TB, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	apps := filepath.Join(dir, "apps")
+	if err := os.CopyFS(apps, os.DirFS(App(""))); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(apps, name)
+}
+
 // NothingLeft fails the test unless, within ten seconds, no living process has mark among its
 // arguments or in its environment and no cgroup of advise is without a living owner. The mark is a
 // word that only this test's processes carry.
