@@ -364,12 +364,12 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	observed := observations(r.Plan, undisturbed(r.Trials))
 	if !confirming(r.Trials) {
-		step := s.ifNoneWorks(s.search.Next(observed), r.Trials)
+		step := s.searching(r, observed, left)
 		reserved := s.reserved(r.Trials)
 		if s.looks(step, r.Trials) { // a first look at all counts is worth more than to confirm one of some
 			reserved = 0
 		}
-		if !step.Done && (len(r.Trials) == 0 || s.expected(step, r.Trials) <= left-reserved) {
+		if !step.Done && (s.must(step, r.Trials) || s.expected(step, r.Trials) <= left-reserved) {
 			return step
 		}
 	}
@@ -381,6 +381,32 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 		return model.Step{Done: true}
 	}
 	return step
+}
+
+// searching is the search's next step. Where time is short, what was disturbed is repeated only when
+// all counts have been looked at.
+func (s *Sweep) searching(r *Record, undisturbed []model.Observation, left time.Duration) model.Step {
+	step := s.ifNoneWorks(s.search.Next(undisturbed), r.Trials)
+	look := s.search.Next(observations(r.Plan, r.Trials))
+	if s.looks(step, r.Trials) || !s.looks(look, r.Trials) || !anyWorked(r.Trials) {
+		return step
+	}
+	untried := 0
+	for _, n := range s.search.FirstLook() {
+		if s.looks(model.Step{Workers: n}, r.Trials) {
+			untried++
+		}
+	}
+	if left < time.Duration(untried+1)*s.expected(look, r.Trials) {
+		return look
+	}
+	return step
+}
+
+// must is true for a step without which nothing can be said: the first, and the smallest count where no
+// other worked.
+func (s *Sweep) must(step model.Step, trials []Trial) bool {
+	return len(trials) == 0 || !anyWorked(trials) && step.Workers == s.search.Lowest
 }
 
 // looks is true for a step that is a first look at one of the counts to be measured in any case.
