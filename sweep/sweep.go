@@ -385,8 +385,8 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 
 // searching is the search's next step. Where time is short, what was disturbed is repeated only when
 // all counts have been looked at.
-func (s *Sweep) searching(r *Record, undisturbed []model.Observation, left time.Duration) model.Step {
-	step := s.ifNoneWorks(s.search.Next(undisturbed), r.Trials)
+func (s *Sweep) searching(r *Record, sound []model.Observation, left time.Duration) model.Step {
+	step := s.ifNoneWorks(s.search.Next(sound), r.Trials)
 	look := s.search.Next(observations(r.Plan, r.Trials))
 	if s.looks(step, r.Trials) || !s.looks(look, r.Trials) || !anyWorked(r.Trials) {
 		return step
