@@ -40,9 +40,13 @@ run: build ## sweep the built-in demo server: the main job, in about a minute
 
 # Packages are tested one after the other: load measured beside other load would mean nothing.
 .PHONY: test
-test: test-packages test-venv ## run every test; as root on Debian, first install what the real-server tests need
-	go test -p 1 -parallel 4 -timeout 9m ./...
+test: test-packages test-venv ## run every test but test-servers; as root on Debian, first install what the real-server tests need
+	go test -p 1 -parallel 4 -timeout 9m -short ./...
 	@.ci/test-cgroup2
+
+.PHONY: test-servers
+test-servers: test-packages test-venv ## sweep every server that is known by name, for real: four minutes
+	go test -run TestSweptServers -timeout 15m ./cmd
 
 .PHONY: test-packages
 test-packages:

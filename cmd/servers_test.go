@@ -50,6 +50,9 @@ var sweptServers = map[string]sweptServer{
 // that waits four times as long as it computes gains much from workers that wait with it, on one
 // core too: ideally 4 answer twice what 2 do, and 4 times what 1 does.
 func TestSweptServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sweeps take minutes: make test-servers")
+	}
 	for name, s := range sweptServers {
 		t.Run(name, func(t *testing.T) {
 			words := strings.Fields(s.command)
