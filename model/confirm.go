@@ -51,10 +51,14 @@ func Confirm(observations []Observation, q Question) Step {
 	if a.RuleOfThumb.Measured && q.RuleOfThumb != a.Workers {
 		counts, restarts = append(counts, q.RuleOfThumb), confirmRestarts
 	}
+	left := 0
+	for _, n := range counts {
+		left += max(restarts-tried[PurposeConfirm][n], 0)
+	}
 	for round := range restarts {
 		for _, n := range counts {
 			if tried[PurposeConfirm][n] == round {
-				return Step{Workers: n, Purpose: PurposeConfirm, Why: confirmWhy(counts)}
+				return Step{Workers: n, Purpose: PurposeConfirm, Left: left, Why: confirmWhy(counts)}
 			}
 		}
 	}

@@ -41,6 +41,8 @@ type Step struct {
 	// is PurposeLatency.
 	Purpose  Purpose
 	Capacity float64
+	// Left is how many restarts of PurposeConfirm are to come, this one included.
+	Left int
 	// Done is true when more restarts are not worth their time, Resolved when that is because the
 	// decision is settled.
 	Done, Resolved bool

@@ -377,7 +377,11 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 		return model.Step{Done: true}
 	}
 	step := model.Confirm(observed, r.question())
-	if !step.Done && s.expected(step, r.Trials) > left {
+	needed := s.expected(step, r.Trials)
+	if !confirming(r.Trials) { // too few restarts confirm nothing
+		needed *= time.Duration(max(step.Left, 1))
+	}
+	if !step.Done && needed > left {
 		return model.Step{Done: true}
 	}
 	return step
@@ -420,10 +424,17 @@ func confirming(trials []Trial) bool {
 	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch })
 }
 
-// reserved is kept of the time to confirm what the search finds: a third of it at the most.
+// mostReserved is the share of the time that is kept for confirmation at the most. Where that would not do,
+// the search has all of it.
+const mostReserved = 0.4
+
+// reserved is kept of the time to confirm what the search finds.
 func (s *Sweep) reserved(trials []Trial) time.Duration {
-	one := s.expected(model.Step{Workers: s.plan.Settings.RuleOfThumb}, trials)
-	return min(time.Duration(model.ConfirmRestarts())*one, s.options.Time/3)
+	needed := time.Duration(model.ConfirmRestarts()) * s.expected(model.Step{Workers: s.plan.Settings.RuleOfThumb}, trials)
+	if needed > time.Duration(mostReserved*float64(s.options.Time)) {
+		return 0
+	}
+	return needed
 }
 
 // interruptedOr is ctx's error if there is one, or is about to be. Ctrl-C in a terminal reaches the

@@ -314,16 +314,20 @@ func TestTimeForConfirmationIsKept(t *testing.T) {
 	if step := s.next(r, time.Minute); searched <= 5 || step.Purpose != model.PurposeSearch || step.Done {
 		t.Errorf("with a minute left: %+v, want to search on", step)
 	}
-	if step := s.next(r, 4*one); step.Purpose != model.PurposeConfirm {
-		t.Errorf("with time for four restarts: %+v, want to confirm", step)
+	if step := s.next(r, 5*one); step.Purpose != model.PurposeSearch || step.Done {
+		t.Errorf("six restarts take half of this sweep's minute: %+v, want none kept for them", step)
+	}
+	s.options.Time = 2 * time.Minute
+	if step := s.next(r, 13*one/2); step.Purpose != model.PurposeConfirm || step.Left != 6 {
+		t.Errorf("with time for six restarts of two minutes: %+v, want to confirm", step)
+	}
+	if step := s.next(r, 5*one); !step.Done {
+		t.Errorf("with time for five restarts: %+v, want the end, as that confirms nothing", step)
 	}
 	// Counts that the user listed are all looked at first.
 	r.Trials = r.Trials[:3]
 	if step := s.next(r, 2*one); step.Purpose != model.PurposeSearch || step.Done {
 		t.Errorf("with two counts not looked at and time for two restarts: %+v, want to look", step)
-	}
-	if step := s.next(r, one/2); !step.Done {
-		t.Errorf("with time for none: %+v, want the end", step)
 	}
 }
 
