@@ -287,7 +287,7 @@ func (f fixture) latency(id, workers int, capacity float64, started time.Time) s
 		rate := share * capacity
 		p := sweep.Phase{
 			Kind: sweep.PhaseShare, CapacityShare: share, Connections: 32, RatePlannedRPS: rate,
-			Disturbance: quiet(), ThroughputRPS: math.Min(rate, most), Sustained: rate < most, WindowSeconds: 3,
+			Disturbance: quiet(), Planned: uint64(3 * rate), ThroughputRPS: math.Min(rate, most), Sustained: rate < most, WindowSeconds: 3,
 			Steady: true, Arrivals: "poisson", GeneratorCPUShare: 0.08, GeneratorVerdict: sweep.GeneratorOK,
 			Latency: sweep.Latency{Mean: 0.011, P50: 0.01, P90: 0.02, P95: 0.012 / (1 - math.Min(rate/most, 0.99)), P99: 0.1, Max: 0.2},
 		}

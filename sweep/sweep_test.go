@@ -666,7 +666,7 @@ func TestRecordThatExistsIsNotOverwritten(t *testing.T) {
 func TestObjectiveIsReadFromTheRatePhase(t *testing.T) {
 	limit := 0.001
 	s := Scenario{RateRPS: 100, Objective: &Objective{LatencySeconds: map[string]float64{"p95": 0.05}, ErrorShare: &limit}}
-	good := Phase{Kind: PhaseRate, RatePlannedRPS: 100, ThroughputRPS: 100, Sustained: true, OK: 300, WindowSeconds: 3, Latency: Latency{P95: 0.04}}
+	good := Phase{Kind: PhaseRate, RatePlannedRPS: 100, ThroughputRPS: 100, Sustained: true, Planned: 300, OK: 300, WindowSeconds: 3, Latency: Latency{P95: 0.04}}
 	slow, failing, late := good, good, good
 	slow.Latency.P95 = 0.06
 	failing.Failed = 3
@@ -682,6 +682,28 @@ func TestObjectiveIsReadFromTheRatePhase(t *testing.T) {
 		ok, why := s.meets(Trial{Phases: []Phase{saturated, c.phase}})
 		if ok == nil || *ok != (c.want == "") || !strings.Contains(why, c.want) {
 			t.Errorf("%s: %v %q, want %q", name, ok, why, c.want)
+		}
+	}
+}
+
+// Requests that come by chance are no failure when there are more of them than the rate says, or when a few
+// more are under way at the end than at the beginning; a tenth too much is.
+func TestHeld(t *testing.T) {
+	for _, c := range []struct {
+		arrivals   generator.Arrivals
+		planned    uint64
+		throughput float64
+		want       bool
+	}{
+		{generator.Constant, 1000, 99, true},
+		{generator.Constant, 1000, 97, false},
+		{generator.Poisson, 1060, 101, true},
+		{generator.Poisson, 1060, 99, false},
+		{generator.Poisson, 940, 94, true},
+	} {
+		p := Phase{Kind: PhaseRate, RatePlannedRPS: 100, Arrivals: string(c.arrivals), Planned: c.planned, ThroughputRPS: c.throughput, Sustained: true, WindowSeconds: 10}
+		if got := p.Held(); got != c.want {
+			t.Errorf("%s, %d due, %g/s for 10 s: held %t, want %t", c.arrivals, c.planned, c.throughput, got, c.want)
 		}
 	}
 }
