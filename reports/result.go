@@ -41,8 +41,12 @@ type Result struct {
 	Drift *Drift `json:"drift"`
 	// Prediction is nil when all the cores asked for were measured.
 	Prediction *Prediction `json:"prediction"`
-	Points     []Point     `json:"points"`
-	Fit        Fit         `json:"fit"`
+	// Predictions are for the core counts that were named; empty without any.
+	Predictions []CoresPrediction `json:"predictions"`
+	// Traffic is nil when no rate was asked about.
+	Traffic *Traffic `json:"traffic"`
+	Points  []Point  `json:"points"`
+	Fit     Fit      `json:"fit"`
 	// Memory is nil when the restarts gave no line.
 	Memory *Memory `json:"memory"`
 	// OtherKnees are for comparison only.
@@ -254,6 +258,11 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
 		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
 	}
+	r.Predictions = predictions(rec, adv)
+	if c := uncheckedPrediction(r); c != nil {
+		r.Caveats = append(r.Caveats, *c)
+	}
+	r.Traffic = traffic(rec, adv, r.Points)
 	r.Headline = headline(r)
 	return r
 }
