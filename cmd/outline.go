@@ -35,6 +35,12 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 		fmt.Fprintf(&b, "          %s asked for: what they could do will be predicted, as an upper bound\n", number(p.Budget.Cores, "core"))
 	}
 	fmt.Fprintf(&b, "requests  %s\n", requests(p.Scenario))
+	if o := p.Scenario.Objective; o != nil {
+		fmt.Fprintf(&b, "objective %s\n", o.Given())
+	}
+	if p := p.Settings.PredictCores; len(p) > 0 {
+		fmt.Fprintf(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&p))
+	}
 	fmt.Fprintf(&b, "counts    first %s in this order, then where the decision is least certain\n", list(o.FirstCounts))
 	if len(p.Settings.Counts) > 0 {
 		fmt.Fprintf(&b, "          of %s, and the usual %d to compare with\n", list(p.Settings.Counts), p.Settings.RuleOfThumb)
@@ -69,6 +75,9 @@ func requests(s sweep.Scenario) string {
 	text := strings.Join(parts, ", ")
 	if s.RateRPS > 0 {
 		text += fmt.Sprintf("; at saturation, then at %g requests/s", s.RateRPS)
+		if s.RateRPS > s.TrafficRPS {
+			text += fmt.Sprintf(": %g and headroom", s.TrafficRPS)
+		}
 	}
 	return text
 }

@@ -29,6 +29,10 @@ type sweepOptions struct {
 	workers    workers
 	scenario   string
 	path       string
+	slo        objective
+	rate       rate
+	surplus    surplus
+	predict    coreList
 	time       time.Duration
 	tolerance  share
 	confidence share
@@ -84,6 +88,7 @@ not start or did not become ready, 130 interrupted.`,
 		Example: `  advise --cores 1 --mem 512M -- gunicorn app:app
   advise --cores 4 --mem 1.5G
   advise --cores 500m --mem 256Mi --path /health -- ./server --port {port} --procs {workers}
+  advise --rate 300 --headroom 20% --slo p95=200ms,errors=0.1% -- gunicorn app:app
   advise --dry-run -- gunicorn app:app`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 && c.ArgsLenAtDash() != 0 {
@@ -103,6 +108,10 @@ not start or did not become ready, 130 interrupted.`,
 	f.Var(&o.workers, "workers", "counts to search, 1..16, or to measure, 1,2,4,8 (default: as far as throughput grows)")
 	f.StringVar(&o.path, "path", "/", "the page to ask for")
 	f.StringVar(&o.scenario, "scenario", "", "file with the requests to send and the objective to meet")
+	f.Var(&o.slo, "slo", "objective to meet at the rate: p95=200ms,errors=0.1% (default: the scenario's)")
+	f.Var(&o.rate, "rate", "requests per second the traffic will bring: 300 or 18000/m (default: the scenario's)")
+	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
+	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
 	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take")
 	f.Var(&o.tolerance, "tolerance", "throughput that may be given up for fewer workers")
 	f.Var(&o.confidence, "confidence", "confidence of the intervals")
@@ -135,6 +144,8 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	watch := newWatch(s.Err, o.output)
 	run, err := sweep.New(sweep.Options{
 		Target: target, Scenario: scenario, ScenarioFile: file,
+		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
+		RateHeadroom: float64(o.surplus), PredictCores: o.predict,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
@@ -259,6 +270,14 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	take("tolerance", func() { o.tolerance = share(p.Settings.Tolerance) })
 	take("confidence", func() { o.confidence = share(p.Settings.Confidence) })
 	take("mem-headroom", func() { o.headroom = share(p.Settings.MemoryHeadroom) })
+	take("headroom", func() { o.surplus = surplus(p.Settings.RateHeadroom) })
+	take("predict-cores", func() { o.predict = p.Settings.PredictCores })
+	if p.Scenario.RateGiven {
+		take("rate", func() { o.rate = rate(p.Scenario.TrafficRPS) })
+	}
+	if p.Scenario.ObjectiveGiven {
+		take("slo", func() { o.slo = objective(p.Scenario.Objective.Given()) })
+	}
 	take("seed", func() { o.seed = p.Settings.Seed })
 	take("arrivals", func() { o.arrivals = p.Settings.Arrivals })
 	take("limits", func() { o.limits = p.Environment.LimitsMethod })
@@ -276,16 +295,26 @@ func (o *sweepOptions) defaultCores() {
 	}
 }
 
+// loadScenario reads the scenario; the rate and the objective on the command line win over the file's.
 func (o *sweepOptions) loadScenario() (s *scenarios.Scenario, file string, err error) {
 	if o.scenario == "" {
 		s, err = scenarios.ForPath(o.path)
-		return s, "", err
+	} else {
+		if file, err = filepath.Abs(o.scenario); err != nil {
+			return nil, "", fmt.Errorf("find scenario %s: %w", o.scenario, err)
+		}
+		s, err = scenarios.Load(o.scenario)
 	}
-	if file, err = filepath.Abs(o.scenario); err != nil {
-		return nil, "", fmt.Errorf("find scenario %s: %w", o.scenario, err)
+	if err != nil {
+		return nil, "", err
 	}
-	s, err = scenarios.Load(o.scenario)
-	return s, file, err
+	if o.rate > 0 {
+		s.Rate = float64(o.rate)
+	}
+	if given := scenarios.Objective(o.slo); !given.Empty() {
+		s.Objective = given
+	}
+	return s, file, nil
 }
 
 const stateHint = "$XDG_STATE_HOME/advise"

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 
+	"advise/scenarios"
 	"advise/sweep"
 )
 
@@ -155,17 +157,116 @@ func (s *share) String() string {
 }
 
 func (s *share) Set(text string) error {
-	number, percent := strings.CutSuffix(text, "%")
-	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || math.IsNaN(v) {
-		return errors.New("want a share such as 5% or 0.05")
-	}
-	if percent {
-		v /= 100
+	v, err := parseShare(text)
+	if err != nil {
+		return err
 	}
 	if v <= 0 || v >= 1 {
 		return errors.New("want more than 0% and less than 100%")
 	}
 	*s = share(v)
+	return nil
+}
+
+func parseShare(text string) (float64, error) {
+	number, percent := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || math.IsNaN(v) {
+		return 0, errors.New("want a share such as 5% or 0.05")
+	}
+	if percent {
+		v /= 100
+	}
+	return v, nil
+}
+
+// surplus is a flag's share on top: from nothing to ten times as much.
+type surplus float64
+
+func (s *surplus) Type() string { return "share" }
+
+func (s *surplus) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return (*share)(s).String()
+}
+
+func (s *surplus) Set(text string) error {
+	v, err := parseShare(text)
+	if err != nil {
+		return err
+	}
+	if v < 0 || v > 9 {
+		return errors.New("want 0% to 900%")
+	}
+	*s = surplus(v)
+	return nil
+}
+
+// rate is a flag's requests per second: 300, 300/s, 18000/m.
+type rate float64
+
+func (r *rate) Type() string { return "rate" }
+
+func (r *rate) String() string {
+	if *r == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(float64(*r), 'g', -1, 64)
+}
+
+func (r *rate) Set(text string) error {
+	v, err := scenarios.ParseRate(text)
+	if err != nil {
+		return err
+	}
+	*r = rate(v)
+	return nil
+}
+
+// objective is a flag's promise: p95=200ms,errors=0.1%.
+type objective scenarios.Objective
+
+func (o *objective) Type() string { return "objective" }
+
+func (o *objective) String() string { return scenarios.Objective(*o).Flag() }
+
+func (o *objective) Set(text string) error {
+	v, err := scenarios.ParseObjective(text)
+	if err != nil {
+		return err
+	}
+	*o = objective(v)
+	return nil
+}
+
+// coreList is a flag's list of core counts: 2,4,8.
+type coreList []float64
+
+func (l *coreList) Type() string { return "list" }
+
+func (l *coreList) String() string {
+	var parts []string
+	for _, n := range *l {
+		c := cores(n)
+		parts = append(parts, c.String())
+	}
+	return strings.Join(parts, ",")
+}
+
+func (l *coreList) Set(text string) error {
+	var list coreList
+	for part := range strings.SplitSeq(text, ",") {
+		var c cores
+		if err := c.Set(strings.TrimSpace(part)); err != nil {
+			return err
+		}
+		if !slices.Contains(list, float64(c)) {
+			list = append(list, float64(c))
+		}
+	}
+	slices.Sort(list)
+	*l = list
 	return nil
 }

@@ -79,14 +79,19 @@ func decide(everything []Observation, q Question) decision {
 		return d
 	}
 	c, ok := a.choose(p, m, q)
+	d.choice = c
 	if !ok {
 		return d
 	}
-	d.choice = c
 	a.Made, a.Workers, a.LimitedBy = true, c.group.workers, c.limitedBy
 	a.Throughput, a.Memory = c.group.mean, m.at(c.group)
 	a.RuleOfThumb = compare(everything, c.group, t, m, q)
 	return d
+}
+
+// missed is true where every count that fits missed the objective.
+func (d *decision) missed() bool {
+	return slices.ContainsFunc(d.advice.Caveats, func(c Caveat) bool { return c.Code == CaveatObjectiveNotMet })
 }
 
 // complete replaces what is missing or makes no sense by its default.

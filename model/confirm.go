@@ -33,11 +33,22 @@ func ConfirmRestarts() int { return 2 * confirmRestarts }
 // rates that Step.Capacity is the measure of. A rule of thumb that is itself recommended, or does not
 // work, leaves one restart of the recommended count, so that there is one at the end of the sweep.
 //
+// Where every count misses the objective, it is one restart of the throughput knee for latency: it tells
+// at what rate the objective would hold.
+//
 // Like Search.Next it is deterministic and holds no state.
 func Confirm(observations []Observation, q Question) Step {
 	q = q.complete()
 	d := decide(observations, q)
 	a := d.advice
+	if !a.Made && d.missed() && !d.choice.group.bound {
+		// What these cores can do within the objective is worth one restart.
+		knee := d.choice.group
+		if slices.ContainsFunc(observations, func(o Observation) bool { return o.Purpose == PurposeLatency && o.Workers == knee.workers }) {
+			return Step{Done: true, Resolved: true, Why: "the objective is out of reach"}
+		}
+		return Step{Workers: knee.workers, Purpose: PurposeLatency, Capacity: knee.mean, Why: "the objective is missed: latency at lower rates"}
+	}
 	if !a.Made || d.choice.group.bound {
 		return Step{Done: true, Why: "nothing to confirm"}
 	}

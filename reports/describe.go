@@ -63,7 +63,11 @@ func load(r *Result) []string {
 		lines = append(lines, fmt.Sprintf("the generator could do %s requests/s, against a server that does nothing", number(c.CeilingRPS)))
 	}
 	if r.Scenario.RateRPS > 0 {
-		lines = append(lines, fmt.Sprintf("rate: %s requests/s", number(r.Scenario.RateRPS)))
+		line := fmt.Sprintf("rate: %s requests/s", number(r.Scenario.RateRPS))
+		if r.Settings.RateHeadroom > 0 {
+			line += fmt.Sprintf(", %s and %s of headroom", number(r.Scenario.TrafficRPS), percent(r.Settings.RateHeadroom))
+		}
+		lines = append(lines, line)
 	}
 	if o := objective(r); o != "" {
 		lines = append(lines, "objective: "+o)
@@ -213,7 +217,10 @@ func newLatencyGrid(r *Result) latencyGrid {
 			default:
 				row.cells = append(row.cells, duration(l.Latency.P95))
 			}
-			row.rate = fmt.Sprintf("%s/s (%s)", number(l.RatePlannedRPS), percent(share))
+			row.rate = number(l.RatePlannedRPS) + "/s"
+			if share > 0 {
+				row.rate += " (" + percent(share) + ")"
+			}
 		}
 		g.rows = append(g.rows, row)
 	}

@@ -77,8 +77,9 @@ var fixtures = map[string]fixture{
 	"objective": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			r.Plan.Scenario.Name, r.Plan.Scenario.File = "checkout", "/srv/shop/checkout.yaml"
-			r.Plan.Scenario.RateRPS = 350
-			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.025}}
+			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.045}}
+			f.load(r, 350, 0)
+			r.Trials = append(r.Trials, f.latency(len(r.Trials)+1, 8, 483, r.Plan.StartedAt))
 		}
 		f.advice = func(a *model.Advice) {
 			a.Workers, a.Low, a.LimitedBy = 8, 8, model.LimitedByObjective
@@ -88,6 +89,27 @@ var fixtures = map[string]fixture{
 				a.Points[i].MeetsObjective = &meets
 			}
 		}
+	}),
+	"objective_missed": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			errors := 0.001
+			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.025}, ErrorShare: &errors}
+			r.Plan.Scenario.RateGiven, r.Plan.Scenario.ObjectiveGiven = true, true
+			f.load(r, 1000, 0.2)
+			r.Trials = append(r.Trials, f.latency(len(r.Trials)+1, 8, 483, r.Plan.StartedAt))
+		}
+		f.advice = func(a *model.Advice) {
+			a.Made = false
+			a.Caveats = []model.Caveat{{
+				Code:    model.CaveatObjectiveNotMet,
+				Message: "No measured count meets the objective; 8 workers, the throughput knee, misses it: rate not sustained: 483 of 1200 requests/s.",
+				Figures: map[string]float64{"workers": 8, "throughput_rps": 483},
+			}}
+		}
+	}),
+	"predicted": waiting.with(func(f *fixture) {
+		f.cap = 0
+		f.edit = func(r *sweep.Record) { r.Plan.Settings.PredictCores = []float64{0.5, 2, 4} }
 	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
 	"lower_bound": waiting.with(func(f *fixture) {
@@ -275,6 +297,22 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 			MemoryPeakBytes: int64(f.base + (f.each+5*mb)*float64(workers)), RequestsServed: ok,
 		},
 		Generator: sweep.Generator{CPUShare: 0.11, Verdict: sweep.GeneratorOK, MaxRSSBytes: 31 * mb},
+	}
+}
+
+// load adds the phase at the traffic's rate to each restart: what comes by chance to a server of that
+// capacity takes 2 ms and longer the less of it is left, and three times that at the 95th percentile.
+func (f fixture) load(r *sweep.Record, traffic, headroom float64) {
+	rate := traffic * (1 + headroom)
+	r.Plan.Scenario.TrafficRPS, r.Plan.Scenario.RateRPS, r.Plan.Settings.RateHeadroom = traffic, rate, headroom
+	for i := range r.Trials {
+		most := r.Trials[i].Phases[0].ThroughputRPS
+		mean := 0.002 / (1 - math.Min(rate/most, 0.99))
+		r.Trials[i].Phases = append(r.Trials[i].Phases, sweep.Phase{
+			Kind: sweep.PhaseRate, RatePlannedRPS: rate, ThroughputRPS: math.Min(rate, most), Sustained: rate < most, OK: uint64(3 * rate),
+			WindowSeconds: 3, Steady: true, Arrivals: "poisson", GeneratorVerdict: sweep.GeneratorOK, Disturbance: quiet(),
+			Latency: sweep.Latency{Mean: mean, P50: 0.7 * mean, P90: 2.3 * mean, P95: 3 * mean, P99: 4.6 * mean, Max: 9 * mean},
+		})
 	}
 }
 

@@ -143,6 +143,10 @@ var decisive = []string{
 }
 
 func whyNone(r *Result) string {
+	missed := func(c model.Caveat) bool { return c.Code == model.CaveatObjectiveNotMet }
+	if r.Traffic != nil && slices.ContainsFunc(r.Caveats, missed) {
+		return outOfReach(r)
+	}
 	for _, c := range r.Caveats {
 		if slices.Contains(decisive, c.Code) {
 			return inSentence(c.Message)

@@ -102,6 +102,8 @@ func newPage(r *Result) page {
 	}
 	p.Knees = kneeWords(r)
 	p.Facts = []fact{
+		{"Traffic", trafficWords(r)},
+		{"Predicted", predictionWords(r)},
 		{"Server", server(r)},
 		{"Load", load(r)},
 		{"Held", append([]string{held(r)}, r.Environment.LimitsShortfall...)},
@@ -206,6 +208,7 @@ func reproduce(r *Result) string {
 	case len(one) == 1 && one[0].Path != "/":
 		lines = append(lines, []string{"--path", one[0].Path})
 	}
+	lines = append(lines, asked(r)...)
 	lines = append(lines,
 		[]string{"--time", short(s.TimeSeconds) + "s", "--seed", fmt.Sprint(s.Seed), "--limits", r.Environment.LimitsMethod},
 		[]string{"--tolerance", exactPercent(s.Tolerance), "--confidence", exactPercent(s.Confidence), "--mem-headroom", exactPercent(s.MemoryHeadroom)})
@@ -217,6 +220,31 @@ func reproduce(r *Result) string {
 		parts = append(parts, shell(line))
 	}
 	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + strings.Join(parts, " \\\n  ")
+}
+
+// asked are the flags for what has to hold, and for what is predicted.
+func asked(r *Result) [][]string {
+	var flags []string
+	if r.Scenario.RateGiven {
+		flags = append(flags, "--rate", short(r.Scenario.TrafficRPS))
+	}
+	if r.Settings.RateHeadroom > 0 {
+		flags = append(flags, "--headroom", exactPercent(r.Settings.RateHeadroom))
+	}
+	if r.Scenario.ObjectiveGiven {
+		flags = append(flags, "--slo", r.Scenario.Objective.Flag())
+	}
+	if list := r.Settings.PredictCores; len(list) > 0 {
+		var parts []string
+		for _, n := range list {
+			parts = append(parts, short(n))
+		}
+		flags = append(flags, "--predict-cores", strings.Join(parts, ","))
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	return [][]string{flags}
 }
 
 // exactSize writes bytes as the flag --mem takes them, without rounding.

@@ -41,8 +41,12 @@ type Result struct {
 	Drift *Drift `json:"drift"`
 	// Prediction is nil when all the cores asked for were measured.
 	Prediction *Prediction `json:"prediction"`
-	Points     []Point     `json:"points"`
-	Fit        Fit         `json:"fit"`
+	// Predictions are for the core counts that were named; empty without any.
+	Predictions []CoresPrediction `json:"predictions"`
+	// Traffic is nil when no rate was asked about.
+	Traffic *Traffic `json:"traffic"`
+	Points  []Point  `json:"points"`
+	Fit     Fit      `json:"fit"`
 	// Memory is nil when the restarts gave no line.
 	Memory *Memory `json:"memory"`
 	// OtherKnees are for comparison only.
@@ -254,6 +258,11 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
 		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
 	}
+	r.Predictions = predictions(rec, adv)
+	if c := uncheckedPrediction(r); c != nil {
+		r.Caveats = append(r.Caveats, *c)
+	}
+	r.Traffic = traffic(rec, adv, r.Points)
 	r.Headline = headline(r)
 	return r
 }
@@ -301,13 +310,10 @@ func search(rec *sweep.Record) Search {
 func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 	list := []LatencyAt{}
 	for _, t := range rec.Trials {
-		if t.Outcome != sweep.OK {
+		if t.Outcome != sweep.OK || t.Purpose != model.PurposeLatency {
 			continue
 		}
 		for _, p := range t.Phases {
-			if p.Kind == sweep.PhaseSaturation {
-				continue
-			}
 			l := LatencyAt{
 				Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
 				ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
@@ -321,10 +327,6 @@ func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 					l.PredictedMeanSeconds = known(mean)
 				}
 			}
-			// The scenario's rate is in every restart: the last one stands.
-			list = slices.DeleteFunc(list, func(before LatencyAt) bool {
-				return before.Workers == l.Workers && before.RatePlannedRPS == l.RatePlannedRPS
-			})
 			list = append(list, l)
 		}
 	}

@@ -316,6 +316,8 @@ func (t *text) grounds(r *Result) {
 		t.part("limited by", "", limitedBy(r))
 		t.part("why", "", rec.Reasons...)
 	}
+	t.part("traffic", "", trafficWords(r)...)
+	t.part("predicted", "", predictionWords(r)...)
 	if line := foreseen(r); line != "" {
 		t.part("latency", "", line)
 	}

@@ -383,21 +383,10 @@ func (r *reader) weight(n ast.Node) float64 {
 	return weight
 }
 
-// rate takes requests per second as a number, or per second, minute or hour as in 18000/m.
 func (r *reader) rate(n ast.Node) float64 {
 	source, _ := scalar(n)
-	count, unit, hasUnit := strings.Cut(source, "/")
-	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}[strings.TrimSpace(unit)]
-	if !hasUnit {
-		seconds = 1
-	}
-	rate, ok := decimal(strings.TrimSpace(count))
-	if !ok || seconds == 0 {
-		r.complainf(n, "rate has to be requests per second, such as 300 or 300/s, or with /m or /h per minute or hour")
-		return 0
-	}
-	rate /= seconds
-	if err := checkRate(rate); err != nil {
+	rate, err := ParseRate(source)
+	if err != nil {
 		r.complain(where(n), err)
 	}
 	return rate
@@ -428,16 +417,8 @@ func (r *reader) objective(n ast.Node) Objective {
 
 func (r *reader) latency(n ast.Node, quantile string) time.Duration {
 	source, _ := scalar(n)
-	if _, number := decimal(source); number {
-		r.complainf(n, "%s has no unit: write %sms or %ss", quantile, source, source)
-		return 0
-	}
-	d, err := time.ParseDuration(source)
+	d, err := parseLatency(quantile, source)
 	if err != nil {
-		r.complainf(n, "%s has to be a duration such as 200ms or 1.5s", quantile)
-		return 0
-	}
-	if err := checkLatency(quantile, d); err != nil {
 		r.complain(where(n), err)
 	}
 	return d
@@ -445,15 +426,8 @@ func (r *reader) latency(n ast.Node, quantile string) time.Duration {
 
 func (r *reader) errors(n ast.Node) float64 {
 	source, _ := scalar(n)
-	if percent, ok := strings.CutSuffix(source, "%"); ok && !strings.ContainsAny(percent, "eE") {
-		source = strings.TrimSpace(percent) + "e-2" // exact, where a division by 100 would round twice
-	}
-	share, ok := decimal(source)
-	if !ok {
-		r.complainf(n, "errors has to be a percentage such as 0.1%% or a share such as 0.001")
-		return 0
-	}
-	if err := checkErrors(share); err != nil {
+	share, err := parseErrors(source)
+	if err != nil {
 		r.complain(where(n), err)
 	}
 	return share
@@ -678,15 +652,6 @@ func bare(n ast.Node) (string, bool) {
 func quoted(n ast.Node) bool {
 	t := n.GetToken().Type
 	return t == token.SingleQuoteType || t == token.DoubleQuoteType
-}
-
-// decimal parses a number the way people read it: 010 is ten, and inf, nan and 0x10 are none.
-func decimal(s string) (float64, bool) {
-	if strings.ContainsAny(s, "xXpPnN_") {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	return f, err == nil
 }
 
 // where is the position a reader looks at: a block mapping's token is its first colon.

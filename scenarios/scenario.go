@@ -27,6 +27,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -105,9 +106,23 @@ func (o Objective) String() string {
 		}
 	}
 	if o.Errors != nil {
-		parts = append(parts, fmt.Sprintf("errors <= %s%%", strconv.FormatFloat(*o.Errors*100, 'g', 6, 64)))
+		parts = append(parts, "errors <= "+percent(*o.Errors))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// percent writes a share with six digits and no exponent, which a file does not take.
+func percent(share float64) string {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(share, 'e', 5, 64), 64)
+	if rounded *= 100; rounded < 1e-300 {
+		return "0%"
+	}
+	digits := max(0, 5-int(math.Floor(math.Log10(rounded))))
+	text := strconv.FormatFloat(rounded, 'f', digits, 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text + "%"
 }
 
 // ForPath is the scenario of a single GET, query string allowed, that any 2xx answers.

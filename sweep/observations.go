@@ -10,11 +10,11 @@ import (
 
 // Observations are the record's trials as the model sees them, without those that were disturbed and
 // could be repeated.
-func (r *Record) Observations() []model.Observation { return observations(r.Plan, r.used()) }
+func (r *Record) Observations() []model.Observation { return observations(r.Plan, r.Used()) }
 
-// used are the trials that the advice rests on. A count that was only measured while disturbed, since
+// Used are the trials that the advice rests on. A count that was only measured while disturbed, since
 // time did not allow to repeat it, is better known badly than not at all.
-func (r *Record) used() []Trial {
+func (r *Record) Used() []Trial {
 	better := map[int]bool{}
 	sound := undisturbed(r.Trials)
 	for _, t := range sound {
@@ -134,7 +134,7 @@ const notSteadyShare = 0.1
 // unsteady is the caveat on windows in which throughput was still changing.
 func (r *Record) unsteady() *model.Caveat {
 	n, all, worst := 0, 0, 0.0
-	for _, t := range r.used() {
+	for _, t := range r.Used() {
 		p := t.saturation()
 		if p == nil || t.Outcome != OK {
 			continue
@@ -161,7 +161,7 @@ func (r *Record) unsteady() *model.Caveat {
 
 // disturbance is the caveat on restarts that the advice had to use though they were disturbed.
 func (r *Record) disturbance() *model.Caveat {
-	used := slices.DeleteFunc(r.used(), func(t Trial) bool { return t.saturation() == nil })
+	used := slices.DeleteFunc(r.Used(), func(t Trial) bool { return t.saturation() == nil })
 	n := 0
 	var worst Reason
 	figures := map[string]float64{}

@@ -75,10 +75,15 @@ type Scenario struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
 	// File is the scenario's path; empty for the short form.
-	File      string     `json:"file,omitempty"`
-	Requests  []Request  `json:"requests"`
-	RateRPS   float64    `json:"rate_rps,omitempty"`
-	Objective *Objective `json:"objective,omitempty"`
+	File     string    `json:"file,omitempty"`
+	Requests []Request `json:"requests"`
+	// RateRPS is the rate that was measured at: that of the traffic, TrafficRPS, with its headroom.
+	RateRPS    float64    `json:"rate_rps,omitempty"`
+	TrafficRPS float64    `json:"traffic_rps,omitempty"`
+	Objective  *Objective `json:"objective,omitempty"`
+	// RateGiven and ObjectiveGiven are true for what the command line said, whatever the file does.
+	RateGiven      bool `json:"rate_given,omitempty"`
+	ObjectiveGiven bool `json:"objective_given,omitempty"`
 }
 
 // Request is one of the scenario's requests, as a reader needs it.
@@ -110,8 +115,12 @@ type Settings struct {
 	Tolerance      float64 `json:"tolerance"`
 	Confidence     float64 `json:"confidence"`
 	MemoryHeadroom float64 `json:"memory_headroom"`
-	Seed           int64   `json:"seed"`
-	Connections    int     `json:"connections"`
+	// RateHeadroom is the share by which the rate measured at is above the traffic's.
+	RateHeadroom float64 `json:"rate_headroom,omitempty"`
+	// PredictCores are other core counts to predict for.
+	PredictCores []float64 `json:"predict_cores,omitempty"`
+	Seed         int64     `json:"seed"`
+	Connections  int       `json:"connections"`
 	// Arrivals of requests at a rate: constant or poisson.
 	Arrivals          string  `json:"arrivals"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`

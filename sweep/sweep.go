@@ -7,6 +7,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -26,6 +27,12 @@ type Options struct {
 	Scenario *scenarios.Scenario
 	// ScenarioFile is where the scenario was read from; empty for the short form.
 	ScenarioFile string
+	// RateGiven and ObjectiveGiven say that the scenario's rate and objective are the command line's own.
+	RateGiven, ObjectiveGiven bool
+	// RateHeadroom is the share by which the rate measured at exceeds the scenario's.
+	RateHeadroom float64
+	// PredictCores are other core counts to predict for.
+	PredictCores []float64
 
 	// Cores and MemoryBytes are the budget; 0 bytes is no cap.
 	Cores       float64
@@ -198,18 +205,21 @@ func New(o Options) (*Sweep, error) {
 			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
 			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found,
 		},
-		Scenario: describe(o.Scenario, o.ScenarioFile),
+		Scenario: o.describe(),
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
 		Settings: Settings{
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
-			MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
+			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, Seed: o.Seed,
 			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
 			Threads:           shape.Threads, Class: shape.Class,
 		},
+	}
+	if s.plan.Scenario.RateRPS > 0 {
+		s.timing.guess += s.timing.warmup + s.timing.window
 	}
 	s.search = s.plan.search()
 	return s, nil
@@ -241,11 +251,20 @@ func (o *Options) check() error {
 	case o.Highest != 0 && o.Highest < o.Lowest:
 		return fmt.Errorf("plan the sweep: workers %d..%d: the range is empty", o.Lowest, o.Highest)
 	case len(o.Scenario.Objective.Latency) > 0 && o.Scenario.Rate == 0:
-		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add rate, in requests per second", o.Scenario.Name, o.Scenario.Objective)
+		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add --rate, or rate in the file, in requests per second", o.Scenario.Name, o.Scenario.Objective)
+	case o.RateHeadroom > 0 && o.Scenario.Rate == 0:
+		return errors.New("plan the sweep: a headroom without a rate to add it to: add --rate, or rate in the file, in requests per second")
+	case !(o.RateHeadroom >= 0 && o.Scenario.Rate*(1+o.RateHeadroom) <= scenarios.MaxRate):
+		return fmt.Errorf("plan the sweep: a rate of %g requests per second and %g %% of headroom: want at most %.0f in all", o.Scenario.Rate, 100*o.RateHeadroom, scenarios.MaxRate)
 	case o.Arrivals != generator.Constant && o.Arrivals != generator.Poisson:
 		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
+	}
+	for _, n := range o.PredictCores {
+		if !(n > 0) || n > MostCores {
+			return fmt.Errorf("plan the sweep: predict %g cores: want more than 0 and at most %d", n, MostCores)
+		}
 	}
 	for _, n := range o.Counts {
 		if n < 1 || n > MostWorkers {
@@ -526,6 +545,9 @@ func differences(was, is Plan) []string {
 	}
 	differ("folder", was.Target.Workdir, is.Target.Workdir)
 	differ("scenario", was.Scenario.Name+" "+short(was.Scenario.SHA256), is.Scenario.Name+" "+short(is.Scenario.SHA256))
+	differ("rate in requests/s", was.Scenario.RateRPS, is.Scenario.RateRPS)
+	differ("objective", was.Scenario.Objective.Flag(), is.Scenario.Objective.Flag())
+	differ("cores to predict", was.Settings.PredictCores, is.Settings.PredictCores)
 	differ("cores", was.Budget.Cores, is.Budget.Cores)
 	differ("memory in bytes", was.Budget.MemoryBytes, is.Budget.MemoryBytes)
 	differ("counts", fmt.Sprint(was.Settings.Lowest, was.Settings.Highest, was.Settings.Counts), fmt.Sprint(is.Settings.Lowest, is.Settings.Highest, is.Settings.Counts))

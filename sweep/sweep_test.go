@@ -169,7 +169,7 @@ func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 		s.pass(a.Window, used, taken)
 		tell(generator.Progress{Event: generator.WindowEnded, OK: ok})
 		return &generator.Summary{
-			WindowSeconds: a.Window.Seconds(), ThroughputRPS: rate, Planned: ok, Sent: ok, OK: ok, OKTotal: ok,
+			WindowSeconds: a.Window.Seconds(), ThroughputRPS: rate, Planned: max(ok, uint64(a.Rate*a.Window.Seconds())), Sent: ok, OK: ok, OKTotal: ok,
 			Sustained: true, Steady: true, Verdict: generator.VerdictOK, Latency: generator.Latency{P50: n / rate, P95: n / rate},
 		}, nil
 	}
@@ -719,6 +719,64 @@ func TestObjectiveNeedsARate(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "p95 <= 200ms has no rate to hold at") {
 		t.Errorf("err is %v", err)
+	}
+}
+
+// The rate that is measured at is the traffic's with its headroom: 300 and a fifth of it are 360. Of one
+// core with 2 ms a request that is 72 %, and four workers or more can do it: 3/(2 ms + 8 ms) is 300.
+func TestRateWithHeadroom(t *testing.T) {
+	promise := func(o *Options) {
+		o.Scenario.Rate, o.RateHeadroom, o.RateGiven = 300, 0.2, true
+		o.Scenario.Objective = scenarios.Objective{Latency: map[string]time.Duration{"p95": time.Second}}
+	}
+	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, promise)
+	r := run(t, s)
+	if p := r.Plan.Scenario; p.RateRPS != 360 || p.TrafficRPS != 300 || p.Objective.Flag() != "p95=1s" {
+		t.Errorf("planned %+v", p)
+	}
+	for _, trial := range r.Trials {
+		last := trial.Phases[len(trial.Phases)-1]
+		if last.Kind != PhaseRate || last.RatePlannedRPS != 360 {
+			t.Fatalf("the last phase is %s at %g, want %s at 360", last.Kind, last.RatePlannedRPS, PhaseRate)
+		}
+		if why := r.Plan.Scenario.Missed(last); (why == "") != (trial.Shape.Workers >= 4) {
+			t.Errorf("%d workers: missed %q", trial.Shape.Workers, why)
+		}
+	}
+	if a := r.Advice(); !a.Made || a.Workers != 5 {
+		t.Errorf("recommended %d (%t), want 5", a.Workers, a.Made)
+	}
+	var differs *DiffersError
+	s = newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {
+		promise(o)
+		o.RateHeadroom, o.Target.Command.Dir = 0.1, r.Plan.Target.Workdir
+	})
+	if err := s.Resume(r); !errors.As(err, &differs) || !strings.Contains(err.Error(), "rate in requests/s was 360, now 330") {
+		t.Errorf("resumed with another headroom: %v", err)
+	}
+}
+
+// No count of one core can do 600 requests per second at 2 ms each: the knee is measured once at lower
+// rates, and that is all.
+func TestObjectiveOutOfReach(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) { o.Scenario.Rate = 600 }))
+	a := r.Advice()
+	if a.Made || caveatOf(a, model.CaveatObjectiveNotMet) == nil {
+		t.Fatalf("recommended %d, caveats %v", a.Workers, a.Caveats)
+	}
+	var rates []float64
+	for _, trial := range r.Trials {
+		if trial.Purpose != model.PurposeLatency {
+			continue
+		}
+		for _, p := range trial.Phases {
+			if p.Kind == PhaseShare {
+				rates = append(rates, p.RatePlannedRPS)
+			}
+		}
+	}
+	if len(rates) != len(model.LatencyShares) || rates[0] >= rates[1] {
+		t.Errorf("rates tried below it: %v, want one restart at %v of the capacity", rates, model.LatencyShares)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,7 +155,7 @@ func (s *Sweep) loads(step model.Step) []load {
 	} else {
 		list = append(list, load{kind: PhaseSaturation})
 	}
-	if rate := s.options.Scenario.Rate; rate > 0 {
+	if rate := s.plan.Scenario.RateRPS; rate > 0 {
 		list = append(list, load{kind: PhaseRate, rate: rate})
 	}
 	return list
@@ -413,78 +412,6 @@ func errorShareAllowed(s *scenarios.Scenario) float64 {
 		return max(*s.Objective.Errors, defaultErrorShare)
 	}
 	return defaultErrorShare
-}
-
-// describe keeps of a scenario what may be read by anybody: no headers, no bodies, no query values.
-func describe(s *scenarios.Scenario, file string) Scenario {
-	d := Scenario{Name: s.Name, SHA256: s.SHA256(), File: file, RateRPS: s.Rate}
-	for _, r := range s.Requests {
-		path, _, _ := strings.Cut(r.Path, "?")
-		d.Requests = append(d.Requests, Request{Name: r.Name, Method: r.Method, Path: path, Weight: r.Weight})
-	}
-	if !s.Objective.Empty() {
-		o := &Objective{LatencySeconds: map[string]float64{}, ErrorShare: s.Objective.Errors}
-		for quantile, limit := range s.Objective.Latency {
-			o.LatencySeconds[quantile] = limit.Seconds()
-		}
-		d.Objective = o
-	}
-	return d
-}
-
-// meets says whether a trial held the objective: at the scenario's rate where there is one, at
-// saturation where not. It is nil without an objective.
-func (s *Scenario) meets(t Trial) (ok *bool, why string) {
-	if s.Objective == nil && s.RateRPS == 0 {
-		return nil, ""
-	}
-	kind := PhaseSaturation
-	if s.RateRPS > 0 {
-		kind = PhaseRate
-	}
-	for _, p := range t.Phases {
-		if p.Kind == kind {
-			why = s.missed(p)
-			met := why == ""
-			return &met, why
-		}
-	}
-	return nil, ""
-}
-
-// sustained is the least share of the requests that were due that has to be answered in time.
-const sustained = 0.98
-
-// Held is false when an open-loop phase did not keep up with what came: with the requests that were due,
-// not with the rate, around which those that come by chance scatter.
-func (p *Phase) Held() bool {
-	due := float64(p.Planned) * (1 - p.errorShare())
-	behind := (1 - sustained) * due
-	if p.Arrivals == string(generator.Poisson) {
-		behind = max(behind, 2*math.Sqrt(due)) // as many may be under way at one end and not at the other
-	}
-	return p.Sustained && p.ThroughputRPS*p.WindowSeconds >= due-behind
-}
-
-// missed names the first part of the objective that a phase did not hold.
-func (s *Scenario) missed(p Phase) string {
-	if p.Kind == PhaseRate && !p.Held() {
-		return fmt.Sprintf("rate not sustained: %.4g of %.4g requests/s", p.ThroughputRPS, s.RateRPS)
-	}
-	if s.Objective == nil {
-		return ""
-	}
-	seen := map[string]float64{"p50": p.Latency.P50, "p90": p.Latency.P90, "p95": p.Latency.P95, "p99": p.Latency.P99, "max": p.Latency.Max}
-	for _, quantile := range []string{"p50", "p90", "p95", "p99", "max"} {
-		limit, asked := s.Objective.LatencySeconds[quantile]
-		if asked && seen[quantile] > limit {
-			return fmt.Sprintf("%s of %.4g ms, over %.4g ms", quantile, 1000*seen[quantile], 1000*limit)
-		}
-	}
-	if limit := s.Objective.ErrorShare; limit != nil && p.errorShare() > *limit {
-		return fmt.Sprintf("%.3g %% of the answers failed, over %.3g %%", 100*p.errorShare(), 100**limit)
-	}
-	return ""
 }
 
 func commandSHA256(argv []string) string {

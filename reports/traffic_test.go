@@ -1,0 +1,120 @@
+package reports
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"advise/model"
+	"advise/sweep"
+)
+
+// At 350 requests/s of 2 ms each, 70 % of one core is used. Of the 483 of full load, 0.5 and 0.7 held 45 ms
+// and 0.9 took 116 (12 ms over the tenth that is left), so it breaks above 350, which held, and by 435.
+func TestTrafficThatIsBorne(t *testing.T) {
+	tr := resultOf(t, "objective").Traffic
+	if tr == nil || !tr.Met || tr.Workers != 8 || tr.RateRPS != 350 || tr.TrafficRPS != 350 {
+		t.Fatalf("got %+v", tr)
+	}
+	if math.Abs(*tr.UtilisationShare-0.7) > 1e-9 {
+		t.Errorf("%g of the core used, want 0.7", *tr.UtilisationShare)
+	}
+	if tr.Restarts != 3 || tr.RestartsHeld != 3 {
+		t.Errorf("held in %d of %d restarts, want 3 of 3", tr.RestartsHeld, tr.Restarts)
+	}
+	if *tr.HoldsRPS != 350 || math.Abs(*tr.BreaksRPS-0.9*483) > 1e-9 || !tr.BreaksMeasured {
+		t.Errorf("breaks between %g and %g (%t), want 350 and 434.7, measured", *tr.HoldsRPS, *tr.BreaksRPS, tr.BreaksMeasured)
+	}
+}
+
+// 1,000 requests/s and a fifth of them are 1,200: 2.4 cores of CPU time, so three at least.
+func TestTrafficThatIsNot(t *testing.T) {
+	r := resultOf(t, "objective_missed")
+	tr := r.Traffic
+	if tr.Met || tr.RateRPS != 1200 || tr.TrafficRPS != 1000 || tr.CoresAtLeast == nil || *tr.CoresAtLeast != 3 {
+		t.Errorf("got %+v", tr)
+	}
+	if math.Abs(*tr.UtilisationShare-2.4) > 1e-9 || *tr.HoldsRPS != 0.5*483 {
+		t.Errorf("uses %g of the core, holds at %g", *tr.UtilisationShare, *tr.HoldsRPS)
+	}
+	if r := resultOf(t, "gain"); r.Traffic != nil {
+		t.Error("no rate was asked about")
+	}
+}
+
+func TestOutOfReachSaysWhatWouldDo(t *testing.T) {
+	number := func(v float64) *float64 { return &v }
+	cores := func(n int) *int { return &n }
+	for want, tr := range map[string]Traffic{
+		"not reachable on 1 core: 480 is the most they answer; it takes 2 cores at least":      {RateRPS: 600, MostRPS: number(480), CoresAtLeast: cores(2), UtilisationShare: number(1.2)},
+		"with the counts that were measured, or fit into memory: 200 is the most they answer":  {RateRPS: 300, MostRPS: number(200), CoresAtLeast: cores(1), UtilisationShare: number(0.6)},
+		"not reachable on 1 core: 480 is the most they answer":                                 {RateRPS: 600, MostRPS: number(480)},
+		"not reachable with any number of workers or cores: a request that is alone takes 50":  {RateRPS: 300, MostRPS: number(480), AloneSeconds: number(0.05)},
+		"not reachable at 300 requests/s on 1 core: 240 requests/s is the highest rate that h": {RateRPS: 300, MostRPS: number(480), AloneSeconds: number(0.01), HoldsRPS: number(240)},
+		"held at no lower rate that was tried":                                                 {RateRPS: 300, MostRPS: number(480)},
+		"the load generator was at its limit":                                                  {RateRPS: 300},
+	} {
+		r := resultOf(t, "objective")
+		r.Traffic = &tr
+		if got := outOfReach(r); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Where the rate held everywhere below full load, the curve's mean says about where it breaks in between.
+func TestEstimateLiesBetweenWhatWasMeasured(t *testing.T) {
+	flow := model.ClosedNetwork{Cores: 1, Demand: 0.002, Wait: 0.008}.FlowServer(8)
+	phase := sweep.Phase{RatePlannedRPS: 240, Latency: sweep.Latency{Mean: 0.01, P95: 0.02}}
+	// p95 is twice the mean there, so a p95 of 40 ms is a mean of 20 ms.
+	want, err := flow.RateFor(0.02)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds, atMost := 240.0, 490.0
+	tr := Traffic{HoldsRPS: &holds, BreaksRPS: &atMost}
+	o := &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.04, "max": 0.001}}
+	tr.estimate(flow, o, &phase)
+	if tr.EstimateRPS == nil || *tr.EstimateRPS != want {
+		t.Errorf("estimate %v, want %g", tr.EstimateRPS, want)
+	}
+	if line := breaks(&tr); !strings.Contains(line, "is an estimate from mean latencies") {
+		t.Errorf("got %q", line)
+	}
+	holds, tr.EstimateRPS = 489, nil // what was measured is known better
+	tr.estimate(flow, o, &phase)
+	if tr.EstimateRPS != nil {
+		t.Errorf("estimate %g lies outside of what was measured", *tr.EstimateRPS)
+	}
+}
+
+// 2 ms a request are 500 requests/s a core. Without repeated cores nothing checks that, which is a caveat.
+func TestPredictions(t *testing.T) {
+	r := resultOf(t, "predicted")
+	if len(r.Predictions) != 3 {
+		t.Fatalf("got %d predictions, want 3", len(r.Predictions))
+	}
+	for i, want := range []float64{250, 1000, 2000} {
+		p := r.Predictions[i]
+		if p.ThroughputRPS == nil || math.Abs(*p.ThroughputRPS-want) > 1e-6 || !p.UpperBound || p.Extrapolated != (p.Cores > 1) {
+			t.Errorf("%g cores: %+v, want at most %g", p.Cores, p, want)
+		}
+	}
+	if last := r.Caveats[len(r.Caveats)-1]; last.Code != CaveatPredictionUnchecked {
+		t.Errorf("the last caveat is %s", last.Code)
+	}
+	// A worker takes 32 MB beside 20 MB: of 200 MB less a tenth, five fit.
+	rec := fixtures["predicted"].record()
+	rec.Plan.Budget.MemoryBytes = 200e6
+	r = New(rec, rec.Advice(), nil)
+	if p := r.Predictions[2]; p.Workers == nil || *p.Workers > 5 || *p.Workers < 4 || p.LimitedBy != model.LimitedByMemory {
+		t.Errorf("in 200 MB: %+v, want 4 or 5 workers by memory", p)
+	}
+	rec = fixtures["nothing_measured"].record()
+	rec.Plan.Settings.PredictCores = []float64{2}
+	r = New(rec, rec.Advice(), nil)
+	if p := r.Predictions[0]; p.Workers != nil || p.Why == "" || !reflect.DeepEqual(predictionWords(r)[:1], []string{"2 cores: no restart tells what a request costs"}) {
+		t.Errorf("nothing measured: %+v", p)
+	}
+}
