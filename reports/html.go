@@ -104,6 +104,7 @@ func newPage(r *Result) page {
 	p.Facts = []fact{
 		{"Traffic", trafficWords(r)},
 		{"Predicted", predictionWords(r)},
+		{"Memory growth", growthWords(r)},
 		{"Server", server(r)},
 		{"Load", load(r)},
 		{"Held", append([]string{held(r)}, r.Environment.LimitsShortfall...)},

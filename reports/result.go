@@ -49,6 +49,8 @@ type Result struct {
 	Fit     Fit      `json:"fit"`
 	// Memory is nil when the restarts gave no line.
 	Memory *Memory `json:"memory"`
+	// MemoryGrowth is nil where no restart was loaded more than once.
+	MemoryGrowth *MemoryGrowth `json:"memory_growth"`
 	// OtherKnees are for comparison only.
 	OtherKnees []Knee         `json:"other_knees"`
 	Caveats    []model.Caveat `json:"caveats"`
@@ -262,6 +264,7 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	if c := uncheckedPrediction(r); c != nil {
 		r.Caveats = append(r.Caveats, *c)
 	}
+	r.MemoryGrowth = memoryGrowth(rec, r)
 	r.Traffic = traffic(rec, adv, r.Points)
 	r.Headline = headline(r)
 	return r

@@ -318,6 +318,7 @@ func (t *text) grounds(r *Result) {
 	}
 	t.part("traffic", "", trafficWords(r)...)
 	t.part("predicted", "", predictionWords(r)...)
+	t.part("growth", "", growthWords(r)...)
 	if line := foreseen(r); line != "" {
 		t.part("latency", "", line)
 	}

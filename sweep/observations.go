@@ -105,6 +105,24 @@ func (r *Record) Advice() model.Advice {
 	return a
 }
 
+// MemoryGrowth is how memory grows with the requests answered, by the restarts that were loaded more than
+// once. The first reading is taken after a whole phase of load: what a server fills with its first
+// requests is no growth.
+func (r *Record) MemoryGrowth() (model.MemoryGrowth, error) {
+	var restarts [][]model.MemoryReading
+	for _, t := range r.Used() {
+		if t.Outcome != OK {
+			continue
+		}
+		var readings []model.MemoryReading
+		for _, m := range t.MemoryReadings {
+			readings = append(readings, model.MemoryReading{Requests: float64(m.RequestsServed), Bytes: float64(m.PSSBytes)})
+		}
+		restarts = append(restarts, readings)
+	}
+	return model.FitMemoryGrowth(restarts, r.Plan.Settings.Confidence)
+}
+
 // SearchEnd says how the search ended: Done when it needed no more restarts, Resolved when that is
 // because the decision is settled, and neither when its time was up.
 func (r *Record) SearchEnd() model.Step {

@@ -163,9 +163,18 @@ type Trial struct {
 	Phases         []Phase       `json:"phases"`
 	Server         Server        `json:"server"`
 	Generator      Generator     `json:"generator"`
+	// MemoryReadings are the memory after each phase.
+	MemoryReadings []MemoryReading `json:"memory_readings,omitempty"`
 
 	// failure is why the server did not start, while the sweep still runs.
 	failure error
+}
+
+// A MemoryReading is the tree's memory, swapped included, when it had answered so many requests since
+// it was started.
+type MemoryReading struct {
+	RequestsServed uint64 `json:"requests_served"`
+	PSSBytes       int64  `json:"pss_bytes"`
 }
 
 // Shape is how many of what.

@@ -735,6 +735,9 @@ func TestRateWithHeadroom(t *testing.T) {
 		t.Errorf("planned %+v", p)
 	}
 	for _, trial := range r.Trials {
+		if len(trial.MemoryReadings) != len(trial.Phases) || trial.MemoryReadings[0].RequestsServed >= trial.MemoryReadings[1].RequestsServed {
+			t.Fatalf("memory was read as %+v in %d phases, want once after each", trial.MemoryReadings, len(trial.Phases))
+		}
 		last := trial.Phases[len(trial.Phases)-1]
 		if last.Kind != PhaseRate || last.RatePlannedRPS != 360 {
 			t.Fatalf("the last phase is %s at %g, want %s at 360", last.Kind, last.RatePlannedRPS, PhaseRate)
@@ -745,6 +748,10 @@ func TestRateWithHeadroom(t *testing.T) {
 	}
 	if a := r.Advice(); !a.Made || a.Workers != 5 {
 		t.Errorf("recommended %d (%t), want 5", a.Workers, a.Made)
+	}
+	// That server uses the same memory whatever it has answered.
+	if g, err := r.MemoryGrowth(); err != nil || g.Grows() || g.PerThousand != 0 {
+		t.Errorf("memory growth %+v, %v, want none", g, err)
 	}
 	var differs *DiffersError
 	s = newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {

@@ -168,6 +168,9 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []loa
 		if err := s.phase(ctx, t, server, l, e, tell); err != nil || t.Outcome != OK {
 			return err
 		}
+		if m, err := server.Memory(); err == nil { // one that is missing is no loss; the last one below is
+			t.MemoryReadings = append(t.MemoryReadings, MemoryReading{RequestsServed: t.Server.RequestsServed, PSSBytes: m.PSS + m.SwapPSS})
+		}
 	}
 	if workers, err := server.Workers(); err == nil && workers >= 0 {
 		t.Server.Workers = &workers
