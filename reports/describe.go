@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"advise/model"
+	"advise/sweep"
 	"advise/sweep/generator"
 	"advise/targets"
 	"advise/targets/hold"
@@ -170,6 +171,53 @@ func foreseen(r *Result) string {
 	}
 	return fmt.Sprintf("%s take %s on average at %s requests/s; the throughput curve foresees %s",
 		count(at.Workers, "worker"), duration(at.Latency.Mean), number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
+}
+
+// spread says how evenly the work fell to the recommended count's workers, and what each holds: in the
+// restart where the busiest did most.
+func spread(r *Result) string {
+	if r.Recommendation == nil || r.Recommendation.Workers < 2 {
+		return ""
+	}
+	var busiest sweep.Worker
+	var bytes []int64
+	for _, t := range r.Trials {
+		list := t.Server.PerWorker
+		if t.Shape.Workers != r.Recommendation.Workers || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
+			continue
+		}
+		if most := busiest.Share(); most != nil && *most >= *list[0].Share() {
+			continue
+		}
+		busiest, bytes = list[0], nil
+		for _, w := range list {
+			if w.PSSBytes != nil {
+				bytes = append(bytes, *w.PSSBytes)
+			}
+		}
+	}
+	most := busiest.Share()
+	if most == nil {
+		return ""
+	}
+	what := "CPU time"
+	if busiest.RequestsShare != nil {
+		what = "requests"
+	}
+	text := fmt.Sprintf("the busiest of %d took %s of the %s at the most; even would be %s",
+		r.Recommendation.Workers, percent(*most), what, percent(1/float64(r.Recommendation.Workers)))
+	if len(bytes) > 0 {
+		text += fmt.Sprintf("; each holds %s", between(size(float64(slices.Min(bytes))), size(float64(slices.Max(bytes)))))
+	}
+	return text
+}
+
+// between is a range in words, or one of its ends where they read the same.
+func between(low, high string) string {
+	if low == high {
+		return low
+	}
+	return low + " to " + high
 }
 
 // A latencyGrid has the p95 below full load, in words: a row for each rate, a column for each count.

@@ -111,6 +111,23 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"uneven": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials {
+				n := r.Trials[i].Shape.Workers
+				share := 1 / float64(n)
+				if n == 4 { // and the other three take 13 %
+					share = 0.61
+				}
+				rest, bytes := (1-share)/max(float64(n-1), 1), int64(f.each)
+				list := []sweep.Worker{{RequestsShare: &share, CPUShare: &share, PSSBytes: &bytes}}
+				for range n - 1 {
+					list = append(list, sweep.Worker{RequestsShare: &rest, CPUShare: &rest})
+				}
+				r.Trials[i].Server.PerWorker = list
+			}
+		}
+	}),
 	"no_repeats": waiting.with(func(f *fixture) {
 		f.repeats = 1
 	}),

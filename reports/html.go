@@ -108,6 +108,7 @@ func newPage(r *Result) page {
 		{"Machine", []string{machine(r)}},
 		{"Restarts", []string{restarts(r)}},
 		{"Latency", nonEmpty(foreseen(r))},
+		{"Workers", nonEmpty(spread(r))},
 		{"Curve", curveWords(r)},
 		{"Other rules", p.Knees},
 		{"Tool", []string{strings.TrimSpace("advise " + r.Tool.Version + " " + r.Tool.Commit)}},

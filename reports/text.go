@@ -319,6 +319,7 @@ func (t *text) grounds(r *Result) {
 	if line := foreseen(r); line != "" {
 		t.part("latency", "", line)
 	}
+	t.part("workers", "", nonEmpty(spread(r))...)
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
 	t.part("held", "", append([]string{held(r)}, r.Environment.LimitsShortfall...)...)

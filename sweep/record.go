@@ -241,6 +241,8 @@ type Server struct {
 	MemoryPeakBytes      int64    `json:"memory_peak_bytes"`
 	SwapBytes            int64    `json:"swap_bytes"`
 	RequestsServed       uint64   `json:"requests_served"`
+	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
+	PerWorker []Worker `json:"workers,omitempty"`
 }
 
 // The generator's verdicts on itself.
