@@ -121,6 +121,19 @@ func held(r *Result) string {
 	return line
 }
 
+// processors says how many the server finds, where they are not all the same.
+func processors(r *Result) string {
+	seen := r.Environment.CPUsSeen
+	if seen == nil || seen.Affinity == seen.Host && seen.Quota == nil {
+		return ""
+	}
+	text := fmt.Sprintf("the server finds %s of the machine, may run on %d", count(seen.Host, "processor"), seen.Affinity)
+	if seen.Quota != nil {
+		text += fmt.Sprintf(", and has a quota of %s", cores(*seen.Quota))
+	}
+	return text
+}
+
 func machine(r *Result) string {
 	e := r.Environment
 	parts := []string{e.CPUModel, count(e.CPUsOnline, "core"), size(float64(e.MemoryBytes)), strings.TrimSpace(e.OS + " " + e.Kernel), e.Arch}

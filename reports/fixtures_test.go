@@ -140,6 +140,8 @@ var fixtures = map[string]fixture{
 	"quota": waiting.with(func(f *fixture) {
 		f.cores = 0.5
 		f.edit = func(r *sweep.Record) {
+			r.Plan.Environment.CPUsSeen = &sweep.CPUsSeen{Affinity: 1, Host: 2, Quota: &r.Plan.Environment.CoresServer}
+			r.Plan.Target.Auto = &targets.Auto{Setting: "cpu_count() in gunicorn.conf.py", Reads: targets.CountHost}
 			for i := range r.Trials {
 				share := math.Min(0.08*float64(r.Trials[i].Shape.Workers), 0.97)
 				r.Trials[i].Server.ThrottledShare = &share

@@ -104,7 +104,7 @@ func newPage(r *Result) page {
 	p.Facts = []fact{
 		{"Server", server(r)},
 		{"Load", load(r)},
-		{"Held", append([]string{held(r)}, r.Environment.LimitsShortfall...)},
+		{"Held", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)},
 		{"Machine", []string{machine(r)}},
 		{"Restarts", []string{restarts(r)}},
 		{"Latency", nonEmpty(foreseen(r))},

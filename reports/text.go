@@ -322,7 +322,7 @@ func (t *text) grounds(r *Result) {
 	t.part("workers", "", nonEmpty(spread(r))...)
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
-	t.part("held", "", append([]string{held(r)}, r.Environment.LimitsShortfall...)...)
+	t.part("held", "", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)...)
 	t.part("machine", "", machine(r))
 	t.part("restarts", "", restarts(r))
 	t.caveats(r.Caveats)

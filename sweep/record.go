@@ -5,6 +5,7 @@ import (
 
 	"advise/model"
 	"advise/sweep/generator"
+	"advise/targets"
 )
 
 // SchemaVersion is that of the record and of result.json.
@@ -51,10 +52,12 @@ type Environment struct {
 	CPUsServer    []int `json:"cpus_server"`
 	CPUsGenerator []int `json:"cpus_generator"`
 	// CoresServer is what the server could use: whole cores or a quota over them.
-	CoresServer     float64  `json:"cores_server"`
-	MemoryBytes     int64    `json:"memory_bytes"`
-	LimitsMethod    string   `json:"limits_method"`
-	LimitsShortfall []string `json:"limits_shortfall"`
+	CoresServer float64 `json:"cores_server"`
+	// CPUsSeen is nil in a record of before it was kept.
+	CPUsSeen        *CPUsSeen `json:"cpus_seen,omitempty"`
+	MemoryBytes     int64     `json:"memory_bytes"`
+	LimitsMethod    string    `json:"limits_method"`
+	LimitsShortfall []string  `json:"limits_shortfall"`
 }
 
 // Target is what was started.
@@ -68,6 +71,8 @@ type Target struct {
 	Workdir       string `json:"workdir"`
 	// Found says how the command was found; empty when it was given.
 	Found string `json:"found,omitempty"`
+	// Auto is what the command's own count would have been taken from; nil when it says a number.
+	Auto *targets.Auto `json:"auto,omitempty"`
 }
 
 // Scenario is what was asked of it. Headers and bodies stay in the user's file: they may be secret.

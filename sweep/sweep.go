@@ -184,6 +184,7 @@ func New(o Options) (*Sweep, error) {
 	most := max(highest, rule) * max(shape.Threads, 1)
 
 	model, online := cpuModel()
+	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
 	command, masked := targets.MaskCommand(o.Target.Command.Argv)
 	s.plan = Plan{
 		SchemaVersion: SchemaVersion,
@@ -191,12 +192,12 @@ func New(o Options) (*Sweep, error) {
 		Environment: Environment{
 			OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: kernel(),
 			CPUModel: model, CPUsOnline: online, CPUsAllowed: len(cores),
-			CPUsServer: parts.server, CPUsGenerator: parts.generator, CoresServer: parts.measured,
+			CPUsServer: parts.server, CPUsGenerator: parts.generator, CoresServer: parts.measured, CPUsSeen: &seen,
 			MemoryBytes: machineMemory(), LimitsMethod: string(limits.Method), LimitsShortfall: shortfall,
 		},
 		Target: Target{
 			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
-			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found,
+			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found, Auto: auto(o.Target),
 		},
 		Scenario: describe(o.Scenario, o.ScenarioFile),
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
@@ -213,6 +214,13 @@ func New(o Options) (*Sweep, error) {
 	}
 	s.search = s.plan.search()
 	return s, nil
+}
+
+func auto(t *targets.Target) *targets.Auto {
+	if a, ok := t.Auto(); ok {
+		return &a
+	}
+	return nil
 }
 
 // search decides by what the plan says, so that a record can be asked later how its search ended.
@@ -281,6 +289,7 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	} else {
 		s.plan.StartedAt = time.Now().UTC().Truncate(time.Millisecond)
 		s.plan.Target.Version, _ = s.options.Target.Version(ctx) // "" is: not known
+		s.plan.Target.Auto = auto(s.options.Target)              // which may hang on it
 		j, err = create(s.options.Dir, s.plan)
 	}
 	if err != nil {
