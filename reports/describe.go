@@ -186,6 +186,32 @@ func foreseen(r *Result) string {
 		count(at.Workers, "worker"), duration(at.Latency.Mean), number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
 }
 
+// probed says how the cheap path was answered, and what a liveness check has to wait for.
+func probed(r *Result) string {
+	p := r.Probe
+	if p == nil {
+		return ""
+	}
+	answers := p.OK + p.Failed
+	if p.LivenessTimeoutSeconds == nil {
+		return fmt.Sprintf("while %s full none of %d probes of %s was answered as expected", areFull(p.Workers), answers, p.Path)
+	}
+	text := fmt.Sprintf("while %s full GET %s took %s (p50), %s (p99), %s at the most, of %d probes",
+		areFull(p.Workers), p.Path, duration(p.Latency.P50), duration(p.Latency.P99), duration(p.Latency.Max), answers)
+	if p.Failed > 0 {
+		text += fmt.Sprintf("; %d failed", p.Failed)
+	}
+	return text + fmt.Sprintf(". Liveness timeout: at least %s s (%d x p99, rounded up, never below %s s): a shorter one restarts a server that is only full",
+		short(*p.LivenessTimeoutSeconds), livenessMargin, short(leastLiveness))
+}
+
+func areFull(workers int) string {
+	if workers == 1 {
+		return "1 worker is"
+	}
+	return fmt.Sprintf("%d workers are", workers)
+}
+
 // spread says how evenly the work fell to the recommended count's workers, and what each holds: in the
 // restart where the busiest did most.
 func spread(r *Result) string {

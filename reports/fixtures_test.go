@@ -111,6 +111,17 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"probe": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Probe = "/health"
+			for i := range r.Trials {
+				r.Trials[i].Phases[0].Probe = &sweep.Probe{
+					Path: "/health", RatePlannedRPS: 5, OK: 15, Latency: sweep.Latency{P50: 0.24, P90: 0.42, P95: 0.45, P99: 0.45, Max: 0.45, Mean: 0.24},
+					Histogram: probeHistogram,
+				}
+			}
+		}
+	}),
 	"uneven": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			for i := range r.Trials {
@@ -178,6 +189,9 @@ var fixtures = map[string]fixture{
 		}
 	}),
 }
+
+// probeHistogram holds 15 latencies from 30 to 450 ms, one every 30.
+const probeHistogram = "HISTFAAAAEZ42pJpmSzMwMCgywABzFCaEYTXqnsw2H+ACCyNZfrLz3SZg2k5O9NfFqbLzEwXmUHkZGam54xMLxlBJBwBAgAA//81bREC"
 
 // hostile is what a server could put into its log: markup that ends a script and starts another,
 // an image that would be fetched, colours and a line that overwrites the one before, a wide letter.

@@ -109,6 +109,7 @@ func newPage(r *Result) page {
 		{"Restarts", []string{restarts(r)}},
 		{"Latency", nonEmpty(foreseen(r))},
 		{"Workers", nonEmpty(spread(r))},
+		{"Probe", nonEmpty(probed(r))},
 		{"Curve", curveWords(r)},
 		{"Other rules", p.Knees},
 		{"Tool", []string{strings.TrimSpace("advise " + r.Tool.Version + " " + r.Tool.Commit)}},
@@ -206,6 +207,9 @@ func reproduce(r *Result) string {
 		lines = append(lines, []string{"--scenario", r.Scenario.File})
 	case len(one) == 1 && one[0].Path != "/":
 		lines = append(lines, []string{"--path", one[0].Path})
+	}
+	if s.Probe != "" {
+		lines = append(lines, []string{"--probe", s.Probe})
 	}
 	lines = append(lines,
 		[]string{"--time", short(s.TimeSeconds) + "s", "--seed", fmt.Sprint(s.Seed), "--limits", r.Environment.LimitsMethod},

@@ -320,6 +320,7 @@ func (t *text) grounds(r *Result) {
 		t.part("latency", "", line)
 	}
 	t.part("workers", "", nonEmpty(spread(r))...)
+	t.part("probe", "", nonEmpty(probed(r))...)
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
 	t.part("held", "", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)...)

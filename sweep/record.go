@@ -118,7 +118,9 @@ type Settings struct {
 	Seed           int64   `json:"seed"`
 	Connections    int     `json:"connections"`
 	// Arrivals of requests at a rate: constant or poisson.
-	Arrivals          string  `json:"arrivals"`
+	Arrivals string `json:"arrivals"`
+	// Probe is the path that is asked for while the server is full; empty: none is.
+	Probe             string  `json:"probe,omitempty"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
@@ -218,6 +220,8 @@ type Phase struct {
 	// connection they went out on. Over the warm-up too.
 	Retried   uint64 `json:"retried"`
 	Sustained bool   `json:"sustained"`
+	// Probe is of full load, when a path for it was given.
+	Probe *Probe `json:"probe,omitempty"`
 	// Histogram is the HDR histogram of the latencies, compressed and in base64, to be merged.
 	Histogram string `json:"histogram,omitempty"`
 	// SliceOK counts the successes of each generator.Slice (10 ms) since the warm-up began; the

@@ -11,6 +11,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"advise/model"
@@ -45,6 +46,9 @@ type Options struct {
 	Seed           int64
 	// Arrivals of requests at a rate.
 	Arrivals generator.Arrivals
+	// Probe is the path of a cheap page, such as a health check, that is asked for now and then while the
+	// server is full; empty: none is.
+	Probe string
 
 	// Dir is the record's folder.
 	Dir  string
@@ -104,6 +108,8 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
+	// attackBeside is for the probes.
+	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
 	calibrate func(context.Context) (*generator.Calibration, error)
 	ceiling   float64
@@ -166,7 +172,7 @@ func New(o Options) (*Sweep, error) {
 	shape := o.Target.Adapter.Shape(o.Target.Command)
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
-	s.attack = generator.Run
+	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
 		return generator.Calibrate(ctx, generator.CalibrationOptions{
 			ServerCPUs: parts.server, GeneratorCPUs: parts.generator,
@@ -205,7 +211,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, Seed: o.Seed,
-			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), WindowSeconds: s.timing.window.Seconds(),
+			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), Probe: o.Probe, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
@@ -252,6 +258,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add rate, in requests per second", o.Scenario.Name, o.Scenario.Objective)
 	case o.Arrivals != generator.Constant && o.Arrivals != generator.Poisson:
 		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
+	case o.Probe != "" && !strings.HasPrefix(o.Probe, "/"):
+		return fmt.Errorf("plan the sweep: the probe %q: want a path, such as /health", o.Probe)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
 	}
@@ -495,6 +503,7 @@ func differences(was, is Plan) []string {
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
 	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
+	differ("probe", was.Settings.Probe, is.Settings.Probe)
 	differ("seed", was.Settings.Seed, is.Settings.Seed)
 	differ("kernel", was.Environment.Kernel, is.Environment.Kernel)
 	differ("machine's memory in bytes", was.Environment.MemoryBytes, is.Environment.MemoryBytes)

@@ -465,6 +465,49 @@ func TestRequestsOfAnEarlierTimeAreNotUsed(t *testing.T) {
 	}
 }
 
+// fifteenLatencies is a generator's histogram of 30, 60 and so on to 450 ms, whose median is the eighth.
+const fifteenLatencies = "HISTFAAAAEZ42pJpmSzMwMCgywABzFCaEYTXqnsw2H+ACCyNZfrLz3SZg2k5O9NfFqbLzEwXmUHkZGam54xMLxlBJBwBAgAA//81bREC"
+
+// The probes go out once in each phase of full load, beside it, on connections of their own, and come out
+// together for a count.
+func TestProbes(t *testing.T) {
+	server := &closedServer{cpu: 0.002, wait: 0.008}
+	s := newTest(t, server, func(o *Options) { o.Counts, o.Probe = []int{1, 2}, "/health" })
+	var asked []generator.Attack
+	s.attackBeside = func(_ context.Context, a generator.Attack, _ func(generator.Progress)) (*generator.Summary, error) {
+		asked = append(asked, a) // trials come one after the other, and each waits for its probes
+		return &generator.Summary{OK: 9, Failed: 1, Histogram: fifteenLatencies}, a.Validate()
+	}
+	r := run(t, s)
+	phases := 0
+	for _, trial := range r.Trials {
+		for _, p := range trial.Phases {
+			if full := p.Kind == PhaseSaturation; full != (p.Probe != nil) {
+				t.Errorf("trial %d, %s: probe %+v", trial.ID, p.Kind, p.Probe)
+			} else if full {
+				phases++
+			}
+		}
+	}
+	if phases == 0 || len(asked) != phases {
+		t.Fatalf("probed %d times in %d phases", len(asked), phases)
+	}
+	a := asked[0]
+	if a.Rate != probeRate || a.Requests[0].Path != "/health" || a.Requests[0].Header.Get("Connection") != "close" || a.Connections < int(probeRate*a.Timeout.Seconds()) {
+		t.Errorf("asked by %+v", a)
+	}
+	if p := r.Probes(2); p == nil || p.Path != "/health" || p.OK < 9 || math.Abs(p.Latency.P50-0.24) > 0.001 || math.Abs(p.Latency.Max-0.45) > 0.001 {
+		t.Errorf("together %+v", p)
+	}
+	if p := r.Probes(7); p != nil {
+		t.Errorf("at a count that was not measured: %+v", p)
+	}
+	if _, err := New(Options{Target: targets.Demo(nil, nil, t.TempDir()), Scenario: s.options.Scenario, Cores: 1, Limits: hold.None,
+		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, Arrivals: generator.Poisson, Probe: "health"}); err == nil || !strings.Contains(err.Error(), "/health") {
+		t.Errorf("a probe that is no path: %v", err)
+	}
+}
+
 // Each row is a history: a count for an undisturbed trial, a negative one for a disturbed one, one with
 // 100 added for a trial without the phase that could repeat another's.
 func TestDisturbedTrialsAreSetAside(t *testing.T) {

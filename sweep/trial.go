@@ -209,6 +209,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 
 	m := meter{machine: s.machine}
 	attack := s.attackFor(t, server.URL(), l)
+	probes := s.proberFor(l, server.URL(), attack)
 	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
 		switch p.Event {
 		case generator.WarmupStarted:
@@ -216,12 +217,17 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		case generator.WindowStarted:
 			e.Stage = stageOf[l.kind]
 			m.start(server, p)
+			probes.start(attacking)
 		case generator.WindowEnded:
 			m.end(server, p)
 		}
 		e.Answered = p.OK + p.Failed
 		tell(e)
 	})
+	if err != nil {
+		stop()
+	}
+	probe, probeErr := probes.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -232,12 +238,16 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	if err != nil {
 		return fmt.Errorf("drive the server: %w", err)
 	}
+	if probeErr != nil {
+		return fmt.Errorf("probe the server: %w", probeErr)
+	}
 	after, err := server.Usage()
 	if err != nil {
 		return fmt.Errorf("read usage: %w", err)
 	}
 
 	p := phaseOf(l, attack, summary, s.plan.Settings.Confidence)
+	p.Probe = probe
 	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
