@@ -41,6 +41,9 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	if p := p.Settings.PredictCores; len(p) > 0 {
 		fmt.Fprintf(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&p))
 	}
+	if p.Settings.Probe != "" {
+		fmt.Fprintf(&b, "probe     GET %s, now and then while the server is full\n", p.Settings.Probe)
+	}
 	fmt.Fprintf(&b, "counts    first %s in this order, then where the decision is least certain\n", list(o.FirstCounts))
 	if len(p.Settings.Counts) > 0 {
 		fmt.Fprintf(&b, "          of %s, and the usual %d to compare with\n", list(p.Settings.Counts), p.Settings.RuleOfThumb)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"advise/model"
+	"advise/sweep"
 	"advise/sweep/generator"
 	"advise/targets"
 	"advise/targets/hold"
@@ -124,6 +125,19 @@ func held(r *Result) string {
 	return line
 }
 
+// processors says how many the server finds, where they are not all the same.
+func processors(r *Result) string {
+	seen := r.Environment.CPUsSeen
+	if seen == nil || seen.Affinity == seen.Host && seen.Quota == nil {
+		return ""
+	}
+	text := fmt.Sprintf("the server finds %s of the machine, may run on %d", count(seen.Host, "processor"), seen.Affinity)
+	if seen.Quota != nil {
+		text += fmt.Sprintf(", and has a quota of %s", cores(*seen.Quota))
+	}
+	return text
+}
+
 func machine(r *Result) string {
 	e := r.Environment
 	parts := []string{e.CPUModel, count(e.CPUsOnline, "core"), size(float64(e.MemoryBytes)), strings.TrimSpace(e.OS + " " + e.Kernel), e.Arch}
@@ -174,6 +188,79 @@ func foreseen(r *Result) string {
 	}
 	return fmt.Sprintf("%s take %s on average at %s requests/s; the throughput curve foresees %s",
 		count(at.Workers, "worker"), duration(at.Latency.Mean), number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
+}
+
+// probed says how the cheap path was answered, and what a liveness check has to wait for.
+func probed(r *Result) string {
+	p := r.Probe
+	if p == nil {
+		return ""
+	}
+	answers := p.OK + p.Failed
+	if p.LivenessTimeoutSeconds == nil {
+		return fmt.Sprintf("while %s full none of %d probes of %s was answered as expected", areFull(p.Workers), answers, p.Path)
+	}
+	text := fmt.Sprintf("while %s full GET %s took %s (p50), %s (p99), %s at the most, of %d probes",
+		areFull(p.Workers), p.Path, duration(p.Latency.P50), duration(p.Latency.P99), duration(p.Latency.Max), answers)
+	if p.Failed > 0 {
+		text += fmt.Sprintf("; %d failed", p.Failed)
+	}
+	return text + fmt.Sprintf(". Liveness timeout: at least %s s (%d x p99, rounded up, never below %s s): a shorter one restarts a server that is only full",
+		short(*p.LivenessTimeoutSeconds), livenessMargin, short(leastLiveness))
+}
+
+func areFull(workers int) string {
+	if workers == 1 {
+		return "1 worker is"
+	}
+	return fmt.Sprintf("%d workers are", workers)
+}
+
+// spread says how evenly the work fell to the recommended count's workers, and what each holds: in the
+// restart where the busiest did most.
+func spread(r *Result) string {
+	if r.Recommendation == nil || r.Recommendation.Workers < 2 {
+		return ""
+	}
+	var busiest sweep.Worker
+	var bytes []int64
+	for _, t := range r.Trials {
+		list := t.Server.PerWorker
+		if t.Shape.Workers != r.Recommendation.Workers || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
+			continue
+		}
+		if most := busiest.Share(); most != nil && *most >= *list[0].Share() {
+			continue
+		}
+		busiest, bytes = list[0], nil
+		for _, w := range list {
+			if w.PSSBytes != nil {
+				bytes = append(bytes, *w.PSSBytes)
+			}
+		}
+	}
+	most := busiest.Share()
+	if most == nil {
+		return ""
+	}
+	what := "CPU time"
+	if busiest.RequestsShare != nil {
+		what = "requests"
+	}
+	text := fmt.Sprintf("the busiest of %d took %s of the %s at the most; even would be %s",
+		r.Recommendation.Workers, percent(*most), what, percent(1/float64(r.Recommendation.Workers)))
+	if len(bytes) > 0 {
+		text += fmt.Sprintf("; each holds %s", between(size(float64(slices.Min(bytes))), size(float64(slices.Max(bytes)))))
+	}
+	return text
+}
+
+// between is a range in words, or one of its ends where they read the same.
+func between(low, high string) string {
+	if low == high {
+		return low
+	}
+	return low + " to " + high
 }
 
 // A latencyGrid has the p95 below full load, in words: a row for each rate, a column for each count.

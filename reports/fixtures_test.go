@@ -133,6 +133,34 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"probe": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Probe = "/health"
+			for i := range r.Trials {
+				r.Trials[i].Phases[0].Probe = &sweep.Probe{
+					Path: "/health", RatePlannedRPS: 5, OK: 15, Latency: sweep.Latency{P50: 0.24, P90: 0.42, P95: 0.45, P99: 0.45, Max: 0.45, Mean: 0.24},
+					Histogram: probeHistogram,
+				}
+			}
+		}
+	}),
+	"uneven": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials {
+				n := r.Trials[i].Shape.Workers
+				share := 1 / float64(n)
+				if n == 4 { // and the other three take 13 %
+					share = 0.61
+				}
+				rest, bytes := (1-share)/max(float64(n-1), 1), int64(f.each)
+				list := []sweep.Worker{{RequestsShare: &share, CPUShare: &share, PSSBytes: &bytes}}
+				for range n - 1 {
+					list = append(list, sweep.Worker{RequestsShare: &rest, CPUShare: &rest})
+				}
+				r.Trials[i].Server.PerWorker = list
+			}
+		}
+	}),
 	"no_repeats": waiting.with(func(f *fixture) {
 		f.repeats = 1
 	}),
@@ -145,6 +173,8 @@ var fixtures = map[string]fixture{
 	"quota": waiting.with(func(f *fixture) {
 		f.cores = 0.5
 		f.edit = func(r *sweep.Record) {
+			r.Plan.Environment.CPUsSeen = &sweep.CPUsSeen{Affinity: 1, Host: 2, Quota: &r.Plan.Environment.CoresServer}
+			r.Plan.Target.Auto = &targets.Auto{Setting: "cpu_count() in gunicorn.conf.py", Reads: targets.CountHost}
 			for i := range r.Trials {
 				share := math.Min(0.08*float64(r.Trials[i].Shape.Workers), 0.97)
 				r.Trials[i].Server.ThrottledShare = &share
@@ -181,6 +211,9 @@ var fixtures = map[string]fixture{
 		}
 	}),
 }
+
+// probeHistogram holds 15 latencies from 30 to 450 ms, one every 30.
+const probeHistogram = "HISTFAAAAEZ42pJpmSzMwMCgywABzFCaEYTXqnsw2H+ACCyNZfrLz3SZg2k5O9NfFqbLzEwXmUHkZGam54xMLxlBJBwBAgAA//81bREC"
 
 // hostile is what a server could put into its log: markup that ends a script and starts another,
 // an image that would be fetched, colours and a line that overwrites the one before, a wide letter.

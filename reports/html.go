@@ -107,10 +107,12 @@ func newPage(r *Result) page {
 		{"Memory growth", growthWords(r)},
 		{"Server", server(r)},
 		{"Load", load(r)},
-		{"Held", append([]string{held(r)}, r.Environment.LimitsShortfall...)},
+		{"Held", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)},
 		{"Machine", []string{machine(r)}},
 		{"Restarts", []string{restarts(r)}},
 		{"Latency", nonEmpty(foreseen(r))},
+		{"Workers", nonEmpty(spread(r))},
+		{"Probe", nonEmpty(probed(r))},
 		{"Curve", curveWords(r)},
 		{"Other rules", p.Knees},
 		{"Tool", []string{strings.TrimSpace("advise " + r.Tool.Version + " " + r.Tool.Commit)}},
@@ -210,6 +212,9 @@ func reproduce(r *Result) string {
 		lines = append(lines, []string{"--path", one[0].Path})
 	}
 	lines = append(lines, asked(r)...)
+	if s.Probe != "" {
+		lines = append(lines, []string{"--probe", s.Probe})
+	}
 	lines = append(lines,
 		[]string{"--time", short(s.TimeSeconds) + "s", "--seed", fmt.Sprint(s.Seed), "--limits", r.Environment.LimitsMethod},
 		[]string{"--tolerance", exactPercent(s.Tolerance), "--confidence", exactPercent(s.Confidence), "--mem-headroom", exactPercent(s.MemoryHeadroom)})

@@ -37,6 +37,8 @@ type Result struct {
 	Search Search `json:"search"`
 	// Latencies are those below full load, by count and rate; empty when there was no time for them.
 	Latencies []LatencyAt `json:"latencies"`
+	// Probe is how a cheap path was answered at the recommended count while it was full; nil without one.
+	Probe *Probe `json:"probe,omitempty"`
 	// Drift of throughput over the sweep; nil where it can't be told.
 	Drift *Drift `json:"drift"`
 	// Prediction is nil when all the cores asked for were measured.
@@ -133,6 +135,33 @@ type LatencyAt struct {
 	// where requests come by chance; nil where it says nothing, as above what the count can do.
 	PredictedMeanSeconds *float64      `json:"predicted_mean_seconds"`
 	Latency              sweep.Latency `json:"latency_seconds"`
+}
+
+// A Probe is how a cheap path was answered while the recommended count was full, over all its restarts.
+type Probe struct {
+	Workers int `json:"workers"`
+	sweep.Probe
+	// LivenessTimeoutSeconds is what a supervisor should at least wait for an answer; nil when none came.
+	LivenessTimeoutSeconds *float64 `json:"liveness_timeout_seconds"`
+}
+
+// A liveness check that gives up sooner restarts servers that are only full, which makes the others
+// fuller. Three times the p99 leaves room for a worse hour; a second is what Kubernetes has by default.
+const (
+	livenessMargin = 3
+	leastLiveness  = 1.0 // seconds
+)
+
+func probe(p *sweep.Probe, workers int) *Probe {
+	if p == nil {
+		return nil
+	}
+	out := &Probe{Workers: workers, Probe: *p}
+	if p.OK > 0 {
+		timeout := max(leastLiveness, math.Ceil(livenessMargin*p.Latency.P99))
+		out.LivenessTimeoutSeconds = &timeout
+	}
+	return out
 }
 
 // Drift is the change of throughput from the first restart to the last, whatever the count: a share,
@@ -254,6 +283,9 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	}
 	r.Search = search(rec)
 	r.Latencies = latencies(rec, adv)
+	if adv.Made {
+		r.Probe = probe(rec.Probes(adv.Workers), adv.Workers)
+	}
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {
 		r.Drift = &Drift{Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}
 	}
@@ -479,6 +511,10 @@ func trials(from []sweep.Trial) []sweep.Trial {
 		phases := make([]sweep.Phase, 0, len(t.Phases))
 		for _, p := range t.Phases {
 			p.Histogram, p.SliceOK = "", nil
+			if p.Probe != nil {
+				probe := *p.Probe
+				probe.Histogram, p.Probe = "", &probe
+			}
 			if p.Errors == nil {
 				p.Errors = map[string]uint64{}
 			}

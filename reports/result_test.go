@@ -139,7 +139,7 @@ func TestTheSchemaRequiresWhatIsPromised(t *testing.T) {
 
 func TestEveryKeyIsInTheSchema(t *testing.T) {
 	s := schema(t)
-	for _, name := range []string{"gain", "objective", "fewer_cores", "quota", "memory"} {
+	for _, name := range []string{"gain", "objective", "fewer_cores", "quota", "memory", "uneven", "probe"} {
 		undescribed(t, name, s, decoded(t, resultOf(t, name)))
 	}
 }

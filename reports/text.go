@@ -322,9 +322,11 @@ func (t *text) grounds(r *Result) {
 	if line := foreseen(r); line != "" {
 		t.part("latency", "", line)
 	}
+	t.part("workers", "", nonEmpty(spread(r))...)
+	t.part("probe", "", nonEmpty(probed(r))...)
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
-	t.part("held", "", append([]string{held(r)}, r.Environment.LimitsShortfall...)...)
+	t.part("held", "", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)...)
 	t.part("machine", "", machine(r))
 	t.part("restarts", "", restarts(r))
 	t.caveats(r.Caveats)

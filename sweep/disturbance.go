@@ -287,7 +287,6 @@ func othersShare(c coreTimes, elapsed time.Duration, tree treeUse) *float64 {
 // a thousand windows: each process's user and system times are cut to a tick of 10 ms at both ends. The
 // four errors of one are each uniform, with a variance of 1/12 of a tick squared.
 func rounding(processes int) time.Duration {
-	const tick = 10 * time.Millisecond
 	return time.Duration(3 * math.Sqrt(float64(processes)*4/12) * float64(tick))
 }
 

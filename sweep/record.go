@@ -5,6 +5,7 @@ import (
 
 	"advise/model"
 	"advise/sweep/generator"
+	"advise/targets"
 )
 
 // SchemaVersion is that of the record and of result.json.
@@ -51,10 +52,12 @@ type Environment struct {
 	CPUsServer    []int `json:"cpus_server"`
 	CPUsGenerator []int `json:"cpus_generator"`
 	// CoresServer is what the server could use: whole cores or a quota over them.
-	CoresServer     float64  `json:"cores_server"`
-	MemoryBytes     int64    `json:"memory_bytes"`
-	LimitsMethod    string   `json:"limits_method"`
-	LimitsShortfall []string `json:"limits_shortfall"`
+	CoresServer float64 `json:"cores_server"`
+	// CPUsSeen is nil in a record of before it was kept.
+	CPUsSeen        *CPUsSeen `json:"cpus_seen,omitempty"`
+	MemoryBytes     int64     `json:"memory_bytes"`
+	LimitsMethod    string    `json:"limits_method"`
+	LimitsShortfall []string  `json:"limits_shortfall"`
 }
 
 // Target is what was started.
@@ -68,6 +71,8 @@ type Target struct {
 	Workdir       string `json:"workdir"`
 	// Found says how the command was found; empty when it was given.
 	Found string `json:"found,omitempty"`
+	// Auto is what the command's own count would have been taken from; nil when it says a number.
+	Auto *targets.Auto `json:"auto,omitempty"`
 }
 
 // Scenario is what was asked of it. Headers and bodies stay in the user's file: they may be secret.
@@ -122,7 +127,9 @@ type Settings struct {
 	Seed         int64     `json:"seed"`
 	Connections  int       `json:"connections"`
 	// Arrivals of requests at a rate: constant or poisson.
-	Arrivals          string  `json:"arrivals"`
+	Arrivals string `json:"arrivals"`
+	// Probe is the path that is asked for while the server is full; empty: none is.
+	Probe             string  `json:"probe,omitempty"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
@@ -231,6 +238,8 @@ type Phase struct {
 	// connection they went out on. Over the warm-up too.
 	Retried   uint64 `json:"retried"`
 	Sustained bool   `json:"sustained"`
+	// Probe is of full load, when a path for it was given.
+	Probe *Probe `json:"probe,omitempty"`
 	// Histogram is the HDR histogram of the latencies, compressed and in base64, to be merged.
 	Histogram string `json:"histogram,omitempty"`
 	// SliceOK counts the successes of each generator.Slice (10 ms) since the warm-up began; the
@@ -259,6 +268,8 @@ type Server struct {
 	MemoryPeakBytes      int64    `json:"memory_peak_bytes"`
 	SwapBytes            int64    `json:"swap_bytes"`
 	RequestsServed       uint64   `json:"requests_served"`
+	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
+	PerWorker []Worker `json:"workers,omitempty"`
 }
 
 // The generator's verdicts on itself.

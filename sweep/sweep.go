@@ -12,6 +12,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"advise/model"
@@ -52,6 +53,9 @@ type Options struct {
 	Seed           int64
 	// Arrivals of requests at a rate.
 	Arrivals generator.Arrivals
+	// Probe is the path of a cheap page, such as a health check, that is asked for now and then while the
+	// server is full; empty: none is.
+	Probe string
 
 	// Dir is the record's folder.
 	Dir  string
@@ -111,6 +115,8 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
+	// attackBeside is for the probes.
+	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
 	calibrate func(context.Context) (*generator.Calibration, error)
 	ceiling   float64
@@ -173,7 +179,7 @@ func New(o Options) (*Sweep, error) {
 	shape := o.Target.Adapter.Shape(o.Target.Command)
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
-	s.attack = generator.Run
+	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
 		return generator.Calibrate(ctx, generator.CalibrationOptions{
 			ServerCPUs: parts.server, GeneratorCPUs: parts.generator,
@@ -191,6 +197,7 @@ func New(o Options) (*Sweep, error) {
 	most := max(highest, rule) * max(shape.Threads, 1)
 
 	model, online := cpuModel()
+	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
 	command, masked := targets.MaskCommand(o.Target.Command.Argv)
 	s.plan = Plan{
 		SchemaVersion: SchemaVersion,
@@ -198,12 +205,12 @@ func New(o Options) (*Sweep, error) {
 		Environment: Environment{
 			OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: kernel(),
 			CPUModel: model, CPUsOnline: online, CPUsAllowed: len(cores),
-			CPUsServer: parts.server, CPUsGenerator: parts.generator, CoresServer: parts.measured,
+			CPUsServer: parts.server, CPUsGenerator: parts.generator, CoresServer: parts.measured, CPUsSeen: &seen,
 			MemoryBytes: machineMemory(), LimitsMethod: string(limits.Method), LimitsShortfall: shortfall,
 		},
 		Target: Target{
 			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
-			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found,
+			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found, Auto: auto(o.Target),
 		},
 		Scenario: o.describe(),
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
@@ -211,7 +218,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, Seed: o.Seed,
-			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), WindowSeconds: s.timing.window.Seconds(),
+			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), Probe: o.Probe, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
@@ -223,6 +230,13 @@ func New(o Options) (*Sweep, error) {
 	}
 	s.search = s.plan.search()
 	return s, nil
+}
+
+func auto(t *targets.Target) *targets.Auto {
+	if a, ok := t.Auto(); ok {
+		return &a
+	}
+	return nil
 }
 
 // search decides by what the plan says, so that a record can be asked later how its search ended.
@@ -258,6 +272,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: a rate of %g requests per second and %g %% of headroom: want at most %.0f in all", o.Scenario.Rate, 100*o.RateHeadroom, scenarios.MaxRate)
 	case o.Arrivals != generator.Constant && o.Arrivals != generator.Poisson:
 		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
+	case o.Probe != "" && !strings.HasPrefix(o.Probe, "/"):
+		return fmt.Errorf("plan the sweep: the probe %q: want a path, such as /health", o.Probe)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
 	}
@@ -300,6 +316,7 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	} else {
 		s.plan.StartedAt = time.Now().UTC().Truncate(time.Millisecond)
 		s.plan.Target.Version, _ = s.options.Target.Version(ctx) // "" is: not known
+		s.plan.Target.Auto = auto(s.options.Target)              // which may hang on it
 		j, err = create(s.options.Dir, s.plan)
 	}
 	if err != nil {
@@ -555,6 +572,7 @@ func differences(was, is Plan) []string {
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
 	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
+	differ("probe", was.Settings.Probe, is.Settings.Probe)
 	differ("seed", was.Settings.Seed, is.Settings.Seed)
 	differ("kernel", was.Environment.Kernel, is.Environment.Kernel)
 	differ("machine's memory in bytes", was.Environment.MemoryBytes, is.Environment.MemoryBytes)

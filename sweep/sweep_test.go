@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -96,6 +97,7 @@ type closedServer struct {
 	killedAbove int
 	diesAt      int
 	disturbs    func(start int) disturbs
+	spread      func(workers, worker int) float64 // a worker's share; nil: even
 	core        coreTimes
 	clock       time.Time
 	noise       *rand.Rand
@@ -127,9 +129,24 @@ func (i *closedInstance) URL() string                { return "http://127.0.0.1:
 func (i *closedInstance) StartupTime() time.Duration { return 300 * time.Millisecond }
 func (i *closedInstance) Workers() (int, error)      { return i.workers, nil }
 func (i *closedInstance) Done() <-chan struct{}      { return i.done }
-func (i *closedInstance) Exit() (hold.Exit, bool)    { return hold.Exit{Code: 1}, true }
-func (i *closedInstance) LastWords() []string        { return []string{"out of luck"} }
-func (i *closedInstance) Stop(context.Context) error { i.s.running--; return nil }
+
+// WorkerProcesses share the CPU time as the server spreads it: evenly, or as its test says.
+func (i *closedInstance) WorkerProcesses() ([]hold.Process, error) {
+	list := make([]hold.Process, i.workers)
+	for k := range list {
+		share := 1 / float64(i.workers)
+		if i.s.spread != nil {
+			share = i.s.spread(i.workers, k)
+		}
+		list[k] = hold.Process{PID: 100 + k, CPU: time.Duration(share * float64(i.cpu))}
+	}
+	return list, nil
+}
+
+func (i *closedInstance) Requests(context.Context) map[int]uint64 { return nil }
+func (i *closedInstance) Exit() (hold.Exit, bool)                 { return hold.Exit{Code: 1}, true }
+func (i *closedInstance) LastWords() []string                     { return []string{"out of luck"} }
+func (i *closedInstance) Stop(context.Context) error              { i.s.running--; return nil }
 
 func (i *closedInstance) Usage() (hold.Usage, error) {
 	return hold.Usage{CPU: i.cpu, Counted: true, OOMKills: i.oom, MemoryPeak: int64(i.workers) * i.s.perWorker}, nil
@@ -381,6 +398,122 @@ func TestAlwaysDisturbed(t *testing.T) {
 	}
 	if used, resigned := sift(r.Trials); !resigned || len(r.Trials)-len(used) != 2 {
 		t.Errorf("resigned: %t; %d of %d trials set aside, want 2", resigned, len(r.Trials)-len(used), len(r.Trials))
+	}
+}
+
+// With 2 ms of CPU and 8 ms of waiting, four workers leave a fifth of the core unused, and six nothing:
+// there it costs nothing when one does more.
+func TestUnevenWorkers(t *testing.T) {
+	spread := func(at int) func(n, k int) float64 {
+		return func(n, k int) float64 {
+			switch {
+			case n != at:
+				return 1 / float64(n)
+			case k == 1:
+				return 0.61
+			}
+			return 0.39 / float64(n-1)
+		}
+	}
+	uneven := func(at int) (*Record, *model.Caveat) {
+		server := &closedServer{cpu: 0.002, wait: 0.008, spread: spread(at)}
+		r := run(t, newTest(t, server, func(o *Options) { o.Counts = []int{1, 2, 4, 6} }))
+		return r, caveatOf(r.Advice(), CaveatUnevenWorkers)
+	}
+	r, c := uneven(4)
+	if c == nil || c.Figures["workers"] != 4 || math.Abs(c.Figures["share"]-0.61) > 0.01 ||
+		!strings.Contains(c.Message, "One of 4 workers took 61 % of the CPU time") {
+		t.Errorf("caveat %+v", c)
+	}
+	for _, trial := range r.Trials {
+		list := trial.Server.PerWorker
+		if trial.Purpose == model.PurposeLatency {
+			continue
+		}
+		if len(list) != trial.Shape.Workers || trial.Shape.Workers == 4 && list[0].pid != 101 {
+			t.Errorf("trial %d with %d workers: %+v", trial.ID, trial.Shape.Workers, list)
+		}
+	}
+	for _, n := range []int{6, 0} {
+		if _, c := uneven(n); c != nil {
+			t.Errorf("uneven at %d: %+v", n, c)
+		}
+	}
+}
+
+// A counter that stands still, is gone or begins anew tells nothing; a worker that is new had none.
+func TestSharesOf(t *testing.T) {
+	type counts = map[int]uint64
+	for name, c := range map[string]struct {
+		before, after counts
+		want          map[int]float64
+	}{
+		"halves":        {counts{1: 10, 2: 10}, counts{1: 20, 2: 20}, map[int]float64{1: 0.5, 2: 0.5}},
+		"a new one":     {counts{1: 10}, counts{1: 13, 2: 1}, map[int]float64{1: 0.75, 2: 0.25}},
+		"one has ended": {counts{1: 10, 2: 10}, counts{1: 20}, nil},
+		"begun anew":    {counts{1: 10}, counts{1: 2}, nil},
+		"nothing done":  {counts{1: 10}, counts{1: 10}, nil},
+		"none":          {nil, nil, nil},
+	} {
+		got, ok := sharesOf(c.before, c.after)
+		if ok != (c.want != nil) || !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, %t, want %v", name, got, ok, c.want)
+		}
+	}
+}
+
+// A server that has counted too few of the requests tells of an earlier time: Puma's workers report
+// every five seconds.
+func TestRequestsOfAnEarlierTimeAreNotUsed(t *testing.T) {
+	for answered, told := range map[uint64]bool{100: true, 110: true, 200: false} {
+		s := Server{PerWorker: []Worker{{pid: 1}, {pid: 2}}}
+		s.count(map[int]uint64{1: 5, 2: 5}, map[int]uint64{1: 25, 2: 85}, answered)
+		if share := s.PerWorker[0].RequestsShare; told != (share != nil) || told && (*share != 0.8 || s.PerWorker[0].pid != 2) {
+			t.Errorf("of %d answered: %+v", answered, s.PerWorker)
+		}
+	}
+}
+
+// fifteenLatencies is a generator's histogram of 30, 60 and so on to 450 ms, whose median is the eighth.
+const fifteenLatencies = "HISTFAAAAEZ42pJpmSzMwMCgywABzFCaEYTXqnsw2H+ACCyNZfrLz3SZg2k5O9NfFqbLzEwXmUHkZGam54xMLxlBJBwBAgAA//81bREC"
+
+// The probes go out once in each phase of full load, beside it, on connections of their own, and come out
+// together for a count.
+func TestProbes(t *testing.T) {
+	server := &closedServer{cpu: 0.002, wait: 0.008}
+	s := newTest(t, server, func(o *Options) { o.Counts, o.Probe = []int{1, 2}, "/health" })
+	var asked []generator.Attack
+	s.attackBeside = func(_ context.Context, a generator.Attack, _ func(generator.Progress)) (*generator.Summary, error) {
+		asked = append(asked, a) // trials come one after the other, and each waits for its probes
+		return &generator.Summary{OK: 9, Failed: 1, Histogram: fifteenLatencies}, a.Validate()
+	}
+	r := run(t, s)
+	phases := 0
+	for _, trial := range r.Trials {
+		for _, p := range trial.Phases {
+			if full := p.Kind == PhaseSaturation; full != (p.Probe != nil) {
+				t.Errorf("trial %d, %s: probe %+v", trial.ID, p.Kind, p.Probe)
+			} else if full {
+				phases++
+			}
+		}
+	}
+	if phases == 0 || len(asked) != phases {
+		t.Fatalf("probed %d times in %d phases", len(asked), phases)
+	}
+	a := asked[0]
+	if a.Rate != probeRate || a.Requests[0].Path != "/health" || a.Requests[0].Header.Get("Connection") != "close" || a.Connections < int(probeRate*a.Timeout.Seconds()) {
+		t.Errorf("asked by %+v", a)
+	}
+	if p := r.Probes(2); p == nil || p.Path != "/health" || p.OK < 9 || math.Abs(p.Latency.P50-0.24) > 0.001 || math.Abs(p.Latency.Max-0.45) > 0.001 {
+		t.Errorf("together %+v", p)
+	}
+	if p := r.Probes(7); p != nil {
+		t.Errorf("at a count that was not measured: %+v", p)
+	}
+	if _, err := New(Options{Target: targets.Demo(nil, nil, t.TempDir()), Scenario: s.options.Scenario, Cores: 1, Limits: hold.None,
+		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, Arrivals: generator.Poisson, Probe: "health"}); err == nil || !strings.Contains(err.Error(), "/health") {
+		t.Errorf("a probe that is no path: %v", err)
 	}
 }
 

@@ -28,6 +28,10 @@ type instance interface {
 	URL() string
 	StartupTime() time.Duration
 	Workers() (int, error)
+	// WorkerProcesses are those that can be told apart; Requests is what each has answered so far, as far
+	// as the server says.
+	WorkerProcesses() ([]hold.Process, error)
+	Requests(ctx context.Context) map[int]uint64
 	Usage() (hold.Usage, error)
 	Memory() (hold.Memory, error)
 	// Done is closed when no process of it is left; Exit is how it ended, LastWords what it logged.
@@ -184,6 +188,7 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []loa
 		return fmt.Errorf("read usage: %w", err)
 	}
 	t.Server.MemoryPSSBytes, t.Server.SwapBytes = memory.PSS, memory.SwapPSS
+	t.Server.weigh(memory)
 	t.Server.MemoryPeakBytes = max(usage.MemoryPeak, memory.PSS)
 	return nil
 }
@@ -194,6 +199,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	if err != nil {
 		return fmt.Errorf("read usage: %w", err)
 	}
+	requests := requestsOf(ctx, server, l.kind)
 	attacking, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -206,6 +212,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 
 	m := meter{machine: s.machine}
 	attack := s.attackFor(t, server.URL(), l)
+	probes := s.proberFor(l, server.URL(), attack)
 	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
 		switch p.Event {
 		case generator.WarmupStarted:
@@ -213,12 +220,17 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		case generator.WindowStarted:
 			e.Stage = stageOf[l.kind]
 			m.start(server, p)
+			probes.start(attacking)
 		case generator.WindowEnded:
 			m.end(server, p)
 		}
 		e.Answered = p.OK + p.Failed
 		tell(e)
 	})
+	if err != nil {
+		stop()
+	}
+	probe, probeErr := probes.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -229,17 +241,22 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	if err != nil {
 		return fmt.Errorf("drive the server: %w", err)
 	}
+	if probeErr != nil {
+		return fmt.Errorf("probe the server: %w", probeErr)
+	}
 	after, err := server.Usage()
 	if err != nil {
 		return fmt.Errorf("read usage: %w", err)
 	}
 
 	p := phaseOf(l, attack, summary, s.plan.Settings.Confidence)
+	p.Probe = probe
 	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
 	if l.kind == PhaseSaturation {
 		m.fill(&t.Server)
+		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator = Generator{
 			CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), VerdictReason: string(summary.VerdictReason),
 			MaxRSSBytes: summary.MaxRSSBytes,
@@ -269,6 +286,7 @@ func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 && !s.split.shared
 type meter struct {
 	machine                     func() reading
 	first, last                 hold.Usage
+	workersFirst, workersLast   []hold.Process
 	before, after               reading
 	answeredFirst, answeredLast uint64
 	started, ended              bool
@@ -279,6 +297,7 @@ func (m *meter) start(server instance, p generator.Progress) {
 	m.before = m.machine()
 	m.first, err = server.Usage()
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
+	m.workersFirst, _ = server.WorkerProcesses() // none are none to compare
 }
 
 func (m *meter) end(server instance, p generator.Progress) {
@@ -286,6 +305,7 @@ func (m *meter) end(server instance, p generator.Progress) {
 	m.after = m.machine()
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
+	m.workersLast, _ = server.WorkerProcesses()
 }
 
 // fill puts into the trial what was read, and leaves what was not at zero: unknown.
@@ -298,6 +318,7 @@ func (m *meter) fill(s *Server) {
 		s.CPUSecondsPerRequest = s.CPUSeconds / float64(answered)
 	}
 	s.ThrottledShare = throttled(m.first, m.last)
+	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
 }
 
 // disturbance is what the machine did in the window; nil when one of its ends was not seen.

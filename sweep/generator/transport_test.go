@@ -268,11 +268,15 @@ func TestAnswersOfAllShapes(t *testing.T) {
 					w.(http.Flusher).Flush()
 				}
 			},
-			"no content":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
-			"early hints":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
-			"read body":    func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
-			"closing":      func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") },
-			"large":        func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },
+			"no content":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+			"early hints": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
+			"read body":   func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
+			"closing":     func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") },
+			// The body is read: else the server may reset the connection that it closes over it.
+			"large": func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = w.Write(make([]byte, 1<<20))
+			},
 			"unread body":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
 			"plain string": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") },
 		} {

@@ -89,6 +89,8 @@ type Process struct {
 	StartTicks  uint64 // start in clock ticks after boot: with PID, an identity; 0 where unknown
 	Threads     int    // 0 where unknown
 	Title       string // its arguments, or what it calls itself in their place; empty where unknown
+	// CPU is its user and system time so far, without that of its children.
+	CPU time.Duration
 }
 
 // Usage is what a tree has used since its start. It is cheap to read.
@@ -119,6 +121,8 @@ type Memory struct {
 	PSS     int64 // proportional set size in bytes: shared pages are divided among those who share
 	SwapPSS int64 // the same of what is swapped out
 	Exact   bool  // false: for some process only the resident set was to be had, shared pages count for each
+	// ByProcess is both together for each process.
+	ByProcess map[int]int64
 }
 
 // Exit is how a process ended: by a code, or by a signal when Signal is not 0.

@@ -370,6 +370,13 @@ func TestUsageAndMemory(t *testing.T) {
 		if err != nil || m.PSS < 32<<20 || m.PSS > 128<<20 || !m.Exact {
 			t.Errorf("memory: %+v %v, want 32 MiB and a little", m, err)
 		}
+		var each int64
+		for _, bytes := range m.ByProcess {
+			each += bytes
+		}
+		if each != m.PSS+m.SwapPSS || len(m.ByProcess) == 0 {
+			t.Errorf("by process: %v, want %d in all", m.ByProcess, m.PSS+m.SwapPSS)
+		}
 		u, err := tree.Usage()
 		if err != nil || (isCgroup(l.Method) && (u.MemoryCharged < 32<<20 || u.MemoryPeak < u.MemoryCharged)) {
 			t.Errorf("usage: %+v %v", u, err)
@@ -390,6 +397,10 @@ func TestCPUTimeOfWorkersThatEnded(t *testing.T) {
 		eventually(t, "it has burned 50 ms", func() bool {
 			u, err := tree.Usage()
 			return err == nil && u.CPU >= 50*time.Millisecond
+		})
+		eventually(t, "a process has burned them", func() bool {
+			processes, err := tree.Processes()
+			return err == nil && slices.ContainsFunc(processes, func(p hold.Process) bool { return p.CPU >= 50*time.Millisecond })
 		})
 		if err := tree.Stop(cancelled(), syscall.SIGTERM, 0); err != nil {
 			t.Fatal(err)

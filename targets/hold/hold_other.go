@@ -108,7 +108,6 @@ type listed struct {
 	Process
 	group int
 	rss   int64
-	cpu   time.Duration
 }
 
 func list() ([]listed, error) {
@@ -129,10 +128,9 @@ func list() ([]listed, error) {
 		group, _ := strconv.Atoi(f[2])
 		kilobytes, _ := strconv.ParseInt(f[3], 10, 64)
 		all = append(all, listed{
-			Process: Process{PID: pid, Parent: parent, Command: strings.Join(f[6:], " "), State: f[5][:1]},
+			Process: Process{PID: pid, Parent: parent, Command: strings.Join(f[6:], " "), State: f[5][:1], CPU: clock(f[4])},
 			group:   group,
 			rss:     kilobytes << 10,
-			cpu:     clock(f[4]),
 		})
 	}
 	return all, nil
@@ -212,7 +210,7 @@ func totals(guard, root int) (cpu time.Duration, rss int64, err error) {
 		byPID[l.PID] = l
 	}
 	for _, p := range members(procs, guard, root) {
-		cpu += byPID[p.PID].cpu
+		cpu += byPID[p.PID].CPU
 		rss += byPID[p.PID].rss
 	}
 	return cpu, rss, nil
@@ -223,10 +221,11 @@ func memoryOf(tree []Process) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
-	var m Memory
+	m := Memory{ByProcess: make(map[int]int64, len(tree))}
 	for _, l := range all {
 		if slices.ContainsFunc(tree, func(p Process) bool { return p.PID == l.PID }) {
 			m.PSS += l.rss
+			m.ByProcess[l.PID] = l.rss
 		}
 	}
 	return m, nil

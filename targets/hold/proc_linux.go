@@ -71,7 +71,12 @@ func parseStat(text []byte) (stat, error) {
 	if fault != nil {
 		return stat{}, fmt.Errorf("read a process's state: %w", fault)
 	}
+	s.CPU = duration(s.ticks)
 	return s, nil
+}
+
+func duration(ticks uint64) time.Duration {
+	return time.Duration(ticks) * time.Second / ticksPerSecond
 }
 
 func stats() ([]stat, error) {
@@ -177,11 +182,11 @@ func cpuTime(guard, _ int) (time.Duration, error) {
 	for _, p := range members(procs, guard, 0) {
 		sum += byPID[p.PID].ticks + byPID[p.PID].childrenTicks
 	}
-	return time.Duration(sum) * time.Second / ticksPerSecond, nil
+	return duration(sum), nil
 }
 
 func memoryOf(tree []Process) (Memory, error) {
-	m := Memory{Exact: true}
+	m := Memory{Exact: true, ByProcess: make(map[int]int64, len(tree))}
 	for _, p := range tree {
 		proc, err := procfs.NewProc(p.PID)
 		if err != nil {
@@ -192,6 +197,7 @@ func memoryOf(tree []Process) (Memory, error) {
 		case err == nil:
 			m.PSS += int64(rollup.Pss)
 			m.SwapPSS += int64(rollup.SwapPss)
+			m.ByProcess[p.PID] = int64(rollup.Pss + rollup.SwapPss)
 		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH):
 			// It has ended meanwhile.
 		case errors.Is(err, fs.ErrPermission):
@@ -199,7 +205,9 @@ func memoryOf(tree []Process) (Memory, error) {
 			if err != nil {
 				continue
 			}
-			m.PSS += s.rssPages * int64(os.Getpagesize())
+			resident := s.rssPages * int64(os.Getpagesize())
+			m.PSS += resident
+			m.ByProcess[p.PID] = resident
 			m.Exact = false
 		default:
 			return Memory{}, fmt.Errorf("read the memory of process %d: %w", p.PID, err)

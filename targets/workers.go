@@ -1,0 +1,28 @@
+package targets
+
+import (
+	"context"
+	"fmt"
+
+	"advise/targets/hold"
+)
+
+// WorkerProcesses are the living workers; none for a server whose workers can't be told from its other
+// processes.
+func (i *Instance) WorkerProcesses() ([]hold.Process, error) {
+	workers, err := i.workers()
+	if err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	return workers, nil
+}
+
+// Requests is what each worker's process has answered so far, as the server says; nil where it does not.
+// Asking may cost the server a little, so it is not for while it is measured.
+func (i *Instance) Requests(ctx context.Context) map[int]uint64 {
+	status, err := i.Status(ctx)
+	if err != nil {
+		return nil
+	}
+	return status.Requests
+}
