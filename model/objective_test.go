@@ -37,9 +37,18 @@ func TestCoresFor(t *testing.T) {
 		rate float64
 		want int
 	}{
-		{level, 1, 1}, {level, 500, 1}, {level, 1000, 2}, {level, 1001, 3},
-		{dearer, 899, 9}, {dearer, 901, 10}, {dearer, 1000, 0}, {dearer, 2000, 0},
-		{level, 0, 0}, {level, -1, 0}, {Scaling{}, 10, 0}, {level, 1e9, 0},
+		{level, 1, 1},
+		{level, 500, 1},
+		{level, 1000, 2},
+		{level, 1001, 3},
+		{dearer, 899, 9},
+		{dearer, 901, 10},
+		{dearer, 1000, 0},
+		{dearer, 2000, 0},
+		{level, 0, 0},
+		{level, -1, 0},
+		{Scaling{}, 10, 0},
+		{level, 1e9, 0},
 	} {
 		if got, ok := c.s.CoresFor(c.rate); got != c.want || ok != (c.want > 0) {
 			t.Errorf("%g requests per second: %d cores, %t, want %d", c.rate, got, ok, c.want)

@@ -14,6 +14,9 @@ type MemoryGrowth struct {
 	LowBytes  *float64 `json:"per_thousand_requests_low_bytes"`
 	HighBytes *float64 `json:"per_thousand_requests_high_bytes"`
 	Restarts  int      `json:"restarts"`
+	// RequestsSeen is how many requests a restart answered at most before its last reading: what goes
+	// beyond is extrapolated.
+	RequestsSeen uint64 `json:"requests_seen"`
 	// Grows is true when the interval leaves no doubt of it; LevelsOff when it got slower meanwhile.
 	Grows     bool `json:"grows"`
 	LevelsOff bool `json:"levels_off"`
@@ -26,7 +29,7 @@ type MemoryGrowth struct {
 	RecycleAfter   *int   `json:"recycle_after_requests"`
 }
 
-// memoryGrowth is nil where no restart was read twice.
+// memoryGrowth is nil where no restart was read often enough.
 func memoryGrowth(rec *sweep.Record, r *Result) *MemoryGrowth {
 	g, err := rec.MemoryGrowth()
 	if err != nil || finite(g.PerThousand) == nil {
@@ -36,6 +39,11 @@ func memoryGrowth(rec *sweep.Record, r *Result) *MemoryGrowth {
 	out := &MemoryGrowth{
 		PerThousandBytes: g.PerThousand, Restarts: g.Restarts, Grows: g.Grows(), LevelsOff: g.LevelsOff,
 		After100000Bytes: more, Reading: g.Reading(),
+	}
+	for _, t := range rec.Used() {
+		for _, m := range t.MemoryReadings {
+			out.RequestsSeen = max(out.RequestsSeen, m.RequestsServed)
+		}
 	}
 	if g.Restarts > 1 {
 		out.LowBytes, out.HighBytes = finite(g.Low), finite(g.High)
@@ -60,6 +68,9 @@ func growthWords(r *Result) []string {
 		return nil
 	}
 	lines := []string{g.Reading}
+	if g.Grows && g.RequestsSeen < 100_000 {
+		lines[0] += fmt.Sprintf("; seen over %s requests, the rest is extrapolated: a heap that is still filling looks the same", number(float64(g.RequestsSeen)))
+	}
 	switch {
 	case g.RecycleSetting != "" && g.RecycleAfter != nil:
 		lines = append(lines, fmt.Sprintf("%s %d replaces each worker before the memory is full", g.RecycleSetting, *g.RecycleAfter))

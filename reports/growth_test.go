@@ -33,6 +33,9 @@ func TestMemoryGrowth(t *testing.T) {
 	if err := schema(t).Validate(decoded(t, r)); err != nil {
 		t.Error(err)
 	}
+	if words := growthWords(r); g.RequestsSeen != 4000 || !strings.Contains(words[0], "seen over 4,000 requests") {
+		t.Errorf("seen over %d requests, said %q", g.RequestsSeen, words[0])
+	}
 	if words := growthWords(r); !slices.ContainsFunc(words, func(s string) bool { return strings.HasPrefix(s, "--max-requests 5") }) {
 		t.Errorf("said %q", words)
 	}
@@ -43,6 +46,6 @@ func TestMemoryGrowth(t *testing.T) {
 		t.Errorf("one restart leaves a doubt, and no interval: %+v", g)
 	}
 	if g := New(fixtures["gain"].record(), model.Advice{}, nil).MemoryGrowth; g != nil {
-		t.Errorf("nothing was read twice: %+v", g)
+		t.Errorf("nothing was read: %+v", g)
 	}
 }

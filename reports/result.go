@@ -51,7 +51,7 @@ type Result struct {
 	Fit     Fit      `json:"fit"`
 	// Memory is nil when the restarts gave no line.
 	Memory *Memory `json:"memory"`
-	// MemoryGrowth is nil where no restart was loaded more than once.
+	// MemoryGrowth is nil where no restart was loaded three times.
 	MemoryGrowth *MemoryGrowth `json:"memory_growth"`
 	// OtherKnees are for comparison only.
 	OtherKnees []Knee         `json:"other_knees"`

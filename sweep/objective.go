@@ -66,6 +66,10 @@ func (s *Scenario) meets(t Trial) (ok *bool, why string) {
 			return &met, why
 		}
 	}
+	if full := t.saturation(); full != nil { // the rate was hopeless
+		met := false
+		return &met, fmt.Sprintf("rate not sustained: %.4g requests/s at full load, of %.4g", full.ThroughputRPS, s.RateRPS)
+	}
 	return nil, ""
 }
 

@@ -105,13 +105,17 @@ func (r *Record) Advice() model.Advice {
 	return a
 }
 
-// MemoryGrowth is how memory grows with the requests answered, by the restarts that were loaded more than
-// once. The first reading is taken after a whole phase of load: what a server fills with its first
+// readingsOfGrowth of a restart are the least that growth is told from: two can't tell a leak from a heap
+// that is still filling.
+const readingsOfGrowth = 3
+
+// MemoryGrowth is how memory grows with the requests answered, by the restarts that were loaded three
+// times or more. The first reading is taken after a whole phase of load: what a server fills with its first
 // requests is no growth.
 func (r *Record) MemoryGrowth() (model.MemoryGrowth, error) {
 	var restarts [][]model.MemoryReading
 	for _, t := range r.Used() {
-		if t.Outcome != OK {
+		if t.Outcome != OK || len(t.MemoryReadings) < readingsOfGrowth {
 			continue
 		}
 		var readings []model.MemoryReading

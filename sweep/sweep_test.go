@@ -868,6 +868,12 @@ func TestRateWithHeadroom(t *testing.T) {
 		t.Errorf("planned %+v", p)
 	}
 	for _, trial := range r.Trials {
+		if trial.Shape.Workers < 4 { // 300 at full load and fewer: hopeless
+			if ok, why := r.Plan.Scenario.meets(trial); len(trial.Phases) != 1 && trial.Purpose == model.PurposeSearch || trial.Purpose == model.PurposeSearch && (ok == nil || *ok || !strings.Contains(why, "at full load, of 360")) {
+				t.Errorf("%d workers: %d phases, met %v: %s", trial.Shape.Workers, len(trial.Phases), ok, why)
+			}
+			continue
+		}
 		if len(trial.MemoryReadings) != len(trial.Phases) || trial.MemoryReadings[0].RequestsServed >= trial.MemoryReadings[1].RequestsServed {
 			t.Fatalf("memory was read as %+v in %d phases, want once after each", trial.MemoryReadings, len(trial.Phases))
 		}
@@ -875,7 +881,7 @@ func TestRateWithHeadroom(t *testing.T) {
 		if last.Kind != PhaseRate || last.RatePlannedRPS != 360 {
 			t.Fatalf("the last phase is %s at %g, want %s at 360", last.Kind, last.RatePlannedRPS, PhaseRate)
 		}
-		if why := r.Plan.Scenario.Missed(last); (why == "") != (trial.Shape.Workers >= 4) {
+		if why := r.Plan.Scenario.Missed(last); why != "" {
 			t.Errorf("%d workers: missed %q", trial.Shape.Workers, why)
 		}
 	}

@@ -159,16 +159,23 @@ func (s *Sweep) loads(step model.Step) []load {
 	} else {
 		list = append(list, load{kind: PhaseSaturation})
 	}
-	if rate := s.plan.Scenario.RateRPS; rate > 0 {
+	if rate := s.plan.Scenario.RateRPS; rate > 0 && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
 		list = append(list, load{kind: PhaseRate, rate: rate})
 	}
 	return list
 }
 
+// hopeless is true for a rate that a server which answers so much at full load can't bear, whatever the
+// noise. To measure it would take as long as the queue that piles up takes to be answered.
+func hopeless(rate, capacity float64) bool { return capacity < 0.85*rate }
+
 // load drives a server that is ready through its phases, and fills the trial in.
 func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []load, e Event, tell func(Event)) error {
 	t.Outcome = OK
 	for _, l := range loads {
+		if full := t.saturation(); l.kind == PhaseRate && full != nil && full.GeneratorVerdict != GeneratorBound && hopeless(l.rate, full.ThroughputRPS) {
+			continue
+		}
 		if err := s.phase(ctx, t, server, l, e, tell); err != nil || t.Outcome != OK {
 			return err
 		}
