@@ -208,6 +208,9 @@ func reproduce(r *Result) string {
 	case len(one) == 1 && one[0].Path != "/":
 		lines = append(lines, []string{"--path", one[0].Path})
 	}
+	if s.Live {
+		lines = append(lines, []string{"--live"})
+	}
 	if s.Probe != "" {
 		lines = append(lines, []string{"--probe", s.Probe})
 	}
