@@ -165,7 +165,7 @@ func liveWords(l *sweep.Live) string {
 	case l.DifferenceShare == nil:
 		return "; counts were changed live, and no restart was compared with that"
 	}
-	return fmt.Sprintf("; counts were changed live: at %s a fresh start answered %+.1f %% against that", count(l.Workers, "worker"), 100**l.DifferenceShare)
+	return fmt.Sprintf("; counts were changed live: at %s a fresh start answered %+.1f %% against that", count(l.Workers, "worker"), math.Round(1000**l.DifferenceShare)/10+0) // + 0: no -0.0
 }
 
 // searchEnds are the ends of a search, in words.
