@@ -52,6 +52,9 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	}
 	fmt.Fprintf(&b, "time      about %d restarts of %.1f s, at most %s; fewer when the decision is settled\n",
 		o.Restarts, o.SecondsPerRestart, time.Duration(o.SecondsAtMost*float64(time.Second)))
+	if p.Settings.Live {
+		b.WriteString("live      the first count is started, the others are changes while it runs; a restart at the end tells the difference\n")
+	}
 	fmt.Fprintf(&b, "starts    (the port is chosen anew each time%s)\n", scratch(o.Starts))
 	for _, s := range o.Starts {
 		fmt.Fprintf(&b, "          %s\n", strings.Join(append(s.Environment, s.Argv...), " "))

@@ -40,6 +40,7 @@ type sweepOptions struct {
 	seed       int64
 	arrivals   string
 	probe      string
+	live       bool
 	out        string
 	resume     string
 	limits     string
@@ -119,6 +120,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.Var(&o.headroom, "mem-headroom", "share of the memory to leave free")
 	f.Int64Var(&o.seed, "seed", 1, "seed of the order of restarts and of the requests")
 	f.StringVar(&o.arrivals, "arrivals", string(generator.Poisson), "how requests arrive at a rate: poisson, as visitors do, or constant")
+	f.BoolVar(&o.live, "live", false, "change the count while the server runs, where it can: see advise targets")
 	f.StringVar(&o.probe, "probe", "", "cheap page, such as /health, to time while the server is full")
 	f.StringVar(&o.out, "out", "", "folder for the record (default: one below "+stateHint+")")
 	f.StringVar(&o.resume, "resume", "", "folder of the record to go on with")
@@ -151,7 +153,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
-		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe,
+		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
 		Dir: dir, Tool: tool(), Progress: watch.event,
 	})
 	if err != nil {
@@ -282,6 +284,7 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	}
 	take("seed", func() { o.seed = p.Settings.Seed })
 	take("arrivals", func() { o.arrivals = p.Settings.Arrivals })
+	take("live", func() { o.live = p.Settings.Live })
 	take("probe", func() { o.probe = p.Settings.Probe })
 	take("limits", func() { o.limits = p.Environment.LimitsMethod })
 	if !flags.Changed("scenario") && !flags.Changed("path") {

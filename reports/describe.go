@@ -158,7 +158,18 @@ func restarts(r *Result) string {
 	if n := r.Search.LatencyRestarts; n > 0 {
 		text += fmt.Sprintf(", %d for latency", n)
 	}
-	return text
+	return text + liveWords(r.Live)
+}
+
+// liveWords say how fresh starts compare with live changes.
+func liveWords(l *sweep.Live) string {
+	switch {
+	case l == nil:
+		return ""
+	case l.DifferenceShare == nil:
+		return "; counts were changed live, and no restart was compared with that"
+	}
+	return fmt.Sprintf("; counts were changed live: at %s a fresh start answered %+.1f %% against that", count(l.Workers, "worker"), math.Round(1000**l.DifferenceShare)/10+0) // + 0: no -0.0
 }
 
 // searchEnds are the ends of a search, in words.

@@ -212,6 +212,9 @@ func reproduce(r *Result) string {
 		lines = append(lines, []string{"--path", one[0].Path})
 	}
 	lines = append(lines, asked(r)...)
+	if s.Live {
+		lines = append(lines, []string{"--live"})
+	}
 	if s.Probe != "" {
 		lines = append(lines, []string{"--probe", s.Probe})
 	}

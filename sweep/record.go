@@ -129,7 +129,9 @@ type Settings struct {
 	// Arrivals of requests at a rate: constant or poisson.
 	Arrivals string `json:"arrivals"`
 	// Probe is the path that is asked for while the server is full; empty: none is.
-	Probe             string  `json:"probe,omitempty"`
+	Probe string `json:"probe,omitempty"`
+	// Live is true when counts were changed while the server ran, where it could.
+	Live              bool    `json:"live,omitempty"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
@@ -166,10 +168,12 @@ type Trial struct {
 	Outcome        Outcome       `json:"outcome"`
 	Detail         string        `json:"detail,omitempty"`
 	StartupSeconds float64       `json:"startup_seconds"`
-	ElapsedSeconds float64       `json:"elapsed_seconds"`
-	Phases         []Phase       `json:"phases"`
-	Server         Server        `json:"server"`
-	Generator      Generator     `json:"generator"`
+	// Live is true when the server was not started for it but changed, in StartupSeconds.
+	Live           bool      `json:"live,omitempty"`
+	ElapsedSeconds float64   `json:"elapsed_seconds"`
+	Phases         []Phase   `json:"phases"`
+	Server         Server    `json:"server"`
+	Generator      Generator `json:"generator"`
 	// MemoryReadings are the memory after each phase.
 	MemoryReadings []MemoryReading `json:"memory_readings,omitempty"`
 

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -56,6 +58,9 @@ type Options struct {
 	// Probe is the path of a cheap page, such as a health check, that is asked for now and then while the
 	// server is full; empty: none is.
 	Probe string
+
+	// Live changes the count of a running server where that is possible, and restarts it elsewhere.
+	Live bool
 
 	// Dir is the record's folder.
 	Dir  string
@@ -115,6 +120,10 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
+	// running is the server of the last trial, when it can be changed live; restarted are the counts that
+	// were confirmed by a fresh start since.
+	running   instance
+	restarted []int
 	// attackBeside is for the probes.
 	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
@@ -159,6 +168,11 @@ func New(o Options) (*Sweep, error) {
 	}
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if o.Live {
+		if err := checkLive(o.Target); err != nil {
+			return nil, err
+		}
 	}
 	parts, err := splitCores(cores, o.Cores)
 	if err != nil {
@@ -218,7 +232,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, Seed: o.Seed,
-			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), Probe: o.Probe, WindowSeconds: s.timing.window.Seconds(),
+			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), Probe: o.Probe, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
@@ -299,6 +313,11 @@ func (s *Sweep) Resume(r *Record) error {
 		return &DiffersError{Dir: r.Dir, Differences: differs}
 	}
 	s.plan, s.calibration, s.trials = r.Plan, r.Calibration, r.Trials
+	for _, t := range r.Trials {
+		if t.Purpose == model.PurposeConfirm && !t.Live {
+			s.restarted = append(s.restarted, t.Shape.Workers)
+		}
+	}
 	return nil
 }
 
@@ -328,6 +347,10 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	if err = s.calibrated(ctx, record); err == nil {
 		err = s.measure(ctx, abort, began, record, j)
 	}
+	if stopped := s.stopRunning(abort); err == nil {
+		err = stopped
+	}
+	_ = os.Remove(filepath.Join(s.options.Dir, logName))
 	restore()
 	if closed := j.close(); err == nil && closed != nil {
 		err = fmt.Errorf("save record: %w", closed)
@@ -572,6 +595,7 @@ func differences(was, is Plan) []string {
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
 	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
+	differ("live changes", was.Settings.Live, is.Settings.Live)
 	differ("probe", was.Settings.Probe, is.Settings.Probe)
 	differ("seed", was.Settings.Seed, is.Settings.Seed)
 	differ("kernel", was.Environment.Kernel, is.Environment.Kernel)

@@ -95,6 +95,7 @@ type closedServer struct {
 	perWorker   int64         // bytes
 	fails       map[int]error // at these counts it does not start
 	killedAbove int
+	unresizable int // to this count it can't be changed live
 	diesAt      int
 	disturbs    func(start int) disturbs
 	spread      func(workers, worker int) float64 // a worker's share; nil: even
@@ -514,6 +515,56 @@ func TestProbes(t *testing.T) {
 	if _, err := New(Options{Target: targets.Demo(nil, nil, t.TempDir()), Scenario: s.options.Scenario, Cores: 1, Limits: hold.None,
 		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, Arrivals: generator.Poisson, Probe: "health"}); err == nil || !strings.Contains(err.Error(), "/health") {
 		t.Errorf("a probe that is no path: %v", err)
+	}
+}
+
+func (i *closedInstance) Resize(_ context.Context, workers int) error {
+	if i.s.unresizable == workers {
+		return targets.ErrNotLive
+	}
+	i.workers = workers
+	return nil
+}
+
+// Live, the first count is started and the others are changes, but for the first confirmation of each of
+// the two counts. One that can't be changed to is started. The physics know no warmth: no difference.
+func TestLive(t *testing.T) {
+	for unresizable, want := range map[int][]int{0: {5, 3}, 16: {16, 5, 3}} {
+		server := &closedServer{cpu: 0.002, wait: 0.008, unresizable: unresizable}
+		s := newTest(t, server, nil)
+		s.options.Live, s.plan.Settings.Live = true, true
+		r := run(t, s)
+		if a := r.Advice(); a.Workers != 5 {
+			t.Errorf("recommended %d, want 5", a.Workers)
+		}
+		first := r.Trials[0].Shape.Workers
+		var started []int
+		for _, trial := range r.Trials[1:] {
+			if !trial.Live {
+				started = append(started, trial.Shape.Workers)
+			}
+		}
+		if first != unresizable { // which may come more than once
+			started = slices.Compact(started)
+			if len(started) < 2 || !slices.Equal(started[len(started)-2:], []int{5, 3}) || unresizable == 0 && !slices.Equal(started, want) {
+				t.Errorf("started %v after the first, want %v", started, want)
+			}
+		}
+		if server.running != 0 {
+			t.Errorf("%d instances were not stopped", server.running)
+		}
+		l := r.Live(5)
+		if l == nil || l.Restarts == 0 || l.Changes == 0 || l.DifferenceShare == nil || math.Abs(*l.DifferenceShare) > 0.1 {
+			t.Errorf("compared %+v", l)
+		}
+	}
+}
+
+// The demo server can't, and is told who can.
+func TestLiveIsRefused(t *testing.T) {
+	err := checkLive(targets.Demo(nil, nil, t.TempDir()))
+	if !errors.Is(err, targets.ErrNotLive) || !strings.Contains(err.Error(), "gunicorn") || strings.Contains(err.Error(), "waitress") {
+		t.Errorf("got %v", err)
 	}
 }
 

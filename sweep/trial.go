@@ -45,6 +45,9 @@ type instance interface {
 // An attackFunc drives a server and tells of its stages as they begin.
 type attackFunc func(ctx context.Context, a generator.Attack, progress func(generator.Progress)) (*generator.Summary, error)
 
+// logName is the file of the server's output, while it runs.
+const logName = "server.log"
+
 // DerivedFolder is where a record keeps the files that were derived from the user's own for the last
 // start, their secrets masked.
 const DerivedFolder = "derived"
@@ -92,22 +95,25 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 	began := time.Now()
 	defer func() { t.ElapsedSeconds = time.Since(began).Seconds() }()
 
-	log, err := filepath.Abs(filepath.Join(s.options.Dir, "server.log"))
+	log, err := filepath.Abs(filepath.Join(s.options.Dir, logName))
 	if err != nil {
 		return nil, fmt.Errorf("keep the server's log: %w", err)
 	}
-	defer func() { _ = os.Remove(log) }()
+	defer func() {
+		if s.running == nil { // one that goes on writes on
+			_ = os.Remove(log)
+		}
+	}()
 
 	e.Stage = StageStart
 	tell(e)
-	server, err := s.launcher.start(ctx, t.Shape, log)
+	server, err := s.ready(ctx, abort, t, log)
 	if err != nil {
 		return t, s.notStarted(ctx, t, err)
 	}
-	t.StartupSeconds = server.StartupTime().Seconds()
 	err = s.load(ctx, t, server, s.loads(step), e, tell)
 	// An interrupt lets the server end gracefully; a second one does not.
-	if stopped := server.Stop(abort); err == nil {
+	if stopped := s.done(abort, t, server, err); err == nil {
 		err = stopped
 	}
 	if ctx.Err() != nil {
@@ -196,7 +202,10 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []loa
 	}
 	t.Server.MemoryPSSBytes, t.Server.SwapBytes = memory.PSS, memory.SwapPSS
 	t.Server.weigh(memory)
-	t.Server.MemoryPeakBytes = max(usage.MemoryPeak, memory.PSS)
+	t.Server.MemoryPeakBytes = memory.PSS
+	if !t.Live { // that of the counts before is in the limit's own
+		t.Server.MemoryPeakBytes = max(usage.MemoryPeak, memory.PSS)
+	}
 	return nil
 }
 

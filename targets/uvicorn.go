@@ -89,7 +89,7 @@ func (uvicorn) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
 
 // live needs a supervisor.
 func (uvicorn) live(c Command, s Shape) (liveChange, bool) {
-	return liveChange{more: syscall.SIGTTIN, fewer: syscall.SIGTTOU}, s.Workers > 1 && since(c.Version, 0, 30)
+	return liveChange{more: syscall.SIGTTIN, fewer: syscall.SIGTTOU}, s.Workers > 1 && since(cmp.Or(c.Version, uvicornProgram.installed(c)), 0, 30)
 }
 
 func (uvicorn) Config(c Command, s Shape) []File {
