@@ -512,8 +512,10 @@ func TestProbes(t *testing.T) {
 	if p := r.Probes(7); p != nil {
 		t.Errorf("at a count that was not measured: %+v", p)
 	}
-	if _, err := New(Options{Target: targets.Demo(nil, nil, t.TempDir()), Scenario: s.options.Scenario, Cores: 1, Limits: hold.None,
-		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, Arrivals: generator.Poisson, Probe: "health"}); err == nil || !strings.Contains(err.Error(), "/health") {
+	if _, err := New(Options{
+		Target: targets.Demo(nil, nil, t.TempDir()), Scenario: s.options.Scenario, Cores: 1, Limits: hold.None,
+		Time: time.Minute, Tolerance: 0.05, Confidence: 0.95, Arrivals: generator.Poisson, Probe: "health",
+	}); err == nil || !strings.Contains(err.Error(), "/health") {
 		t.Errorf("a probe that is no path: %v", err)
 	}
 }
