@@ -79,8 +79,9 @@ cores and the memory it will have, drives it with load, and recommends how many
 workers to run, with an interval.
 
 Put your usual start command behind --. Without one, the current folder is
-looked at: Procfile, gunicorn.conf.py, manage.py, wsgi.py, app.py. With nothing
-found, a built-in demo server runs. A command that advise does not know takes
+looked at: Procfile, Dockerfile, gunicorn.conf.py, manage.py, app.py, config.ru,
+package.json and others. With nothing found, a built-in demo server runs. A
+command that advise does not know (advise targets lists those it does) takes
 {workers}, {host} and {port}, or WEB_CONCURRENCY and PORT from its environment.
 
 The server is started by advise, on this machine, and only that is loaded.

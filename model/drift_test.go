@@ -77,3 +77,18 @@ func TestDriftIsToldFromNoise(t *testing.T) {
 		t.Errorf("of drifts by a tenth %.1f %% are seen; %.1f %% of the intervals hold it", 100*share, 100*covered)
 	}
 }
+
+// A machine that slows down by a tenth over the sweep is named with the advice; one that does not is not.
+func TestDriftIsACaveat(t *testing.T) {
+	for _, drift := range []float64{0, -0.1} {
+		_, observations := played(t, Question{RuleOfThumb: 3, Highest: 16}, alikeServer)
+		last := observations[len(observations)-1].At
+		for i := range observations {
+			observations[i].Throughput *= math.Exp(drift * observations[i].At / last)
+		}
+		a := Advise(observations, Question{RuleOfThumb: 3, Highest: 16})
+		if got := hasCaveat(a, CaveatDrift); got != (drift != 0) {
+			t.Errorf("a drift by %g: caveat %t, drift %+v", drift, got, a.Drift)
+		}
+	}
+}

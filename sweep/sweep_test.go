@@ -349,6 +349,67 @@ func TestTimeForConfirmationIsKept(t *testing.T) {
 	}
 }
 
+// What never settles is said, and a single window that chance made look so is not.
+func TestNotSteadyIsACaveat(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	unsettle := func(every int) *model.Caveat {
+		for i := range r.Trials {
+			if p := r.Trials[i].saturation(); p != nil {
+				p.Steady = every == 0 || i%every != 0
+				p.TrendShare = -0.12
+			}
+		}
+		return caveatOf(r.Advice(), CaveatNotSteady)
+	}
+	if c := unsettle(0); c != nil {
+		t.Errorf("all are steady: %+v", c)
+	}
+	if c := unsettle(len(r.Trials)); c != nil {
+		t.Errorf("one of %d is not: %+v", len(r.Trials), c)
+	}
+	if c := unsettle(2); c == nil || c.Figures["trend_share"] != -0.12 || !strings.Contains(c.Message, "-12 %") {
+		t.Errorf("every other one is not: %+v", c)
+	}
+}
+
+// The ceiling of the calibration is what every phase is judged by, and one that is in the record is not
+// measured again.
+func TestCalibrationIsKeptAndUsed(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	server := &closedServer{cpu: 0.002, wait: 0.008}
+	s := newTest(t, server, func(o *Options) {
+		o.Progress = func(e Event) {
+			if e.Trial == 2 {
+				cancel()
+			}
+		}
+	})
+	drive, ceilings := s.attack, map[float64]bool{}
+	s.attack = func(ctx context.Context, a generator.Attack, tell func(generator.Progress)) (*generator.Summary, error) {
+		ceilings[a.CeilingRPS] = true
+		return drive(ctx, a, tell)
+	}
+	if _, err := s.Run(ctx, t.Context()); !errors.Is(err, context.Canceled) {
+		t.Fatalf("err is %v", err)
+	}
+	if len(ceilings) != 1 || !ceilings[1e5] {
+		t.Errorf("phases were judged by %v, want the calibration's 100,000", ceilings)
+	}
+	r, err := Open(s.options.Dir)
+	if err != nil || r.Calibration == nil || r.Calibration.CeilingRPS != 1e5 {
+		t.Fatalf("the record has %+v, %v", r, err)
+	}
+	again := newTest(t, server, func(o *Options) { o.Dir, o.Target.Command.Dir = r.Dir, r.Plan.Target.Workdir })
+	again.calibrate = func(context.Context) (*generator.Calibration, error) {
+		t.Error("calibrated once more")
+		return r.Calibration, nil
+	}
+	if err := again.Resume(r); err != nil {
+		t.Fatal(err)
+	}
+	run(t, again)
+}
+
 // What others take makes a restart slower by as much: it is measured again, and does not move the knee.
 func TestDisturbedRestartsAreRepeated(t *testing.T) {
 	for name, by := range map[string]disturbs{"stolen": {stolen: 0.4}, "others": {others: 0.4}} {

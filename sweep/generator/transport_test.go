@@ -57,6 +57,22 @@ func TestClosedLoopHasAConstantNumberOfConnections(t *testing.T) {
 	})
 }
 
+// A phase that is given up while it warms up still says what the generator used: it may be the reason.
+func TestGivenUpInTheWarmupHasItsCPUTime(t *testing.T) {
+	overEach(t, func(t *testing.T, run attacker) {
+		url, _ := serve(t, hang(t))
+		a := testAttack(url)
+		a.Rate, a.MaxBacklog, a.Warmup, a.Window, a.Timeout = 5000, 2000, time.Minute, time.Minute, time.Minute
+		s := run(t, a)
+		if s.Sustained || s.WindowSeconds != 0 {
+			t.Fatalf("sustained %v in a window of %v s, want to be given up before it", s.Sustained, s.WindowSeconds)
+		}
+		if !(s.CPUSeconds > 0 && s.CPUShare > 0) {
+			t.Errorf("used %v s, a share of %v", s.CPUSeconds, s.CPUShare)
+		}
+	})
+}
+
 // With Vegeta's timestamps the median would be about the service time of 10 ms, as only the
 // requests that find a connection would be sent. Here 300 per second are due of a server
 // that does 100. In half a second the queue grows to 100, and a request in it waits up to a
