@@ -2,6 +2,8 @@ package model
 
 // An Observation is what one restart of the server at one worker count showed.
 type Observation struct {
+	// Variant is what the server is besides its count, where several are compared: see Race.
+	Variant string
 	Workers int
 	// Threads per worker; 0 counts as 1.
 	Threads int
@@ -48,6 +50,9 @@ type Question struct {
 	RuleOfThumb int
 	// Lowest and Highest bound the recommendation: the counts the user allowed.
 	Lowest, Highest int
+	// Others is the best throughput of the other variants, in requests per second; 0 is none. Where it
+	// is higher than this one's own best, and within reach of it, the knee is held against it.
+	Others float64
 	// Seed of the bootstrap.
 	Seed int64
 	// SpreadFromNeighbours estimates the spread from the curve itself where no count was measured

@@ -60,7 +60,7 @@ func decide(everything []Observation, q Question) decision {
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
 	a.failures(t)
 
-	p, ok := plateauOf(t, q.CoresMeasured, q.Lowest, q.Highest, q.Tolerance)
+	p, ok := plateauOf(t, q.yardstick())
 	d.plateau = p
 	a.Fit, d.curve = chooseCurve(worked(t), q.CoresMeasured, q.Confidence)
 	// The knee above is that of the figures as they are: an estimated spread moves intervals alone.
@@ -114,11 +114,18 @@ func (q Question) complete() Question {
 	if !(q.CoresMeasured > 0 && q.CoresMeasured <= mostSlots) {
 		q.CoresMeasured = q.Cores
 	}
+	if !(q.Others >= leastThroughput && q.Others <= mostThroughput) {
+		q.Others = 0
+	}
 	q.Lowest = min(max(q.Lowest, 1), mostWorkers)
 	if q.Highest < q.Lowest || q.Highest > mostWorkers {
 		q.Highest = mostWorkers
 	}
 	return q
+}
+
+func (q Question) yardstick() yardstick {
+	return yardstick{cores: q.CoresMeasured, lowest: q.Lowest, highest: q.Highest, tolerance: q.Tolerance, others: q.Others}
 }
 
 // usableMemory is the limit less the headroom, in bytes; 0 without a limit.
@@ -467,6 +474,8 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 	switch {
 	case p.knee == p.best && knee.n == p.topRestarts:
 		first += "the most of all"
+	case p.others:
+		first += fmt.Sprintf("%.1f %% of the %s that another shape reaches", 100*math.Exp(p.fit[p.knee]-level), figure(math.Exp(level)))
 	case p.fit[p.knee] >= level-0.0005: // no more than the last digit shown
 		first += "as many as any"
 	default:

@@ -32,6 +32,9 @@ const (
 	// CaveatNotConfirmed: the recommended count and the rule of thumb were not run against each other
 	// often enough at the end. Figures: restarts (of the one with fewer, in the search).
 	CaveatNotConfirmed = "not_confirmed"
+	// CaveatShapesAlike marks a choice among variants that the measurement can't tell apart. Figures:
+	// ratio, ratio_low and ratio_high of the other's throughput over the chosen one's.
+	CaveatShapesAlike = "shapes_alike"
 	// CaveatConfirmationDiffers: when they were, they compared otherwise than in the search.
 	// Figures: ratio_searched, ratio_confirmed.
 	CaveatConfirmationDiffers = "confirmation_differs"

@@ -18,8 +18,10 @@ type plateau struct {
 	// topRestarts is how many restarts stand behind the top's value, topError its standard error.
 	topRestarts int
 	topError    float64
-	// line is the logarithm of the throughput that has to be reached.
-	line float64
+	// line is the logarithm of the throughput that has to be reached; others is true when another
+	// variant's best draws it.
+	line   float64
+	others bool
 	// proven is the first index of a count that is surely enough because it leaves so little of the
 	// cores unused, whatever others may reach; len(groups) when none is.
 	proven int
@@ -30,18 +32,28 @@ type plateau struct {
 // rounding of a logarithm of throughput: 19 of 20 are 95 %, however the sums come out.
 const rounding = 1e-9
 
-// plateauOf looks among the counts that work, from lowest to highest. cores are what the server was
-// held to; 0 is not known. ok is false without any count.
-func plateauOf(t table, cores float64, lowest, highest int, tolerance float64) (p plateau, ok bool) {
+// A yardstick is what a plateau is measured by.
+type yardstick struct {
+	// cores are what the server was held to; 0 is not known.
+	cores float64
+	// lowest and highest are the counts that may be recommended.
+	lowest, highest int
+	tolerance       float64
+	// others is the best throughput of other variants; 0 is none.
+	others float64
+}
+
+// plateauOf looks among the counts that work. ok is false without any count.
+func plateauOf(t table, by yardstick) (p plateau, ok bool) {
 	for _, g := range t.groups {
-		if g.works() && g.workers >= lowest && g.workers <= highest {
+		if g.works() && g.workers >= by.lowest && g.workers <= by.highest {
 			p.groups = append(p.groups, g)
 		}
 	}
 	if len(p.groups) == 0 {
 		return p, false
 	}
-	p.estimates = estimates(p.groups, cores, t.expected())
+	p.estimates = estimates(p.groups, by.cores, t.expected())
 	var y, weight []float64
 	for _, e := range p.estimates {
 		y, weight = append(y, e.log), append(weight, 1/(e.err*e.err))
@@ -49,17 +61,24 @@ func plateauOf(t table, cores float64, lowest, highest int, tolerance float64) (
 	p.fit = unimodal(y, weight)
 	top := slices.Max(p.fit)
 	p.best = slices.Index(p.fit, top)
-	level := p.level(top-math.Min(tolerance/2, t.spread), weight)
-	p.line = level + math.Log1p(-tolerance)
+	level := p.level(top-math.Min(by.tolerance/2, t.spread), weight)
+	p.line = level + math.Log1p(-by.tolerance)
+	if by.others > 0 {
+		if line := math.Log(by.others) + math.Log1p(-by.tolerance); line > p.line && line <= top {
+			p.line, p.others = line, true
+		}
+	}
 	// Of the counts that the generator decided, the smallest already does more than could be measured:
 	// what lies between them is the generator's own.
 	p.knee = slices.IndexFunc(p.fit, func(v float64) bool { return v >= p.line-rounding })
 	if bound := slices.IndexFunc(p.groups, func(g group) bool { return g.bound }); bound >= 0 {
 		p.knee = min(p.knee, bound)
 	}
-	p.proven = t.proven(p.groups, cores, tolerance)
-	reach, known := t.reach(p.groups[len(p.groups)-1], cores)
-	p.full = known && reach > math.Log1p(-tolerance/2)
+	if p.proven = len(p.groups); !p.others { // what this one can do at most says nothing about another
+		p.proven = t.proven(p.groups, by.cores, by.tolerance)
+	}
+	reach, known := t.reach(p.groups[len(p.groups)-1], by.cores)
+	p.full = known && reach > math.Log1p(-by.tolerance/2)
 	return p, true
 }
 

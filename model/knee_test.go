@@ -41,7 +41,7 @@ func observed(samples []Sample) []Observation {
 
 // 0.95 x 12211.41 = 11600.84 lies between the 22 and 23 of the published column.
 func TestPlateauPublished(t *testing.T) {
-	p, ok := plateauOf(tabulate(observed(codahale(t))), 0, 1, 32, 0.05)
+	p, ok := plateauOf(tabulate(observed(codahale(t))), yardstick{cores: 0, lowest: 1, highest: 32, tolerance: 0.05})
 	if !ok || p.groups[p.knee].workers != 23 || p.groups[p.best].workers != 27 {
 		t.Errorf("got the knee at %d and the best at %d, want 23 and 27", p.groups[p.knee].workers, p.groups[p.best].workers)
 	}
@@ -49,7 +49,7 @@ func TestPlateauPublished(t *testing.T) {
 		t.Error("got a curve that still rises, though it falls after 27")
 	}
 	// Cut off at 20 it does.
-	if p, ok = plateauOf(tabulate(observed(codahale(t)[:20])), 0, 1, 32, 0.05); !ok || !p.rising(0.05) {
+	if p, ok = plateauOf(tabulate(observed(codahale(t)[:20])), yardstick{cores: 0, lowest: 1, highest: 32, tolerance: 0.05}); !ok || !p.rising(0.05) {
 		t.Error("first 20: got a curve that has stopped rising")
 	}
 }
@@ -98,14 +98,14 @@ func TestIntervalByHand(t *testing.T) {
 		{0.08, interval{1, 1, true}},
 		{0.005, interval{2, 2, false}},
 	} {
-		p, ok := plateauOf(table, 0, 1, 2, c.tolerance)
+		p, ok := plateauOf(table, yardstick{cores: 0, lowest: 1, highest: 2, tolerance: c.tolerance})
 		if got := p.interval(table, 0.95); !ok || got != c.want {
 			t.Errorf("tolerance %g: got %+v, want %+v", c.tolerance, got, c.want)
 		}
 	}
 	// Without repeats nothing is sure.
 	table = tabulate([]Observation{{Workers: 1, Throughput: 99}, {Workers: 2, Throughput: 103}})
-	p, _ := plateauOf(table, 0, 1, 2, 0.05)
+	p, _ := plateauOf(table, yardstick{cores: 0, lowest: 1, highest: 2, tolerance: 0.05})
 	if got := p.interval(table, 0.95); got != (interval{1, 2, false}) {
 		t.Errorf("no repeats: got %+v", got)
 	}

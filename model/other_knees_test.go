@@ -203,7 +203,7 @@ func TestWhyThePlateauDecides(t *testing.T) {
 						observations = append(observations, Observation{Workers: n, Throughput: network.ThroughputAt(n) * math.Exp(0.05*random.NormFloat64())})
 					}
 				}
-				p, _ := plateauOf(tabulate(observations), 0, 1, most, 0.05)
+				p, _ := plateauOf(tabulate(observations), yardstick{cores: 0, lowest: 1, highest: most, tolerance: 0.05})
 				choices := map[string]int{"plateau": p.groups[p.knee].workers}
 				for _, k := range otherKnees(p.groups, nil) {
 					choices[k.Rule] = k.Workers

@@ -19,8 +19,12 @@ type Search struct {
 	Exact []int
 	// Always are counts to measure in any case, inside the bounds or not: the rule of thumb.
 	Always []int
+	// Threads per worker; 0 counts as 1. The first look is at as many slots, whatever they are made of.
+	Threads int
 	// Cores the server is held to; 0 is not known.
 	Cores float64
+	// Others as in Question.
+	Others float64
 	// Tolerance and Confidence as in Question; Confidence says when a count's side of the line is
 	// settled.
 	Tolerance, Confidence float64
@@ -33,6 +37,8 @@ type Search struct {
 
 // A Step is what to do next.
 type Step struct {
+	// Variant is that of an entrant of a Race.
+	Variant string
 	// Workers is the count to restart at; 0 when Done.
 	Workers int
 	// Why is a phrase for people: "first look", "bisect 4..8".
@@ -51,7 +57,7 @@ type Step struct {
 }
 
 const (
-	// firstHighest ends the first look; more is tried while throughput rises.
+	// firstHighest is the slots that the first look ends at; more is tried while throughput rises.
 	firstHighest = 8
 	// leastEnough and mostEnough bound how many restarts of one count are enough.
 	leastEnough, mostEnough = 3, 12
@@ -138,7 +144,7 @@ func (s Search) survey(observations []Observation) survey {
 	fitting.groups = slices.DeleteFunc(slices.Clone(v.table.groups), func(g group) bool {
 		return s.MemoryBytes > 0 && g.memoryMost > s.MemoryBytes
 	})
-	v.plateau, v.ok = plateauOf(fitting, s.Cores, s.Lowest, v.highest, s.Tolerance)
+	v.plateau, v.ok = plateauOf(fitting, yardstick{cores: s.Cores, lowest: s.Lowest, highest: v.highest, tolerance: s.Tolerance, others: s.Others})
 	v.settled = settledAt(s.Confidence)
 	v.enough = enoughRestarts(v.table.expected(), s.Tolerance, v.settled)
 	if v.ok {
@@ -223,12 +229,13 @@ func (s Search) FirstLook() []int {
 	counts := slices.Clone(s.Exact)
 	if len(counts) == 0 {
 		counts = append(counts, s.Lowest)
-		for n := 1; n <= min(s.Highest, max(firstHighest, 2*s.Lowest)); n *= 2 {
+		first := max(firstHighest/max(s.Threads, 1), 2)
+		for n := 1; n <= min(s.Highest, max(first, 2*s.Lowest)); n *= 2 {
 			if n > s.Lowest && !s.closeToAlways(n) {
 				counts = append(counts, n)
 			}
 		}
-		if s.Highest <= firstHighest {
+		if s.Highest <= first {
 			counts = append(counts, s.Highest)
 		}
 	}

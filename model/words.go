@@ -66,14 +66,19 @@ func quantity(n int, noun string) string {
 
 // listed joins counts: 4, 8 and 16.
 func listed(counts []int) string {
-	words := make([]string, len(counts))
+	names := make([]string, len(counts))
 	for i, n := range counts {
-		words[i] = strconv.Itoa(n)
+		names[i] = strconv.Itoa(n)
 	}
-	if len(words) < 2 {
-		return strings.Join(words, "")
+	return joined(names)
+}
+
+// joined joins names as a sentence does.
+func joined(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
 func capital(phrase string) string {

@@ -1,0 +1,204 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// A racer is a simulated variant.
+type racer struct {
+	name    string
+	threads int
+	demand  float64
+	wait    float64
+	base    float64 // bytes
+	worker  float64 // bytes each
+	broken  bool    // never starts
+}
+
+func (r racer) throughput(workers int) float64 {
+	return ClosedNetwork{Cores: 1, Demand: r.demand, Wait: r.wait}.ThroughputAt(workers * r.threads)
+}
+
+func (r racer) memory(workers int) float64 { return r.base + float64(workers)*r.worker }
+
+// A raced is a sweep over several simulated variants.
+type raced struct {
+	standings Standings
+	restarts  map[string]int
+	all       int
+	end       Step
+}
+
+func race(racers []racer, seed int64, noise float64, memory float64) raced {
+	random := rand.New(rand.NewPCG(uint64(seed), 11))
+	var r Race
+	for _, x := range racers {
+		highest := max(32/x.threads, 8)
+		r = append(r, Entrant{
+			Variant: x.name,
+			Search: Search{
+				Highest: highest, Always: []int{3}, Threads: x.threads, Cores: 1, Tolerance: 0.05, Seed: seed, MemoryBytes: memory,
+			},
+			Question: Question{
+				Cores: 1, CoresMeasured: 1, Tolerance: 0.05, Confidence: 0.95, RuleOfThumb: 3, Lowest: 1, Highest: highest, Seed: seed, MemoryBytes: memory,
+			},
+		})
+	}
+	var observations []Observation
+	out := raced{restarts: map[string]int{}}
+	for out.end = r.Next(nil); !out.end.Done && out.all < 200; out.end = r.Next(observations) {
+		x := racers[slices.IndexFunc(racers, func(x racer) bool { return x.name == out.end.Variant })]
+		n := out.end.Workers
+		o := Observation{Variant: x.name, Workers: n, Threads: x.threads, Failed: x.broken, Why: "not installed"}
+		if !x.broken {
+			o.Throughput = x.throughput(n) * math.Exp(noise*random.NormFloat64())
+			o.CPUPerRequest = x.demand * math.Exp(0.01*random.NormFloat64())
+			o.Memory = x.memory(n) * math.Exp(0.005*random.NormFloat64())
+		}
+		observations = append(observations, o)
+		out.restarts[x.name]++
+		out.all++
+	}
+	out.standings = r.Advise(observations)
+	return out
+}
+
+const mb = 1e6
+
+// waiting is a page of 2 ms of CPU time and 8 ms of waiting; the threads cost a little CPU, and save
+// memory: 20 slots are needed as 20 processes or as 5 of 4 threads.
+var (
+	syncWaiting    = racer{name: "sync", threads: 1, demand: 0.0020, wait: 0.008, base: 20 * mb, worker: 30 * mb}
+	threadsWaiting = racer{name: "gthread with 4 threads", threads: 4, demand: 0.0020, wait: 0.008, base: 20 * mb, worker: 33 * mb}
+	syncBusy       = racer{name: "sync", threads: 1, demand: 0.0020, base: 20 * mb, worker: 30 * mb}
+	// threads that fight for a lock while they compute
+	threadsBusy = racer{name: "gthread with 4 threads", threads: 4, demand: 0.0024, base: 20 * mb, worker: 33 * mb}
+	broken      = racer{name: "gevent", threads: 1, broken: true}
+)
+
+// One that answers as much in less memory is chosen, one that answers less in whatever memory is not, and
+// the counts are those that each would have alone.
+func TestRace(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		racers []racer
+		memory float64
+		want   string
+		// counts that are right: METHOD 4's network with w/c = 4 reaches 95 % with 8 slots, 2 workers of
+		// 4 threads. A CPU-bound one needs 1.
+		lowest, highest int
+		// loser is sure to need fewer restarts than the winner.
+		loser string
+	}{
+		{"threads save memory", []racer{syncWaiting, threadsWaiting}, 0, "gthread with 4 threads", 2, 3, ""},
+		{"the order does not matter", []racer{threadsWaiting, syncWaiting}, 0, "gthread with 4 threads", 2, 3, ""},
+		{"threads cost CPU time", []racer{syncBusy, threadsBusy}, 0, "sync", 1, 1, "gthread with 4 threads"},
+		// 20 + 3 x 33 = 119 MB hold 3 workers of 4 threads or 3 processes of one.
+		{"compared below a cap", []racer{syncWaiting, threadsWaiting}, 122 * mb, "gthread with 4 threads", 2, 3, ""},
+		{"one that does not start", []racer{broken, syncBusy}, 0, "sync", 1, 1, "gevent"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			const sweeps = 20
+			right, restarts := 0, []int{}
+			for seed := range int64(sweeps) {
+				r := race(test.racers, seed, 0.03, test.memory)
+				c := r.standings.Choice()
+				if c.Variant == test.want && c.Advice.Made && c.Advice.Workers >= test.lowest && c.Advice.Workers <= test.highest {
+					right++
+				} else {
+					t.Logf("seed %d: %s with %d workers after %v: %s", seed, c.Variant, c.Advice.Workers, r.restarts, r.end.Why)
+				}
+				if test.loser != "" && r.restarts[test.loser] > r.restarts[test.want] {
+					t.Errorf("seed %d: %v restarts", seed, r.restarts)
+				}
+				restarts = append(restarts, r.all)
+				if len(c.Advice.Reasons) == 0 {
+					t.Errorf("seed %d: no reason why", seed)
+				}
+				if seed == 0 {
+					t.Log(c.Advice.Reasons, c.Advice.Caveats)
+				}
+			}
+			if right < sweeps*9/10 {
+				t.Errorf("%d of %d races were won by %s with %d to %d workers", right, sweeps, test.want, test.lowest, test.highest)
+			}
+			slices.Sort(restarts)
+			t.Logf("median of %d restarts", restarts[sweeps/2])
+		})
+	}
+}
+
+// A race of one is a search.
+func TestRaceOfOne(t *testing.T) {
+	x := syncWaiting
+	r := race([]racer{x}, 1, 0.03, 0)
+	if got := r.standings; got.Chosen != 0 || !got.All[0].Enough || !r.end.Resolved {
+		t.Errorf("got %+v after %+v", got, r.end)
+	}
+	s := Search{Highest: 32, Always: []int{3}, Threads: 1, Cores: 1, Tolerance: 0.05, Seed: 1}
+	var observations []Observation
+	for i := range 6 {
+		want := s.Next(observations)
+		got := Race{{Search: s, Question: Question{Cores: 1, Lowest: 1, Highest: 32}}}.Next(observations)
+		if got != want {
+			t.Fatalf("step %d: got %+v, want %+v", i, got, want)
+		}
+		observations = append(observations, Observation{Workers: want.Workers, Throughput: x.throughput(want.Workers)})
+	}
+}
+
+// Two that do the same can't be told apart, and the advice says so instead of making a difference up.
+func TestRaceOfTwins(t *testing.T) {
+	twin := syncWaiting
+	twin.name = "sync again"
+	r := race([]racer{syncWaiting, twin}, 3, 0.03, 0)
+	found := slices.ContainsFunc(r.standings.Choice().Advice.Caveats, func(c Caveat) bool { return c.Code == CaveatShapesAlike })
+	if !found || r.end.Resolved {
+		t.Errorf("%+v after %v: %v", r.end, r.restarts, r.standings.Choice().Advice.Caveats)
+	}
+}
+
+// Whatever was observed, a race ends, and chooses one of its own.
+func FuzzRace(f *testing.F) {
+	f.Add(int64(1), 100.0, 3, 50e6, false)
+	f.Add(int64(2), math.Inf(1), 0, math.NaN(), true)
+	f.Fuzz(func(t *testing.T, seed int64, scale float64, threads int, memory float64, fails bool) {
+		random := rand.New(rand.NewPCG(uint64(seed), 5))
+		var r Race
+		for i := range 3 {
+			r = append(r, Entrant{
+				Variant: fmt.Sprint(i), Search: Search{Highest: 8, Threads: threads, MemoryBytes: memory},
+				Question: Question{Highest: 8, MemoryBytes: memory},
+			})
+		}
+		var observations []Observation
+		for range 40 {
+			step := r.Next(observations)
+			if step.Done {
+				break
+			}
+			if r.index(step.Variant) < 0 || step.Workers < 1 {
+				t.Fatalf("step %+v", step)
+			}
+			observations = append(observations, Observation{
+				Variant: step.Variant, Workers: step.Workers, Threads: threads,
+				Throughput: scale * random.Float64(), Memory: memory * random.Float64(), Failed: fails && random.IntN(2) == 0,
+			})
+		}
+		s := r.Advise(observations)
+		for _, x := range s.All {
+			for _, v := range []float64{x.Ratio, x.RatioLow, x.RatioHigh, x.RoomThroughput} {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Fatalf("%+v", x)
+				}
+			}
+		}
+		if s.Chosen < 0 || s.Chosen >= len(r) {
+			t.Fatalf("chosen %d", s.Chosen)
+		}
+	})
+}
