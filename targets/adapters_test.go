@@ -84,10 +84,10 @@ func TestLaunches(t *testing.T) {
 func TestLaunchShapes(t *testing.T) {
 	p := Place{Host: "127.0.0.1", Port: 8123, Scratch: "/s"}
 	for line, want := range map[string]string{ // with four threads
-		"granian app:app":    "--blocking-threads 4",
-		"puma -t 1:9":        "-t 4:4",
-		"uwsgi --threads 2":  "",
-		"gunicorn -k gevent": "--threads 4",
+		"granian app:app":     "--blocking-threads 4",
+		"puma -t 1:9":         "-t 4:4",
+		"uwsgi --threads 2":   "",
+		"gunicorn -k gthread": "--threads 4",
 	} {
 		target, err := Recognise(Command{Argv: strings.Fields(line), Dir: t.TempDir(), Version: "1"})
 		if err != nil {

@@ -25,7 +25,7 @@ func (gunicorn) About() About {
 	return About{
 		Server:     "gunicorn, of any worker class",
 		Recognised: "`gunicorn`, `python -m gunicorn`, behind `env`, `uv run` and the like",
-		Knob:       "`-w`, `workers` in its file, `WEB_CONCURRENCY`; threads: `--threads`",
+		Knob:       "`-w`, `workers` in its file, `WEB_CONCURRENCY`; varied too: threads, class, preload",
 		Live:       "TTIN and TTOU",
 		Reports:    "children of its master",
 		Tested:     []string{"20.1", "27.0"},
@@ -86,10 +86,12 @@ var gunicornOptions = newGrammar(`
 
 const gunicornVariable = "GUNICORN_CMD_ARGS"
 
-// Shape reads the command line, then GUNICORN_CMD_ARGS, then literals in the configuration file.
-func (gunicorn) Shape(c Command) Shape {
-	variable, _ := getenv(c.Env, gunicornVariable)
-	fromVariable, _ := splitWords(variable)
+func (g gunicorn) Shape(c Command) Shape { return gunicornRuns(g.told(c)) }
+
+// told reads the command line, then GUNICORN_CMD_ARGS, then literals in the configuration file, as
+// they are written there.
+func (gunicorn) told(c Command) Shape {
+	fromVariable := gunicornVariableWords(c.Env)
 	conf := readGunicornConf(c)
 	setting := func(option, name string) string {
 		return cmp.Or(gunicornProgram.setting(c, option), gunicornOptions.last(fromVariable, option), conf.values[name])
@@ -99,24 +101,97 @@ func (gunicorn) Shape(c Command) Shape {
 		Workers: positive(cmp.Or(setting("--workers", "workers"), concurrency)),
 		Threads: max(1, positive(setting("--threads", "threads"))),
 		Class:   cmp.Or(setting("--worker-class", "worker_class"), "sync"),
+		Preload: conf.preload(),
 	}
-	if s.Class == "sync" && s.Threads > 1 {
-		s.Class = "gthread"
+	if gunicornProgram.says(c, "--preload") || gunicornOptions.says(fromVariable, "--preload") {
+		s.Preload = PreloadOn
 	}
 	return s
 }
 
+// gunicornRuns is what gunicorn makes of a class with threads.
+func gunicornRuns(s Shape) Shape {
+	switch {
+	case s.Threads > 1 && (s.Class == "sync" || strings.HasSuffix(s.Class, "SyncWorker")):
+		s.Class = "gthread"
+	case gunicornLoops.MatchString(s.Class):
+		s.Threads = 1
+	}
+	return s
+}
+
+var (
+	// gunicornLoops are the classes that serve in a loop and know nothing of threads.
+	gunicornLoops = regexp.MustCompile(`(?i)gevent|eventlet|tornado|asgi|uvicorn|aiohttp`)
+	// gunicornClasses are those with a name of their own. Others are a path in Python.
+	gunicornClasses   = []string{"sync", "gthread", "gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado", "asgi"}
+	gunicornClassPath = regexp.MustCompile(`^(egg:)?[A-Za-z_]\w*([.:#][A-Za-z_]\w*)+$`)
+)
+
+func (g gunicorn) vary(c Command, s Shape) (Shape, error) {
+	told := g.told(c)
+	s, err := vary("gunicorn", c, s, told, byThreads, byClass, byPreload)
+	if err != nil {
+		return Shape{}, err
+	}
+	version := cmp.Or(c.Version, gunicornProgram.installed(c))
+	switch {
+	case s.Class == told.Class:
+	case s.Class == "eventlet" && since(version, 26, 0):
+		return Shape{}, refuse(c.Argv, "gunicorn "+version+" has no class eventlet: it was removed in 26.0", "--class gevent")
+	case !slices.Contains(gunicornClasses, s.Class) && !gunicornClassPath.MatchString(s.Class):
+		return Shape{}, refuse(c.Argv, fmt.Sprintf("gunicorn has no class %q", s.Class),
+			"--class "+strings.Join(gunicornClasses, ",")+", or where it is to be imported from, as my.module.Worker")
+	}
+	if conf := readGunicornConf(c); s.Preload == PreloadOff && conf.lost {
+		return Shape{}, refuse(c.Argv, "its configuration file can't be read, and preload_app may be in it", "name the file by its path: -c gunicorn.conf.py")
+	}
+	return gunicornRuns(s), nil
+}
+
+// A gunicornChange is a setting that a shape needs and the command doesn't have.
+type gunicornChange struct {
+	change        // on the command line
+	assign string // in the file
+}
+
+// changes are what makes the command run a complete shape, less the count. The class and the threads
+// stay as they are said where gunicorn makes of them what is asked for.
+func (g gunicorn) changes(c Command, s Shape) []gunicornChange {
+	told := g.told(c)
+	var changes []gunicornChange
+	if gunicornRuns(Shape{Threads: told.Threads, Class: s.Class}) != (Shape{Threads: s.Threads, Class: s.Class}) {
+		changes = append(changes, gunicornChange{change{"--threads", "--threads", strconv.Itoa(s.Threads)}, fmt.Sprintf("threads = %d", s.Threads)})
+	}
+	if gunicornRuns(Shape{Threads: s.Threads, Class: told.Class}) != (Shape{Threads: s.Threads, Class: s.Class}) {
+		changes = append(changes, gunicornChange{change{"--worker-class", "-k", s.Class}, fmt.Sprintf("worker_class = %q", s.Class)})
+	}
+	switch {
+	case s.Preload == told.Preload:
+	case s.Preload == PreloadOn:
+		changes = append(changes, gunicornChange{change{"--preload", "--preload", ""}, "preload_app = True"})
+	default: // it has no option for that
+		changes = append(changes, gunicornChange{change{"--preload", "", ""}, "preload_app = False"})
+	}
+	return changes
+}
+
 func (g gunicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
-	asked := g.Shape(c)
+	s, err := g.vary(c, s)
+	if err != nil {
+		return Launch{}, err
+	}
 	given := []string{"--workers", strconv.Itoa(s.Workers), "--bind", p.Address()}
 	var dropped []string
-	if s.Threads > 0 && s.Threads != asked.Threads {
-		given = append(given, "--threads", strconv.Itoa(s.Threads))
-		dropped = append(dropped, "--threads")
+	for _, ch := range g.changes(c, s) {
+		given = append(given, gunicornOptions.set(nil, ch.change)...)
+		dropped = append(dropped, ch.option)
 	}
-	if s.Class != "" && s.Class != asked.Class {
-		given = append(given, "--worker-class", s.Class)
-		dropped = append(dropped, "--worker-class")
+	var files []File
+	if conf := readGunicornConf(c); conf.name != "" && s.Preload == PreloadOff && conf.preload() != PreloadOff {
+		given = append(given, "--config", p.file(gunicornFile))
+		dropped = append(dropped, "--config")
+		files = []File{{Path: gunicornFile, Text: conf.derived(c)}}
 	}
 	if hasControlSocket(cmp.Or(c.Version, gunicornProgram.installed(c))) {
 		given = append(given, "--no-control-socket")
@@ -125,21 +200,31 @@ func (g gunicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	return Launch{Argv: fillAll(argv, s, p), Env: gunicornEnv(c.Env, s)}, nil
+	return Launch{Argv: fillAll(argv, s, p), Env: gunicornEnv(c.Env, s, dropped), Files: files}, nil
 }
 
 // gunicornEnv takes out of GUNICORN_CMD_ARGS what the command line can't take back, and keeps
 // WEB_CONCURRENCY true where it is set: a configuration file or the application may read it.
-func gunicornEnv(env []string, s Shape) []string {
-	if variable, ok := getenv(env, gunicornVariable); ok {
-		if words, ok := splitWords(variable); ok {
-			kept := gunicornOptions.without(words, func(option string) bool { return slices.Contains(gunicornProgram.owned, option) })
-			if rest := quoteAll(kept); rest != quoteAll(words) {
-				env = setenv(env, gunicornVariable, rest)
-			}
+func gunicornEnv(env []string, s Shape, dropped []string) []string {
+	if words := gunicornVariableWords(env); words != nil {
+		kept := gunicornOptions.without(words, func(option string) bool {
+			return slices.Contains(gunicornProgram.owned, option) || slices.Contains(dropped, option)
+		})
+		if rest := quoteAll(kept); rest != quoteAll(words) {
+			env = setenv(env, gunicornVariable, rest)
 		}
 	}
 	return trueConcurrency(env, s)
+}
+
+// gunicornVariableWords are the arguments in GUNICORN_CMD_ARGS; none where a shell would be needed.
+func gunicornVariableWords(env []string) []string {
+	variable, _ := getenv(env, gunicornVariable)
+	words, ok := splitWords(variable)
+	if !ok {
+		return nil
+	}
+	return words
 }
 
 // Workers are the children of the master. The master is the first process, from the top, with a
@@ -157,40 +242,45 @@ func (gunicorn) live(Command, Shape) (liveChange, bool) {
 }
 
 // Config is the line for the configuration file and the command in the user's own spelling. Where
-// the count is on the command line already, that is where it has to change.
+// something of it is on the command line already, that is where it has to change.
 func (g gunicorn) Config(c Command, s Shape) []File {
-	conf := readGunicornConf(c)
-	asked := g.Shape(c)
+	if complete, err := g.vary(c, s); err == nil {
+		s = complete
+	}
+	changes := append([]gunicornChange{{change{"--workers", "-w", strconv.Itoa(s.Workers)}, fmt.Sprintf("workers = %d", s.Workers)}}, g.changes(c, s)...)
+	_, args, _ := gunicornProgram.split(c.Argv)
 	var text strings.Builder
-	fmt.Fprintf(&text, "workers = %d\n", s.Workers)
-	if s.Threads > 1 || asked.Threads > 1 && s.Threads > 0 {
-		fmt.Fprintf(&text, "threads = %d\n", s.Threads)
+	var onLine []change
+	var inLine, inVariable []string
+	for _, ch := range changes {
+		text.WriteString(ch.assign + "\n")
+		onLine = append(onLine, ch.change)
+		if gunicornOptions.says(args, ch.option) {
+			inLine = append(inLine, ch.option)
+		}
+		if gunicornOptions.says(gunicornVariableWords(c.Env), ch.option) {
+			inVariable = append(inVariable, ch.option)
+		}
 	}
-	if s.Class != "" && s.Class != asked.Class {
-		fmt.Fprintf(&text, "worker_class = %q\n", s.Class)
-	}
-	file := File{Path: cmp.Or(conf.name, "gunicorn.conf.py"), Text: text.String()}
-	changes := []change{{"--workers", "-w", strconv.Itoa(s.Workers)}}
-	if s.Threads > 0 && s.Threads != asked.Threads {
-		changes = append(changes, change{"--threads", "--threads", strconv.Itoa(s.Threads)})
-	}
-	if s.Class != "" && s.Class != asked.Class {
-		changes = append(changes, change{"--worker-class", "-k", s.Class})
-	}
-	line := gunicornProgram.line(c, s, changes...)
-
-	variable, _ := getenv(c.Env, gunicornVariable)
-	inVariable, _ := splitWords(variable)
+	file := File{Path: cmp.Or(readGunicornConf(c).name, gunicornFile), Text: text.String()}
+	line := gunicornProgram.line(c, s, onLine...)
 	switch {
-	case gunicornProgram.setting(c, "--workers") != "":
-		file.Text = "# once the count is no longer on the command line, which wins\n" + file.Text
+	case inLine != nil:
+		file.Text = "# once " + isNo(inLine) + " longer on the command line, which wins\n" + file.Text
 		return []File{line, file}
-	case gunicornOptions.last(inVariable, "--workers") != "":
-		file.Text = "# once the count is no longer in " + gunicornVariable + ", which wins\n" + file.Text
+	case inVariable != nil:
+		file.Text = "# once " + isNo(inVariable) + " longer in " + gunicornVariable + ", which wins\n" + file.Text
 		return []File{line, file}
 	default:
 		return []File{file, line}
 	}
+}
+
+func isNo(options []string) string {
+	if len(options) == 1 {
+		return options[0] + " is no"
+	}
+	return strings.Join(options, " and ") + " are no"
 }
 
 func (gunicorn) Version(ctx context.Context, c Command) (string, error) {

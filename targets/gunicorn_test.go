@@ -122,7 +122,7 @@ func TestGunicornLaunchShape(t *testing.T) {
 	}{
 		{Shape{Workers: 1, Threads: 2, Class: "gthread"}, "gunicorn --workers 1 --bind [::1]:1 --threads 2 -k gthread app:app"},
 		{Shape{Workers: 1, Threads: 4}, "gunicorn --workers 1 --bind [::1]:1 --threads 4 -k gthread app:app"},
-		{Shape{Workers: 1, Threads: 1, Class: "sync"}, "gunicorn --workers 1 --bind [::1]:1 --threads 1 --worker-class sync app:app"},
+		{Shape{Workers: 1, Threads: 1, Class: "sync"}, "gunicorn --workers 1 --bind [::1]:1 --threads 1 -k sync app:app"},
 	} {
 		l, err := gunicorn{}.Launch(c, test.shape, a)
 		if got := strings.Join(l.Argv, " "); err != nil || got != test.want {
@@ -147,7 +147,7 @@ func TestGunicornControlSocket(t *testing.T) {
 func TestGunicornEnvironment(t *testing.T) {
 	env := []string{"GUNICORN_CMD_ARGS=-D --pid /run/x -w 4 -b :1 --threads 2 --access-logformat '%(h)s x'", "WEB_CONCURRENCY=9", "A=1"}
 	c := Command{Argv: []string{"gunicorn", "app:app"}, Env: env, Dir: t.TempDir(), Version: "20.1.0"}
-	if got, want := (gunicorn{}).Shape(c), (Shape{Workers: 4, Threads: 2, Class: "gthread"}); got != want {
+	if got, want := (gunicorn{}).Shape(c), (Shape{Workers: 4, Threads: 2, Class: "gthread", Preload: PreloadOff}); got != want {
 		t.Errorf("shape %+v, want %+v", got, want)
 	}
 	l, err := gunicorn{}.Launch(c, Shape{Workers: 3, Threads: 2, Class: "gthread"}, Place{})
@@ -160,17 +160,18 @@ func TestGunicornEnvironment(t *testing.T) {
 func TestGunicornShape(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"gunicorn.conf.py": "import os\nworkers = os.cpu_count()\nthreads = 4  # each\nworker_class = 'gevent'\n",
-		"other.py":         "workers=2\nif True:\n    threads = 3\n",
-		"conf/prod.py":     "workers: int = 5\n",
+		"other.py":         "workers=2\nif True:\n    threads = 3\npreload_app = True\n",
+		"conf/prod.py":     "import os\nworkers: int = 5\npreload_app = 'X' in os.environ\n",
 	})
 	for line, want := range map[string]Shape{
-		"gunicorn app:app":                       {Workers: 7, Threads: 4, Class: "gevent"},
-		"gunicorn -k sync app:app":               {Workers: 7, Threads: 4, Class: "gthread"},
-		"gunicorn -c other.py -w 6 app:app":      {Workers: 6, Threads: 1, Class: "sync"},
-		"gunicorn -c file:other.py app:app":      {Workers: 2, Threads: 1, Class: "sync"},
-		"gunicorn -c python:conf.prod app:app":   {Workers: 5, Threads: 1, Class: "sync"},
-		"gunicorn -c missing.py -w many app:app": {Threads: 1, Class: "sync"},
-		"gunicorn --threads 8 -w1 -w2 app:app":   {Workers: 2, Threads: 8, Class: "gevent"},
+		"gunicorn app:app":                        {Workers: 7, Threads: 1, Class: "gevent", Preload: PreloadOff}, // gevent has no threads
+		"gunicorn -k sync app:app":                {Workers: 7, Threads: 4, Class: "gthread", Preload: PreloadOff},
+		"gunicorn -c other.py -w 6 app:app":       {Workers: 6, Threads: 1, Class: "sync", Preload: PreloadOn},
+		"gunicorn -c file:other.py app:app":       {Workers: 2, Threads: 1, Class: "sync", Preload: PreloadOn},
+		"gunicorn -c python:conf.prod app:app":    {Workers: 5, Threads: 1, Class: "sync"}, // a value that only running it would tell
+		"gunicorn -c missing.py -w many app:app":  {Threads: 1, Class: "sync"},
+		"gunicorn --threads 8 -k gthread -w1 -w2": {Workers: 2, Threads: 8, Class: "gthread", Preload: PreloadOff},
+		"gunicorn -c missing.py --preload":        {Workers: 7, Threads: 1, Class: "sync", Preload: PreloadOn},
 	} {
 		c := Command{Argv: strings.Fields(line), Dir: dir, Env: []string{"WEB_CONCURRENCY=7"}}
 		if got := (gunicorn{}).Shape(c); got != want {
@@ -194,14 +195,17 @@ func TestGunicornConfig(t *testing.T) {
 		{
 			"gunicorn -c prod.py -k gthread --threads=2 app:app", "A=1",
 			Shape{Workers: 6, Threads: 4},
-			[]File{{"prod.py", "workers = 6\nthreads = 4\n"}, {"command.txt", "gunicorn -w 6 -c prod.py -k gthread --threads=4 app:app\n"}},
+			[]File{
+				{"command.txt", "gunicorn -w 6 -c prod.py -k gthread --threads=4 app:app\n"},
+				{"prod.py", "# once --threads is no longer on the command line, which wins\nworkers = 6\nthreads = 4\n"},
+			},
 		},
 		{
 			"env TOKEN=x gunicorn -b :80 -w4 app:app", "A=1",
 			Shape{Workers: 6},
 			[]File{
 				{"command.txt", "env 'TOKEN=***' gunicorn -b :80 -w6 app:app\n"},
-				{"gunicorn.conf.py", "# once the count is no longer on the command line, which wins\nworkers = 6\n"},
+				{"gunicorn.conf.py", "# once --workers is no longer on the command line, which wins\nworkers = 6\n"},
 			},
 		},
 		{
@@ -209,7 +213,7 @@ func TestGunicornConfig(t *testing.T) {
 			Shape{Workers: 6},
 			[]File{
 				{"command.txt", "gunicorn --workers=6 -b 0.0.0.0:$PORT app:app\n"},
-				{"gunicorn.conf.py", "# once the count is no longer on the command line, which wins\nworkers = 6\n"},
+				{"gunicorn.conf.py", "# once --workers is no longer on the command line, which wins\nworkers = 6\n"},
 			},
 		},
 		{
@@ -217,7 +221,7 @@ func TestGunicornConfig(t *testing.T) {
 			Shape{Workers: 6},
 			[]File{
 				{"command.txt", "gunicorn -w 6 app:app\n"},
-				{"gunicorn.conf.py", "# once the count is no longer in GUNICORN_CMD_ARGS, which wins\nworkers = 6\n"},
+				{"gunicorn.conf.py", "# once --workers is no longer in GUNICORN_CMD_ARGS, which wins\nworkers = 6\n"},
 			},
 		},
 	} {

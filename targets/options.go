@@ -161,6 +161,11 @@ func (g grammar) last(args []string, option string) string {
 	return ""
 }
 
+// says tells whether an option is among the arguments.
+func (g grammar) says(args []string, option string) bool {
+	return slices.ContainsFunc(g.parse(args), func(a argument) bool { return a.option == option })
+}
+
 // without are the arguments less the options that are dropped.
 func (g grammar) without(args []string, dropped func(option string) bool) []string {
 	var kept []string
@@ -175,8 +180,11 @@ func (g grammar) without(args []string, dropped func(option string) bool) []stri
 // set are the arguments with a change in the option's place, or in front where it has none.
 func (g grammar) set(args []string, ch change) []string {
 	var out []string
-	found := false
+	found := ch.spelled == ""
 	for _, a := range g.parse(args) {
+		if a.option == ch.option && ch.spelled == "" {
+			continue
+		}
 		if a.option == ch.option {
 			found = true
 			out = append(out, a.with(ch.value)...)
@@ -184,8 +192,12 @@ func (g grammar) set(args []string, ch change) []string {
 		}
 		out = append(out, a.words...)
 	}
-	if !found {
-		out = append([]string{ch.spelled, ch.value}, out...)
+	switch {
+	case found:
+		return out
+	case !g.valued(ch.option):
+		return append([]string{ch.spelled}, out...)
+	default:
+		return append([]string{ch.spelled, ch.value}, out...)
 	}
-	return out
 }

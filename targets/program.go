@@ -36,6 +36,12 @@ func (p program) setting(c Command, option string) string {
 	return p.options.last(args, option)
 }
 
+// says tells whether an option is in the command.
+func (p program) says(c Command, option string) bool {
+	_, args, _ := p.split(c.Argv)
+	return p.options.says(args, option)
+}
+
 // launch is the command with given arguments in the place of the owned options and of those that
 // are to be dropped.
 func (p program) launch(c Command, given []string, dropped ...string) ([]string, error) {
@@ -52,7 +58,7 @@ func (p program) launch(c Command, given []string, dropped ...string) ([]string,
 // A change is an option with the value it has to get.
 type change struct {
 	option  string
-	spelled string // how to write it where the command does not have it
+	spelled string // how to write it where the command does not have it; empty: it has to go
 	value   string
 }
 

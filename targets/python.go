@@ -146,9 +146,9 @@ func defines(module []statement, name string) (statement, bool) {
 	return statement{}, false
 }
 
-var literal = regexp.MustCompile(`^(\w+)(?: *:[^=]*)? *= *(?:(-?\d+)|"(\d+)")$`)
+var literal = regexp.MustCompile(`^(\w+)(?: *:[^=]*)? *= *(?:(-?\d+|True|False)|"(\d+)")$`)
 
-// literals are the numbers and strings that a module gives to names at its level. A name that is
+// literals are the numbers, strings and truth values that a module gives to names at its level. A name that is
 // given anything else, there or deeper, is left out: its value would be a guess.
 func literals(module []statement) map[string]string {
 	values := map[string]string{}

@@ -1,5 +1,5 @@
 // Package targets knows how servers are run: it recognises a start command, starts it at a shape
-// (workers, threads, class) inside limits, knows when it is ready, and stops all of it.
+// (workers, threads, class, preloading) inside limits, knows when it is ready, and stops all of it.
 //
 // What is particular to one kind of server is in its Adapter, one file each. Holding a process tree
 // to its limits is the work of the package hold below.
@@ -18,12 +18,30 @@ import (
 	"advise/targets/hold"
 )
 
-// A Shape is what is varied: how many workers with how many threads each, of which class. Zero
-// values leave the choice to the command.
+// A Shape is what is varied: how many workers with how many threads each, of which class, and whether
+// they share what they load. Zero values leave the choice to the command.
 type Shape struct {
 	Workers int
 	Threads int
 	Class   string
+	Preload Preload
+}
+
+// A Preload says whether the application is loaded once, before the workers are forked from what has
+// loaded it, or by each of them. Empty leaves it to the command.
+type Preload string
+
+// The ways to load an application.
+const (
+	PreloadOn  Preload = "on"
+	PreloadOff Preload = "off"
+)
+
+func preloadIf(on bool) Preload {
+	if on {
+		return PreloadOn
+	}
+	return PreloadOff
 }
 
 // A Command is how a user starts a server.
@@ -95,7 +113,7 @@ func List() []Known {
 
 // An Adapter knows one kind of server. Its methods start nothing, except Version.
 //
-// What only some servers have is in further, optional methods: see reporter and resizer.
+// What only some servers have is in further, optional methods: see reporter, resizer and varier.
 type Adapter interface {
 	// Name is one word, the same in every record.
 	Name() string
