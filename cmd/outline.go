@@ -44,6 +44,15 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	if p.Settings.Probe != "" {
 		fmt.Fprintf(&b, "probe     GET %s, now and then while the server is full\n", p.Settings.Probe)
 	}
+	if variants := p.Variants(); len(variants) > 1 {
+		for i, v := range variants {
+			label := "shapes"
+			if i > 0 {
+				label = ""
+			}
+			fmt.Fprintf(&b, "%-10s%s\n", label, v)
+		}
+	}
 	fmt.Fprintf(&b, "counts    first %s in this order, then where the decision is least certain\n", list(o.FirstCounts))
 	if len(p.Settings.Counts) > 0 {
 		fmt.Fprintf(&b, "          of %s, and the usual %d to compare with\n", list(p.Settings.Counts), p.Settings.RuleOfThumb)

@@ -27,6 +27,10 @@ type sweepOptions struct {
 	cores      cores
 	memory     memory
 	workers    workers
+	classes    []string
+	threads    threadList
+	preload    preloads
+	variants   []sweep.Variant
 	scenario   string
 	path       string
 	slo        objective
@@ -64,6 +68,7 @@ func (o *outputOptions) register(f *pflag.FlagSet) {
 // The defaults of a sweep.
 const (
 	defaultTime       = 2 * time.Minute
+	timePerVariant    = time.Minute
 	defaultTolerance  = 0.05
 	defaultConfidence = 0.95
 	defaultHeadroom   = 0.10
@@ -91,6 +96,7 @@ not start or did not become ready, 130 interrupted.`,
 		Example: `  advise --cores 1 --mem 512M -- gunicorn app:app
   advise --cores 4 --mem 1.5G
   advise --cores 500m --mem 256Mi --path /health -- ./server --port {port} --procs {workers}
+  advise --cores 1 --mem 512M --class sync,gthread --threads 1,2,4 -- gunicorn app:app
   advise --rate 300 --headroom 20% --slo p95=200ms,errors=0.1% -- gunicorn app:app
   advise --dry-run -- gunicorn app:app`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -109,13 +115,16 @@ not start or did not become ready, 130 interrupted.`,
 	f.Var(&o.cores, "cores", "cores the server will have: 4, 1.5 or 500m (default: all but one)")
 	f.Var(&o.memory, "mem", "memory the server will have: 1.5G, 512M, 512Mi, bytes (default: no cap)")
 	f.Var(&o.workers, "workers", "counts to search, 1..16, or to measure, 1,2,4,8 (default: as far as throughput grows)")
+	f.StringSliceVar(&o.classes, "class", nil, "worker classes to compare: sync,gthread (default: the command's own)")
+	f.Var(&o.threads, "threads", "threads per worker to compare: 1,2,4 (default: the command's own)")
+	f.Var(&o.preload, "preload", "load the application before forking: on, off, or on,off to compare (default: as the command does)")
 	f.StringVar(&o.path, "path", "/", "the page to ask for")
 	f.StringVar(&o.scenario, "scenario", "", "file with the requests to send and the objective to meet")
 	f.Var(&o.slo, "slo", "objective to meet at the rate: p95=200ms,errors=0.1% (default: the scenario's)")
 	f.Var(&o.rate, "rate", "requests per second the traffic will bring: 300 or 18000/m (default: the scenario's)")
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
-	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take")
+	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take; "+timePerVariant.String()+" more for each further shape if not given")
 	f.Var(&o.tolerance, "tolerance", "throughput that may be given up for fewer workers")
 	f.Var(&o.confidence, "confidence", "confidence of the intervals")
 	f.Var(&o.headroom, "mem-headroom", "share of the memory to leave free")
@@ -138,6 +147,9 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	if err != nil {
 		return err
 	}
+	if err := o.compare(c.Flags(), target); err != nil {
+		return err
+	}
 	scenario, file, err := o.loadScenario()
 	if err != nil {
 		return err
@@ -152,7 +164,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
 		RateHeadroom: float64(o.surplus), PredictCores: o.predict,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
-		Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
+		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
 		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
 		Dir: dir, Tool: tool(), Progress: watch.event,
@@ -256,6 +268,25 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 	return t, nil, err
 }
 
+// compare works out the shapes that the flags ask for; without any of them there is the command's own, or
+// those of the record to resume.
+func (o *sweepOptions) compare(flags *pflag.FlagSet, t *targets.Target) error {
+	if len(o.classes)+len(o.threads)+len(o.preload) > 0 {
+		shapes, err := t.Variants(o.classes, o.threads, o.preload)
+		if err != nil {
+			return err
+		}
+		o.variants = nil
+		for _, s := range shapes {
+			o.variants = append(o.variants, sweep.VariantOf(s))
+		}
+	}
+	if n := len(o.variants); n > 1 && o.resume == "" && !flags.Changed("time") {
+		o.time += time.Duration(n-1) * timePerVariant
+	}
+	return nil
+}
+
 // adopt takes every option that was not given from the plan of a record.
 func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	take := func(flag string, set func()) {
@@ -271,6 +302,7 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 			o.workers = workers{counts: p.Settings.Counts}
 		}
 	})
+	o.variants = p.Settings.Variants
 	take("time", func() { o.time = time.Duration(p.Settings.TimeSeconds * float64(time.Second)) })
 	take("tolerance", func() { o.tolerance = share(p.Settings.Tolerance) })
 	take("confidence", func() { o.confidence = share(p.Settings.Confidence) })

@@ -12,6 +12,7 @@ import (
 
 	"advise/scenarios"
 	"advise/sweep"
+	"advise/targets"
 )
 
 // cores is a flag's number of cores: 4, 1.5 or Kubernetes' 500m.
@@ -267,6 +268,58 @@ func (l *coreList) Set(text string) error {
 		}
 	}
 	slices.Sort(list)
+	*l = list
+	return nil
+}
+
+// threadList reads counts of threads: 1,2,4.
+type threadList []int
+
+func (l *threadList) Type() string { return "list" }
+
+func (l *threadList) String() string {
+	var parts []string
+	for _, n := range *l {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	return strings.Join(parts, ",")
+}
+
+func (l *threadList) Set(text string) error {
+	var list threadList
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 || n > sweep.MostWorkers {
+			return fmt.Errorf("want counts of 1 to %d, such as 1,2,4", sweep.MostWorkers)
+		}
+		list = append(list, n)
+	}
+	*l = list
+	return nil
+}
+
+// preloads reads on, off, or both.
+type preloads []targets.Preload
+
+func (l *preloads) Type() string { return "on,off" }
+
+func (l *preloads) String() string {
+	var parts []string
+	for _, p := range *l {
+		parts = append(parts, string(p))
+	}
+	return strings.Join(parts, ",")
+}
+
+func (l *preloads) Set(text string) error {
+	var list preloads
+	for part := range strings.SplitSeq(text, ",") {
+		p := targets.Preload(strings.TrimSpace(part))
+		if p != targets.PreloadOn && p != targets.PreloadOff {
+			return errors.New("want on, off or on,off")
+		}
+		list = append(list, p)
+	}
 	*l = list
 	return nil
 }

@@ -91,13 +91,22 @@ func (p *watch) event(e sweep.Event) {
 		return
 	}
 	if p.bar != nil {
-		p.bar.Describe(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, number(float64(e.Workers), "worker"), e.Stage))
+		p.bar.Describe(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, shape(e), e.Stage))
 		_ = p.bar.Set64(min(e.Elapsed, e.Budget).Milliseconds())
 		return
 	}
 	if e.Ended != nil {
-		fmt.Fprintf(p.w, "advise: restart %d: %s (%s): %s; %s left\n", e.Trial, number(float64(e.Workers), "worker"), e.Why, outcome(e.Ended), left)
+		fmt.Fprintf(p.w, "advise: restart %d: %s (%s): %s; %s left\n", e.Trial, shape(e), e.Why, outcome(e.Ended), left)
 	}
+}
+
+// shape is what is measured: 2 workers, or 2 workers of gthread with 4 threads where shapes are compared.
+func shape(e sweep.Event) string {
+	text := number(float64(e.Workers), "worker")
+	if e.Variant != "" {
+		text += " of " + e.Variant
+	}
+	return text
 }
 
 func outcome(t *sweep.Trial) string {

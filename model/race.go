@@ -66,6 +66,15 @@ func (r Race) end(f field) Step {
 	return Step{Done: true, Why: fmt.Sprintf("%s stay too near to each other to tell", joined(names))}
 }
 
+// Confirm is the function Confirm for the variant that Advise chooses.
+func (r Race) Confirm(observations []Observation) Step {
+	e := r[r.Advise(observations).Chosen]
+	e.Question.Others = r.field(observations).others[e.Variant]
+	step := Confirm(byVariant(observations)[e.Variant], e.Question)
+	step.Variant = e.Variant
+	return step
+}
+
 // FirstLook is the counts of a variant that are measured whatever they show, in their order.
 func (r Race) FirstLook(variant string) []int {
 	if i := r.index(variant); i >= 0 {

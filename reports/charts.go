@@ -233,13 +233,20 @@ type plot struct {
 	result *Result
 	figure *charts.Line
 	unit   string // what the vertical axis says
+	// axis is what the other one says, and most where it ends.
+	axis   string
+	most   float64
 	legend []string
 	// highest is the highest value that has to be seen.
 	highest float64
 }
 
 func newPlot(r *Result, unit string) *plot {
-	return &plot{result: r, figure: charts.NewLine(), unit: unit}
+	most := r.RuleOfThumb.Workers
+	if n := len(r.Points); n > 0 {
+		most = max(most, r.Points[n-1].Workers)
+	}
+	return &plot{result: r, figure: charts.NewLine(), unit: unit, axis: "workers", most: float64(most + 1)}
 }
 
 // add puts a series on the plot; one without a name stays out of the legend.
@@ -355,7 +362,6 @@ func (p *plot) mark(where charts.SeriesOpts, lineColor, style string, label opts
 
 // chart finishes the plot.
 func (p *plot) chart(id, title, caption string) chart {
-	most := max(p.result.Points[len(p.result.Points)-1].Workers, p.result.RuleOfThumb.Workers)
 	label := &opts.AxisLabel{Color: colorText, FontSize: 12, HideOverlap: opts.Bool(true)}
 	labelX := &opts.AxisLabel{Color: colorText, FontSize: 12, HideOverlap: opts.Bool(true), ShowMaxLabel: opts.Bool(false)}
 	axis := &opts.AxisLine{Show: opts.Bool(true), LineStyle: &opts.LineStyle{Color: colorText}}
@@ -365,7 +371,7 @@ func (p *plot) chart(id, title, caption string) chart {
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "item", Formatter: "{b}"}),
 		charts.WithGridOpts(opts.Grid{Left: "64", Right: "24", Top: "36", Bottom: "88"}),
 		charts.WithXAxisOpts(opts.XAxis{
-			Type: "value", Name: "workers", NameLocation: "middle", NameGap: 28, Min: 0, Max: most + 1, MinInterval: 1,
+			Type: "value", Name: p.axis, NameLocation: "middle", NameGap: 28, Min: 0, Max: p.most, MinInterval: 1,
 			AxisLabel: labelX, AxisLine: axis, SplitLine: &opts.SplitLine{Show: opts.Bool(false)},
 		}),
 		charts.WithYAxisOpts(opts.YAxis{

@@ -147,8 +147,15 @@ func machine(r *Result) string {
 
 // restarts says how many there were, what for, and how the search ended.
 func restarts(r *Result) string {
-	text := fmt.Sprintf("%d at %s, in random order of seed %d", len(r.Trials), count(len(r.Points), "worker count"), r.Settings.Seed)
-	if len(r.Trials) == 0 {
+	restarts, counts := 0, 0
+	for _, s := range r.Shapes {
+		restarts, counts = restarts+s.Restarts, counts+s.Counts
+	}
+	text := fmt.Sprintf("%d at %s, in random order of seed %d", restarts, count(counts, "worker count"), r.Settings.Seed)
+	if r.several() {
+		text = fmt.Sprintf("%d at %s of %d shapes, in random order of seed %d", restarts, count(counts, "worker count"), len(r.Shapes), r.Settings.Seed)
+	}
+	if restarts == 0 {
 		return text
 	}
 	text += fmt.Sprintf(": %d to find the count (%s)", r.Search.Restarts, searchEnds[r.Search.Ended])

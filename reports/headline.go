@@ -30,10 +30,14 @@ func headline(r *Result) string {
 
 func advice(r *Result) string {
 	rec := r.Recommendation
-	text := "run " + count(rec.Workers, "worker")
+	workers := count(rec.Workers, "worker")
+	if r.several() {
+		workers += " of " + rec.Variant.String()
+	}
+	text := "run " + workers
 	switch {
 	case rec.LowerBound:
-		text = "run at least " + count(rec.Workers, "worker")
+		text = "run at least " + workers
 	case !rec.HighResolved || rec.Low < rec.High:
 		text += " (" + span(rec) + ")"
 	}

@@ -5,9 +5,11 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strconv"
 	"strings"
 
+	"advise/sweep"
 	"advise/targets"
 )
 
@@ -39,6 +41,9 @@ func HTML(r *Result) ([]byte, error) {
 type page struct {
 	*Result
 	Advice, Detail string // the headline up to its first colon, and the rest
+	Shapes         []shapeRow
+	SameMemory     string // the title of their last column
+	Shape          string // that of Rows, where several were compared
 	Command        string
 	Date           string
 	Charts         []chart
@@ -75,10 +80,20 @@ type fact struct {
 	Lines []string
 }
 
-func newPage(r *Result) page {
+func newPage(all *Result) page {
+	r := all.own()
 	p := page{
 		Result: r, Command: shell(r.Target.Command), Charts: chartsOf(r), Reproduce: reproduce(r),
-		Date: r.StartedAt.UTC().Format("2 January 2006, 15:04 UTC"),
+		Date:   r.StartedAt.UTC().Format("2 January 2006, 15:04 UTC"),
+		Shapes: shapeRows(all), SameMemory: sameMemory(all),
+	}
+	if all.several() {
+		if c, ok := shapesChart(all); ok {
+			p.Charts = append([]chart{c}, p.Charts...)
+		}
+		if len(r.Points) > 0 {
+			p.Shape = r.Points[0].Variant.String()
+		}
 	}
 	p.Advice, p.Detail, _ = strings.Cut(r.Headline, ": ")
 	if strings.HasPrefix(p.Advice, "on ") {
@@ -201,10 +216,13 @@ func reproduce(r *Result) string {
 	switch {
 	case len(s.Counts) > 0:
 		first = append(first, "--workers", strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Counts), " ", ","), "[]"))
-	case s.Highest > 0:
+	case s.Highest > 0 && s.MostSlots == 0:
 		first = append(first, "--workers", fmt.Sprintf("%d..%d", s.Lowest, s.Highest))
 	}
 	lines := [][]string{first}
+	if flags := compared(s.Variants); len(flags) > 0 {
+		lines = append(lines, flags)
+	}
 	switch one := r.Scenario.Requests; {
 	case r.Scenario.File != "":
 		lines = append(lines, []string{"--scenario", r.Scenario.File})
@@ -229,6 +247,29 @@ func reproduce(r *Result) string {
 		parts = append(parts, shell(line))
 	}
 	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + strings.Join(parts, " \\\n  ")
+}
+
+// compared are the flags for the variants. Those that a server folds into one come out the same again.
+func compared(variants []sweep.Variant) []string {
+	var classes, threads, preloads, flags []string
+	add := func(list []string, value string) []string {
+		if value == "" || slices.Contains(list, value) {
+			return list
+		}
+		return append(list, value)
+	}
+	for _, v := range variants {
+		classes, threads, preloads = add(classes, v.Class), add(threads, strconv.Itoa(v.Threads)), add(preloads, string(v.Preload))
+	}
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{{"--class", classes}, {"--threads", threads}, {"--preload", preloads}} {
+		if len(f.values) > 0 {
+			flags = append(flags, f.name, strings.Join(f.values, ","))
+		}
+	}
+	return flags
 }
 
 // asked are the flags for what has to hold, and for what is predicted.

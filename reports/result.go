@@ -49,8 +49,12 @@ type Result struct {
 	Predictions []CoresPrediction `json:"predictions"`
 	// Traffic is nil when no rate was asked about.
 	Traffic *Traffic `json:"traffic"`
-	Points  []Point  `json:"points"`
-	Fit     Fit      `json:"fit"`
+	// Shapes are the variants that were compared, in the order in which they were named; one where there
+	// was nothing to compare.
+	Shapes []ShapeResult `json:"shapes"`
+	// Points are those of the recommended variant, then those of the others.
+	Points []Point `json:"points"`
+	Fit    Fit     `json:"fit"`
 	// Memory is nil when the restarts gave no line.
 	Memory *Memory `json:"memory"`
 	// MemoryGrowth is nil where no restart was loaded three times.
@@ -66,8 +70,10 @@ type Result struct {
 // A Recommendation is the count to run.
 type Recommendation struct {
 	Workers int `json:"workers"`
-	Low     int `json:"low"`
-	High    int `json:"high"`
+	// Variant is nil for a table, which says nothing of it.
+	*sweep.Variant
+	Low  int `json:"low"`
+	High int `json:"high"`
 	// HighResolved is false when the measurement can't say where the interval ends: High or more.
 	HighResolved  bool            `json:"high_resolved"`
 	Confidence    float64         `json:"confidence"`
@@ -188,7 +194,8 @@ type Prediction struct {
 // A Point is all restarts at one count.
 type Point struct {
 	Workers int `json:"workers"`
-	Trials  int `json:"trials"`
+	sweep.Variant
+	Trials int `json:"trials"`
 	// Outcomes counts the restarts by how they ended.
 	Outcomes map[sweep.Outcome]int `json:"outcomes"`
 	// Throughput is nil when no restart worked.
@@ -256,7 +263,8 @@ type Knee struct {
 }
 
 // New puts a record, the advice on it and the configuration for the advised count together.
-func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
+func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
+	rec := whole.Recommended()
 	r := &Result{
 		SchemaVersion: sweep.SchemaVersion,
 		StartedAt:     rec.Plan.StartedAt,
@@ -265,14 +273,14 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		Target:        rec.Plan.Target,
 		Scenario:      rec.Plan.Scenario,
 		Budget:        rec.Plan.Budget,
-		Settings:      rec.Plan.Settings,
+		Settings:      whole.Plan.Settings,
 		Calibration:   rec.Calibration,
-		Points:        points(rec.Trials, adv.Points),
+		Points:        pointsOf(rec, adv.Points),
 		Fit:           fit(adv.Fit),
 		Memory:        memory(adv.MemoryLine),
 		OtherKnees:    knees(adv.OtherKnees),
 		Caveats:       caveats(adv.Caveats),
-		Trials:        trials(rec.Trials),
+		Trials:        trials(whole.Trials),
 	}
 	r.Environment.CPUsServer = orEmpty(r.Environment.CPUsServer)
 	r.Environment.CPUsGenerator = orEmpty(r.Environment.CPUsGenerator)
@@ -282,8 +290,9 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	r.RuleOfThumb = ruleOfThumb(adv, r.Points)
 	if adv.Made && finite(adv.Throughput) != nil {
 		r.Recommendation = recommendation(adv, config, r.Points)
+		r.Recommendation.Variant = &rec.Plan.Variants()[0]
 	}
-	r.Search = search(rec)
+	r.Search = search(whole)
 	r.Latencies = latencies(rec, adv)
 	if adv.Made {
 		r.Probe = probe(rec.Probes(adv.Workers), adv.Workers)
@@ -301,7 +310,9 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	}
 	r.MemoryGrowth = memoryGrowth(rec, r)
 	r.Traffic = traffic(rec, adv, r.Points)
+	r.Shapes = shapes(whole)
 	r.Headline = headline(r)
+	r.Points = append(r.Points, otherPoints(whole)...)
 	return r
 }
 
@@ -387,6 +398,15 @@ func ruleOfThumb(adv model.Advice, points []Point) RuleOfThumb {
 		r.MemoryDifferenceBytes = finite(c.MemoryDifference)
 	}
 	return r
+}
+
+// pointsOf are those of a record of one variant.
+func pointsOf(rec *sweep.Record, from []model.Point) []Point {
+	list := points(rec.Trials, from)
+	for i := range list {
+		list[i].Variant = rec.Plan.Variants()[0]
+	}
+	return list
 }
 
 func points(trials []sweep.Trial, from []model.Point) []Point {

@@ -37,6 +37,8 @@ const (
 func Text(w io.Writer, r *Result, o TextOptions) error {
 	t := newText(o)
 	t.headline(r)
+	t.shapes(r)
+	r = r.own()
 	t.table(r, t.columns(r))
 	t.latencies(r)
 	t.grounds(r)
@@ -107,6 +109,9 @@ func (t *text) table(r *Result, list []column) {
 	}
 	columns, bar := t.fit(r, list)
 	t.WriteString("\n")
+	if r.several() {
+		t.WriteString(t.styled("  "+r.Points[0].Variant.String(), bold) + "\n")
+	}
 	title := ""
 	for i, c := range columns {
 		title += strings.Repeat(" ", gap) + padLeft(c.title, c.width)

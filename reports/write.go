@@ -31,7 +31,7 @@ func Write(rec *sweep.Record) (*Result, error) {
 	adv := rec.Advice()
 	var config, deploy []targets.File
 	if adv.Made {
-		config, deploy = configuration(rec.Plan, adv.Workers)
+		config, deploy = configuration(rec.Recommended().Plan, adv.Workers)
 	}
 	r := New(rec, adv, config)
 	data, err := encode(r)
@@ -60,7 +60,7 @@ func configuration(p sweep.Plan, workers int) (config, deploy []targets.File) {
 	if err != nil {
 		return nil, nil
 	}
-	shape := targets.Shape{Workers: workers, Threads: p.Settings.Threads, Class: p.Settings.Class}
+	shape := p.Launched(p.Variants()[0].At(workers))
 	budget := targets.Budget{Cores: p.Budget.Cores, Memory: p.Budget.MemoryBytes}
 	return target.Adapter.Config(target.Command, shape), target.Deploy(shape, budget)
 }

@@ -35,7 +35,7 @@ func checkLive(t *targets.Target) error {
 // ready is a server at the step's count: the one that runs already, changed live, or a fresh one. With
 // live changes the first trial that confirms a count is fresh: it is what the others are compared with.
 func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server instance, err error) {
-	if running := s.running; running != nil && !s.fresh(t) {
+	if running := s.running; running != nil && s.runningAs == t.Shape.Variant() && !s.fresh(t) {
 		began := time.Now()
 		r, ok := running.(resizer)
 		if ok && !ended(running) && r.Resize(ctx, t.Shape.Workers) == nil {
@@ -54,9 +54,9 @@ func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server 
 	}
 	t.StartupSeconds = server.StartupTime().Seconds()
 	if s.options.Live {
-		s.running = server
+		s.running, s.runningAs = server, t.Shape.Variant()
 		if t.Purpose == model.PurposeConfirm {
-			s.restarted = append(s.restarted, t.Shape.Workers)
+			s.restarted = append(s.restarted, t.Shape)
 		}
 	}
 	return server, nil
@@ -64,7 +64,7 @@ func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server 
 
 // fresh says that a trial has to be a restart though it could be a live change.
 func (s *Sweep) fresh(t *Trial) bool {
-	return t.Purpose == model.PurposeConfirm && !slices.Contains(s.restarted, t.Shape.Workers)
+	return t.Purpose == model.PurposeConfirm && !slices.Contains(s.restarted, t.Shape)
 }
 
 // done leaves a server for the next trial when that can change it live, and stops it otherwise.

@@ -15,13 +15,13 @@ func (r *Record) Observations() []model.Observation { return observations(r.Plan
 // Used are the trials that the advice rests on. A count that was only measured while disturbed, since
 // time did not allow to repeat it, is better known badly than not at all.
 func (r *Record) Used() []Trial {
-	better := map[int]bool{}
+	better := map[Shape]bool{}
 	sound := undisturbed(r.Trials)
 	for _, t := range sound {
-		better[t.Shape.Workers] = better[t.Shape.Workers] || t.saturation() != nil
+		better[t.Shape] = better[t.Shape] || t.saturation() != nil
 	}
 	for _, t := range r.Trials {
-		if !better[t.Shape.Workers] {
+		if !better[t.Shape] {
 			sound = append(sound, t)
 		}
 	}
@@ -46,18 +46,17 @@ func undisturbed(trials []Trial) []Trial {
 // is resigned, and takes every trial that follows, when the repeats were disturbed as well.
 func sift(trials []Trial) (used []Trial, resigned bool) {
 	used = make([]Trial, 0, len(trials))
-	aside := map[int]bool{}
+	aside := map[Shape]bool{}
 	vain := 0
 	for _, t := range trials {
-		n := t.Shape.Workers
 		switch {
 		case t.Outcome == OK && t.saturation() == nil: // it repeats nothing
 		case !t.Disturbed():
-			aside[n] = false
-		case aside[n]:
+			aside[t.Shape] = false
+		case aside[t.Shape]:
 			vain++
 		case vain < repeatsInVain:
-			aside[n] = true
+			aside[t.Shape] = true
 			continue
 		}
 		used = append(used, t)
@@ -69,7 +68,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
 		o := model.Observation{
-			Workers: t.Shape.Workers, Threads: t.Shape.Threads,
+			Variant: p.nameOf(t), Workers: t.Shape.Workers, Threads: t.Shape.Threads,
 			Purpose: t.Purpose, At: t.StartedAt.Sub(p.StartedAt).Seconds(),
 		}
 		if t.Outcome != OK {
@@ -94,16 +93,23 @@ func observations(p Plan, trials []Trial) []model.Observation {
 	return obs
 }
 
-// Advice is what the record says.
+// Advice is what the record says of the variant to run.
 func (r *Record) Advice() model.Advice {
-	a := model.Advise(r.Observations(), r.question())
-	for _, c := range []*model.Caveat{r.liveDiffers(a), r.unsteady(), r.disturbance(), r.uneven(), r.Plan.miscount()} {
+	a := r.Standings().Choice().Advice
+	own := r.Recommended()
+	for _, c := range []*model.Caveat{own.liveDiffers(a), r.unsteady(), r.disturbance(), own.uneven(), r.Plan.miscount()} {
 		if c != nil {
 			a.Caveats = append(a.Caveats, *c)
 		}
 	}
 	return a
 }
+
+// Standings compare the variants; a sweep of the command's own has one.
+func (r *Record) Standings() model.Standings { return r.Plan.race().Advise(r.Observations()) }
+
+// Recommended is the part of the record on the variant to run: all of it where there is one.
+func (r *Record) Recommended() *Record { return r.Of(r.Plan.Variants()[r.Standings().Chosen]) }
 
 // readingsOfGrowth of a restart are the least that growth is told from: two can't tell a leak from a heap
 // that is still filling.
@@ -130,19 +136,7 @@ func (r *Record) MemoryGrowth() (model.MemoryGrowth, error) {
 // SearchEnd says how the search ended: Done when it needed no more restarts, Resolved when that is
 // because the decision is settled, and neither when its time was up.
 func (r *Record) SearchEnd() model.Step {
-	return r.Plan.search().Next(r.Observations())
-}
-
-// question is what the plan asked.
-func (r *Record) question() model.Question {
-	p := r.Plan
-	return model.Question{
-		Cores: p.Budget.Cores, CoresMeasured: p.Environment.CoresServer,
-		MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: p.Settings.MemoryHeadroom,
-		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
-		RuleOfThumb: p.Settings.RuleOfThumb, Lowest: p.Settings.Lowest, Highest: p.Settings.Highest,
-		Seed: p.Settings.Seed,
-	}
+	return r.Plan.race().Next(r.Observations())
 }
 
 // CaveatNotSteady marks figures of a server that had not settled. Figures: restarts, trend_share (the

@@ -9,7 +9,8 @@ import (
 // An Outline is what a sweep will do, as far as it can be said before anything is measured.
 type Outline struct {
 	Plan Plan `json:"plan"`
-	// FirstCounts are the counts of the first look, in their order. What follows depends on it.
+	// FirstCounts are the counts of the first look, in their order; of the first variant where several are
+	// compared. What follows depends on it.
 	FirstCounts []int `json:"first_counts"`
 	// Restarts is about how many fit into the time.
 	Restarts          int     `json:"restarts"`
@@ -22,9 +23,9 @@ type Outline struct {
 // ScratchName stands in planned commands for the folder that a start makes for the server's files.
 const ScratchName = "SCRATCH"
 
-// A PlannedStart is a start command at a count, and what advise sets in its environment.
+// A PlannedStart is a start command at a shape, and what advise sets in its environment.
 type PlannedStart struct {
-	Workers     int      `json:"workers"`
+	Shape
 	Argv        []string `json:"argv"`
 	Environment []string `json:"environment,omitempty"`
 }
@@ -32,22 +33,30 @@ type PlannedStart struct {
 // Outline works out what Run will do first; it starts nothing.
 func (s *Sweep) Outline() (Outline, error) {
 	o := Outline{
-		Plan: s.plan, FirstCounts: s.search.FirstLook(),
+		Plan: s.plan, FirstCounts: s.race[0].Search.FirstLook(),
 		SecondsPerRestart: s.timing.guess.Seconds(), SecondsAtMost: s.options.Time.Seconds(),
 	}
 	o.Restarts = int(math.Max(1, math.Floor(float64(s.options.Time)/float64(s.timing.guess))))
-	port := 8000
-	for _, n := range o.FirstCounts {
-		launch, err := s.options.Target.Adapter.Launch(s.options.Target.Command,
-			targets.Shape{Workers: n, Threads: s.plan.Settings.Threads, Class: s.plan.Settings.Class},
-			targets.Place{Host: "127.0.0.1", Port: port, Scratch: ScratchName})
-		if err != nil {
-			return Outline{}, err
+	for i, v := range s.plan.Variants() {
+		for _, n := range s.race[i].Search.FirstLook() {
+			start, err := s.planned(v.At(n))
+			if err != nil {
+				return Outline{}, err
+			}
+			o.Starts = append(o.Starts, start)
 		}
-		argv, _ := targets.MaskCommand(launch.Argv)
-		o.Starts = append(o.Starts, PlannedStart{Workers: n, Argv: argv, Environment: added(s.options.Target.Command.Env, launch.Env)})
 	}
 	return o, nil
+}
+
+func (s *Sweep) planned(shape Shape) (PlannedStart, error) {
+	command := s.options.Target.Command
+	launch, err := s.options.Target.Adapter.Launch(command, s.plan.Launched(shape), targets.Place{Host: "127.0.0.1", Port: 8000, Scratch: ScratchName})
+	if err != nil {
+		return PlannedStart{}, err
+	}
+	argv, _ := targets.MaskCommand(launch.Argv)
+	return PlannedStart{Shape: shape, Argv: argv, Environment: added(command.Env, launch.Env)}, nil
 }
 
 // added are the variables that a launch sets or changes.

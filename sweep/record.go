@@ -138,9 +138,14 @@ type Settings struct {
 	TimeoutSeconds    float64 `json:"timeout_seconds"`
 	RuleOfThumb       int     `json:"rule_of_thumb"`
 	ErrorShareAllowed float64 `json:"error_share_allowed"`
-	// Threads and Class are the command's own: every trial has them.
+	// Threads and Class are the command's own: every trial has them, unless Variants are compared.
 	Threads int    `json:"threads"`
 	Class   string `json:"class"`
+	// Variants are what was asked to be compared; empty: the command's own alone.
+	Variants []Variant `json:"variants,omitempty"`
+	// MostSlots bounds a variant's counts by its threads where the range was left to advise; 0: Highest
+	// bounds all.
+	MostSlots int `json:"most_slots,omitempty"`
 }
 
 // Outcome is how a trial ended.
@@ -190,9 +195,10 @@ type MemoryReading struct {
 
 // Shape is how many of what.
 type Shape struct {
-	Workers int    `json:"workers"`
-	Threads int    `json:"threads"`
-	Class   string `json:"class"`
+	Workers int             `json:"workers"`
+	Threads int             `json:"threads"`
+	Class   string          `json:"class"`
+	Preload targets.Preload `json:"preload,omitempty"` // empty: as the command has it
 }
 
 // The kinds of a Phase.

@@ -59,6 +59,9 @@ type Options struct {
 	// server is full; empty: none is.
 	Probe string
 
+	// Variants are compared in one plan; none stands for the command's own.
+	Variants []Variant
+
 	// Live changes the count of a running server where that is possible, and restarts it elsewhere.
 	Live bool
 
@@ -75,6 +78,8 @@ type Event struct {
 	Stage   Stage
 	Trial   int // its number, from 1
 	Workers int
+	// Variant is that of the trial, in words, where several are compared.
+	Variant string
 	Why     string
 	// Answered counts the answers of the trial so far.
 	Answered uint64
@@ -116,14 +121,15 @@ type Sweep struct {
 	plan     Plan
 	split    split
 	limits   hold.Limits
-	search   model.Search
+	race     model.Race
 	timing   timing
 	launcher launcher
 	attack   attackFunc
 	// running is the server of the last trial, when it can be changed live; restarted are the counts that
 	// were confirmed by a fresh start since.
 	running   instance
-	restarted []int
+	runningAs Variant
+	restarted []Shape
 	// attackBeside is for the probes.
 	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
@@ -192,7 +198,7 @@ func New(o Options) (*Sweep, error) {
 	rule := RuleOfThumb(parts.measured)
 	shape := o.Target.Adapter.Shape(o.Target.Command)
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
-	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready}
+	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready, launched: s.plan.Launched}
 	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
 		return generator.Calibrate(ctx, generator.CalibrationOptions{
@@ -208,8 +214,14 @@ func New(o Options) (*Sweep, error) {
 	case highest == 0:
 		highest = max(lowest, 32*int(math.Ceil(parts.measured)))
 	}
-	most := max(highest, rule) * max(shape.Threads, 1)
-
+	own := Variant{Threads: shape.Threads, Class: shape.Class}
+	if len(o.Variants) > 0 {
+		own = o.Variants[0]
+	}
+	slots := 0
+	if len(o.Variants) > 1 && o.Highest == 0 && len(o.Counts) == 0 {
+		slots = highest
+	}
 	model, online := cpuModel()
 	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
 	command, masked := targets.MaskCommand(o.Target.Command.Argv)
@@ -232,17 +244,18 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, Seed: o.Seed,
-			Connections: max(2*most, 16), Arrivals: string(o.Arrivals), Probe: o.Probe, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
+			Arrivals: string(o.Arrivals), Probe: o.Probe, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
-			Threads:           shape.Threads, Class: shape.Class,
+			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, MostSlots: slots,
 		},
 	}
+	s.plan.Settings.Connections = s.plan.connections()
 	if s.plan.Scenario.RateRPS > 0 {
 		s.timing.guess += s.timing.warmup + s.timing.window
 	}
-	s.search = s.plan.search()
+	s.race = s.plan.race()
 	return s, nil
 }
 
@@ -251,16 +264,6 @@ func auto(t *targets.Target) *targets.Auto {
 		return &a
 	}
 	return nil
-}
-
-// search decides by what the plan says, so that a record can be asked later how its search ended.
-func (p *Plan) search() model.Search {
-	return model.Search{
-		Lowest: p.Settings.Lowest, Highest: p.Settings.Highest, Exact: p.Settings.Counts,
-		Always: []int{p.Settings.RuleOfThumb}, Cores: p.Environment.CoresServer,
-		Tolerance: p.Settings.Tolerance, Confidence: p.Settings.Confidence,
-		MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: p.Settings.MemoryHeadroom, Seed: p.Settings.Seed,
-	}
 }
 
 // check refuses what can't be meant, in the words of the flags.
@@ -286,6 +289,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: a rate of %g requests per second and %g %% of headroom: want at most %.0f in all", o.Scenario.Rate, 100*o.RateHeadroom, scenarios.MaxRate)
 	case o.Arrivals != generator.Constant && o.Arrivals != generator.Poisson:
 		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
+	case len(o.Variants) > MostVariants:
+		return fmt.Errorf("plan the sweep: %d shapes to compare: at most %d", len(o.Variants), MostVariants)
 	case o.Probe != "" && !strings.HasPrefix(o.Probe, "/"):
 		return fmt.Errorf("plan the sweep: the probe %q: want a path, such as /health", o.Probe)
 	case max(o.Lowest, o.Highest) > MostWorkers:
@@ -315,7 +320,7 @@ func (s *Sweep) Resume(r *Record) error {
 	s.plan, s.calibration, s.trials = r.Plan, r.Calibration, r.Trials
 	for _, t := range r.Trials {
 		if t.Purpose == model.PurposeConfirm && !t.Live {
-			s.restarted = append(s.restarted, t.Shape.Workers)
+			s.restarted = append(s.restarted, t.Shape)
 		}
 	}
 	return nil
@@ -390,7 +395,7 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 			return nil
 		}
 		event := Event{
-			Trial: len(r.Trials) + 1, Workers: step.Workers, Why: step.Why,
+			Trial: len(r.Trials) + 1, Workers: step.Workers, Why: step.Why, Variant: s.several(step.Variant),
 			Elapsed: elapsed, Budget: s.options.Time,
 		}
 		t, err := s.try(ctx, abort, step, event, func(e Event) {
@@ -412,7 +417,7 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 		r.Trials = append(r.Trials, *t)
 		event.Stage, event.Ended, event.Elapsed = StageEnded, t, time.Since(began)
 		s.tell(event)
-		if t.failure != nil && t.Shape.Workers == s.search.Lowest && !anyWorked(r.Trials) {
+		if t.failure != nil && s.nothingStarts(r.Trials) {
 			return t.failure
 		}
 	}
@@ -435,7 +440,7 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	if !anyWorked(r.Trials) {
 		return model.Step{Done: true}
 	}
-	step := model.Confirm(observed, r.question())
+	step := s.race.Confirm(observed)
 	needed := s.expected(step, r.Trials)
 	if !confirming(r.Trials) { // too few restarts confirm nothing
 		needed *= time.Duration(max(step.Left, 1))
@@ -449,15 +454,17 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 // searching is the search's next step. Where time is short, what was disturbed is repeated only when
 // all counts have been looked at.
 func (s *Sweep) searching(r *Record, sound []model.Observation, left time.Duration) model.Step {
-	step := s.ifNoneWorks(s.search.Next(sound), r.Trials)
-	look := s.search.Next(observations(r.Plan, r.Trials))
+	step := s.ifNoneWorks(s.race.Next(sound), r.Trials)
+	look := s.race.Next(observations(r.Plan, r.Trials))
 	if s.looks(step, r.Trials) || !s.looks(look, r.Trials) || !anyWorked(r.Trials) {
 		return step
 	}
 	untried := 0
-	for _, n := range s.search.FirstLook() {
-		if s.looks(model.Step{Workers: n}, r.Trials) {
-			untried++
+	for _, e := range s.race {
+		for _, n := range e.Search.FirstLook() {
+			if s.looks(model.Step{Variant: e.Variant, Workers: n}, r.Trials) {
+				untried++
+			}
 		}
 	}
 	if left < time.Duration(untried+1)*s.expected(look, r.Trials) {
@@ -469,13 +476,12 @@ func (s *Sweep) searching(r *Record, sound []model.Observation, left time.Durati
 // must is true for a step without which nothing can be said: the first, and the smallest count where no
 // other worked.
 func (s *Sweep) must(step model.Step, trials []Trial) bool {
-	return len(trials) == 0 || !anyWorked(trials) && step.Workers == s.search.Lowest
+	return len(trials) == 0 || !anyWorked(trials) && step.Workers == s.plan.Settings.Lowest
 }
 
 // looks is true for a step that is a first look at one of the counts to be measured in any case.
 func (s *Sweep) looks(step model.Step, trials []Trial) bool {
-	return slices.Contains(s.search.FirstLook(), step.Workers) &&
-		!slices.ContainsFunc(trials, func(t Trial) bool { return t.Shape.Workers == step.Workers })
+	return slices.Contains(s.race.FirstLook(step.Variant), step.Workers) && !s.tried(step.Variant, step.Workers, trials)
 }
 
 // confirming is true once the search is over.
@@ -508,15 +514,29 @@ func interruptedOr(ctx context.Context, err error) error {
 	}
 }
 
-// ifNoneWorks asks for the smallest count when nothing has worked so far: if that one does not start
-// either, no count does.
+// ifNoneWorks asks for the smallest count when nothing of the variant has worked so far: if that one does
+// not start either, no count does.
 func (s *Sweep) ifNoneWorks(step model.Step, trials []Trial) model.Step {
-	lowest := s.search.Lowest
-	tried := slices.ContainsFunc(trials, func(t Trial) bool { return t.Shape.Workers == lowest })
-	if len(trials) == 0 || tried || anyWorked(trials) {
+	of := s.plan.of(step.Variant, trials)
+	lowest := s.plan.Settings.Lowest
+	if step.Done || len(of) == 0 || s.tried(step.Variant, lowest, of) || anyWorked(of) {
 		return step
 	}
-	return model.Step{Workers: lowest, Why: "nothing has worked yet: the smallest count"}
+	return model.Step{Variant: step.Variant, Workers: lowest, Why: "nothing has worked yet: the smallest count"}
+}
+
+// nothingStarts is true when no variant worked at all, its smallest count included.
+func (s *Sweep) nothingStarts(trials []Trial) bool {
+	for _, e := range s.race {
+		if !s.tried(e.Variant, s.plan.Settings.Lowest, trials) {
+			return false
+		}
+	}
+	return !anyWorked(trials)
+}
+
+func (s *Sweep) tried(variant string, workers int, trials []Trial) bool {
+	return slices.ContainsFunc(s.plan.of(variant, trials), func(t Trial) bool { return t.Shape.Workers == workers })
 }
 
 func anyWorked(trials []Trial) bool {
@@ -524,8 +544,11 @@ func anyWorked(trials []Trial) bool {
 }
 
 // expected is how long a step will take: as long as the longest of the same purpose at the nearest
-// count.
+// count, of the same variant where that has run.
 func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
+	if of := s.plan.of(step.Variant, trials); anyWorked(of) {
+		trials = of
+	}
 	nearest, longest := math.MaxInt, s.timing.guess
 	latency := step.Purpose == model.PurposeLatency
 	if latency {
@@ -590,6 +613,7 @@ func differences(was, is Plan) []string {
 	differ("cores to predict", was.Settings.PredictCores, is.Settings.PredictCores)
 	differ("cores", was.Budget.Cores, is.Budget.Cores)
 	differ("memory in bytes", was.Budget.MemoryBytes, is.Budget.MemoryBytes)
+	differ("shapes", variantNames(was), variantNames(is))
 	differ("counts", fmt.Sprint(was.Settings.Lowest, was.Settings.Highest, was.Settings.Counts), fmt.Sprint(is.Settings.Lowest, is.Settings.Highest, is.Settings.Counts))
 	differ("time in seconds", was.Settings.TimeSeconds, is.Settings.TimeSeconds)
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)

@@ -58,11 +58,13 @@ type targetLauncher struct {
 	limits hold.Limits
 	probe  targets.Probe
 	ready  time.Duration
+	// launched is the shape as the target is told.
+	launched func(Shape) targets.Shape
 }
 
 func (l *targetLauncher) start(ctx context.Context, shape Shape, log string) (instance, error) {
 	i, err := l.target.Start(ctx, targets.Start{
-		Shape:  targets.Shape{Workers: shape.Workers, Threads: shape.Threads, Class: shape.Class},
+		Shape:  l.launched(shape),
 		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log,
 		Derived: filepath.Join(filepath.Dir(log), DerivedFolder),
 	})
@@ -89,7 +91,7 @@ func probe(s *scenarios.Scenario) targets.Probe {
 func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell func(Event)) (*Trial, error) {
 	t := &Trial{
 		ID: e.Trial, Purpose: step.Purpose, Why: e.Why, StartedAt: time.Now().UTC().Truncate(time.Millisecond),
-		Shape:  Shape{Workers: e.Workers, Threads: max(s.plan.Settings.Threads, 1), Class: s.plan.Settings.Class},
+		Shape:  s.plan.variant(step.Variant).At(e.Workers),
 		Phases: []Phase{},
 	}
 	began := time.Now()
