@@ -354,7 +354,6 @@ func (s Standings) explain(f field) {
 	if !a.Made || len(s.All) == 1 {
 		return
 	}
-	name := s.Choice().Variant
 	for i, x := range s.All {
 		if i == s.Chosen {
 			continue
@@ -363,10 +362,20 @@ func (s Standings) explain(f field) {
 		if f.beaten(f.runners[i]) || !x.Advice.Made {
 			continue
 		}
-		a.caveat(CaveatShapesAlike, fmt.Sprintf("The measurement can't tell %s from %s: it may do as well, with %.0f to %.0f %% of the throughput in %s.",
-			x.Variant, name, 100*x.RatioLow, 100*x.RatioHigh, inMemory(x.Advice.Memory, a.Memory)),
+		a.caveat(CaveatShapesAlike, s.unsure(i, f.runners[i]),
 			map[string]float64{"ratio": x.Ratio, "ratio_low": x.RatioLow, "ratio_high": x.RatioHigh})
 	}
+}
+
+// unsure says why a variant that was not chosen is not beaten: it may do as well, or the chosen one may
+// not be enough beside it.
+func (s Standings) unsure(i int, other runner) string {
+	x, chosen := s.All[i], s.Choice()
+	answers := fmt.Sprintf("%.0f to %.0f %% of the throughput in %s", 100*x.RatioLow, 100*x.RatioHigh, inMemory(x.Advice.Memory, chosen.Advice.Memory))
+	if other.least > chosen.Advice.Memory*(1+alikeMemory) && chosen.Advice.Memory > 0 {
+		return fmt.Sprintf("It is not sure that %s comes near enough to %s, which has %s.", chosen.Variant, x.Variant, answers)
+	}
+	return fmt.Sprintf("The measurement can't tell %s from %s, which may do as well: it has %s.", chosen.Variant, x.Variant, answers)
 }
 
 // against says in a sentence why the chosen advice was preferred to this variant.

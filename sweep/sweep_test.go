@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,11 +90,12 @@ func busy(cpu string) error {
 }
 
 // closedServer answers as a server of known physics would: each request takes cpu seconds of its one
-// core and wait seconds of waiting, and each worker serves one at a time.
+// core and wait seconds of waiting, and each thread of a worker serves one at a time.
 type closedServer struct {
 	cpu, wait   float64
-	perWorker   int64         // bytes
-	fails       map[int]error // at these counts it does not start
+	perWorker   int64            // bytes
+	fails       map[int]error    // at these counts it does not start
+	broken      map[string]error // nor with these classes
 	killedAbove int
 	unresizable int // to this count it can't be changed live
 	diesAt      int
@@ -112,6 +114,7 @@ type disturbs struct{ stolen, others float64 }
 type closedInstance struct {
 	s       *closedServer
 	workers int
+	threads int
 	cpu     time.Duration
 	oom     uint64
 	done    chan struct{}
@@ -119,11 +122,11 @@ type closedInstance struct {
 
 func (s *closedServer) start(_ context.Context, shape Shape, _ string) (instance, error) {
 	s.started = append(s.started, shape.Workers)
-	if err := s.fails[shape.Workers]; err != nil {
+	if err := cmp.Or(s.fails[shape.Workers], s.broken[shape.Class]); err != nil {
 		return nil, err
 	}
 	s.running++
-	return &closedInstance{s: s, workers: shape.Workers, done: make(chan struct{})}, nil
+	return &closedInstance{s: s, workers: shape.Workers, threads: max(shape.Threads, 1), done: make(chan struct{})}, nil
 }
 
 func (i *closedInstance) URL() string                { return "http://127.0.0.1:1" }
@@ -161,7 +164,7 @@ func (i *closedInstance) Memory() (hold.Memory, error) {
 func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 	return func(ctx context.Context, a generator.Attack, tell func(generator.Progress)) (*generator.Summary, error) {
 		i := of()
-		n := float64(i.workers)
+		n := float64(i.workers * i.threads)
 		rate := math.Min(n/(s.cpu+s.wait), 1/s.cpu) * (1 + 0.02*s.noise.NormFloat64())
 		if a.Rate > 0 {
 			rate = math.Min(rate, a.Rate)
