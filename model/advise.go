@@ -375,11 +375,11 @@ func (a *Advice) failures(t table) {
 		}
 	}
 	if len(killed) > 0 {
-		a.caveat(CaveatKilledForMemory, fmt.Sprintf("The kernel killed the server for memory at %s workers.", listed(killed)),
+		a.caveat(CaveatKilledForMemory, fmt.Sprintf("The kernel killed the server for memory at %s.", workersOf(killed)),
 			map[string]float64{"workers": float64(killed[0])})
 	}
 	if len(failed) > 0 {
-		message := fmt.Sprintf("%s failed at %s workers", quantity(restarts, "restart"), listed(failed))
+		message := fmt.Sprintf("%s failed at %s", quantity(restarts, "restart"), workersOf(failed))
 		if why != "" {
 			message += ": " + why
 		}

@@ -381,12 +381,8 @@ func (s Standings) unsure(i int, other runner) string {
 // against says in a sentence why the chosen advice was preferred to this variant.
 func (x Standing) against(chosen Advice) string {
 	if !x.Advice.Made {
-		why := "nothing of it worked"
-		if n := len(x.Advice.Caveats); n > 0 {
-			why = strings.TrimSuffix(x.Advice.Caveats[n-1].Message, ".")
-			why = strings.ToLower(why[:1]) + why[1:]
-		}
-		return fmt.Sprintf("Not %s: %s.", x.Variant, why)
+		why := strings.TrimSuffix(x.WhyNot(), ".")
+		return fmt.Sprintf("Not %s: %s.", x.Variant, strings.ToLower(why[:1])+why[1:])
 	}
 	answers := "answer"
 	if x.Advice.Workers == 1 {
@@ -400,6 +396,18 @@ func (x Standing) against(chosen Advice) string {
 		text += ", and the same memory holds none that was measured"
 	}
 	return text + "."
+}
+
+// WhyNot says, as a sentence, why nothing can be advised on a variant: what failed where nothing worked.
+func (x Standing) WhyNot() string {
+	why := "Nothing was measured."
+	for _, c := range x.Advice.Caveats {
+		if c.Code == CaveatNothingMeasured && why != "Nothing was measured." {
+			break // why it failed says more than that it did
+		}
+		why = c.Message
+	}
+	return why
 }
 
 func inMemory(own, chosen float64) string {

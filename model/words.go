@@ -73,6 +73,14 @@ func listed(counts []int) string {
 	return joined(names)
 }
 
+// workersOf is 4, 8 and 16 workers.
+func workersOf(counts []int) string {
+	if len(counts) == 1 {
+		return quantity(counts[0], "worker")
+	}
+	return listed(counts) + " workers"
+}
+
 // joined joins names as a sentence does.
 func joined(names []string) string {
 	if len(names) < 2 {

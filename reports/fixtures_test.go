@@ -111,6 +111,16 @@ var fixtures = map[string]fixture{
 		f.cap = 0
 		f.edit = func(r *sweep.Record) { r.Plan.Settings.PredictCores = []float64{0.5, 2, 4} }
 	}),
+	"shapes": waiting.with(func(f *fixture) {
+		f.counts = []int{1, 2, 3, 4, 7, 8, 16}
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Variants = []sweep.Variant{{Class: "sync", Threads: 1}, {Class: "gthread", Threads: 4}, {Class: "gevent", Threads: 1}}
+			f.threads(r, 4, 38*mb, []int{1, 2, 3, 4, 8})
+			missing := f.trial(len(r.Trials)+1, 1, 1, 1, r.Plan.StartedAt)
+			missing.Shape.Class = "gevent"
+			r.Trials = append(r.Trials, failed(missing, sweep.NotStarted, "ended before it was ready: exit code 1 after 0.3 s: No module named 'gevent'"))
+		}
+	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
 	"lower_bound": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
@@ -330,6 +340,19 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 			MemoryPeakBytes: int64(f.base + (f.each+5*mb)*float64(workers)), RequestsServed: ok,
 		},
 		Generator: sweep.Generator{CPUShare: 0.11, Verdict: sweep.GeneratorOK, MaxRSSBytes: 31 * mb},
+	}
+}
+
+// threads adds restarts of a class whose workers serve several requests at a time, in more memory each.
+func (f fixture) threads(r *sweep.Record, threads int, each float64, counts []int) {
+	for repeat := range f.repeats {
+		for i, n := range counts {
+			noise := 1 + f.spread*math.Sin(float64(5*i+7*repeat+2))
+			t := f.trial(len(r.Trials)+1, n*threads, repeat+1, noise, r.Plan.StartedAt)
+			t.Shape = sweep.Shape{Workers: n, Threads: threads, Class: "gthread"}
+			t.Server.MemoryPSSBytes = int64(f.base + each*float64(n) + 4*mb*(noise-1)/f.spread/10)
+			r.Trials = append(r.Trials, t)
+		}
 	}
 }
 

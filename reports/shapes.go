@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-echarts/go-echarts/v2/opts"
 
@@ -48,8 +49,8 @@ func shapes(rec *sweep.Record) []ShapeResult {
 		if x.Advice.Made {
 			s.Workers, s.ThroughputRPS, s.MemoryBytes = &x.Advice.Workers, finite(x.Advice.Throughput), known(x.Advice.Memory)
 			s.ThroughputRatio, s.ThroughputRatioLow, s.ThroughputRatioHigh = known(x.Ratio), known(x.RatioLow), known(x.RatioHigh)
-		} else if n := len(x.Advice.Caveats); n > 0 {
-			s.Why = inSentence(x.Advice.Caveats[n-1].Message)
+		} else {
+			s.Why = inSentence(x.WhyNot())
 		}
 		if x.Room > 0 {
 			s.WorkersInSameMemory, s.ThroughputInSameMemoryRPS = &x.Room, finite(x.RoomThroughput)
@@ -112,6 +113,9 @@ func shapeRows(r *Result) []shapeRow {
 			row.Class, row.By = "recommended", "recommended"
 		case s.Workers == nil:
 			row.Class, row.By = "failed", s.Why
+			if i := slices.IndexFunc(r.Points, func(p Point) bool { return p.Variant == s.Variant }); i >= 0 {
+				row.By = whatHappened(r.Points[i])
+			}
 		case !s.Enough:
 			row.By = "too slow"
 		default:
@@ -153,7 +157,7 @@ func (t *text) shapes(r *Result) {
 		for i, c := range list[1:] {
 			line += "  " + padLeft(c, widths[i+1])
 		}
-		t.WriteString(t.styled(cut(line+"  "+note, t.o.Width), style) + "\n")
+		t.WriteString(t.styled(strings.TrimRight(cut(line+"  "+note, t.o.Width), " "), style) + "\n")
 	}
 	t.WriteString("\n")
 	write(title, "", dim)

@@ -15,13 +15,14 @@ func (r *Record) Observations() []model.Observation { return observations(r.Plan
 // Used are the trials that the advice rests on. A count that was only measured while disturbed, since
 // time did not allow to repeat it, is better known badly than not at all.
 func (r *Record) Used() []Trial {
-	better := map[Shape]bool{}
+	better, kept := map[Shape]bool{}, map[int]bool{}
 	sound := undisturbed(r.Trials)
 	for _, t := range sound {
 		better[t.Shape] = better[t.Shape] || t.saturation() != nil
+		kept[t.ID] = true
 	}
 	for _, t := range r.Trials {
-		if !better[t.Shape] {
+		if !better[t.Shape] && !kept[t.ID] {
 			sound = append(sound, t)
 		}
 	}

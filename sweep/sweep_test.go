@@ -729,6 +729,9 @@ func TestFailedCountsAreResults(t *testing.T) {
 		if seen == 0 {
 			t.Errorf("%s: no trial ended so", want)
 		}
+		if used := r.Used(); len(used) != len(r.Trials) {
+			t.Errorf("%s: %d of %d trials are used, want each once", want, len(used), len(r.Trials))
+		}
 		if a := r.Advice(); a.Workers != 5 {
 			t.Errorf("%s: recommended %d, want the 5 that work", want, a.Workers)
 		}
