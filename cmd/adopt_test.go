@@ -2,11 +2,13 @@ package cmd
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"advise/scenarios"
 	"advise/sweep"
+	"advise/targets"
 )
 
 // On resuming, what was promised on the command line is taken from the record. What a scenario file said is
@@ -42,5 +44,34 @@ func TestResumeTakesObjectivesFromTheRecord(t *testing.T) {
 	o.adopt(newSweep(Streams{}).Flags(), plan)
 	if o.rate != 0 || len(o.slo.Latency) != 0 {
 		t.Errorf("took %g and %v of a scenario file", o.rate, o.slo)
+	}
+}
+
+// A sweep over several shapes is gone on with over the same, unless the flags name others.
+func TestResumeTakesShapesFromTheRecord(t *testing.T) {
+	plan := sweep.Plan{Settings: sweep.Settings{
+		TimeSeconds: 240, Variants: []sweep.Variant{{Class: "sync", Threads: 1}, {Class: "gthread", Threads: 4}},
+	}}
+	gunicorn, err := targets.Recognise(targets.Command{Argv: []string{"gunicorn", "app:app"}, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := sweepOptions{resume: "record"}
+	flags := newSweep(Streams{}).Flags()
+	o.adopt(flags, plan)
+	if err := o.compare(flags, gunicorn); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(o.variants, plan.Settings.Variants) || o.time != 4*time.Minute {
+		t.Errorf("took %v in %s", o.variants, o.time)
+	}
+
+	o = sweepOptions{resume: "record", threads: threadList{2}}
+	o.adopt(flags, plan)
+	if err := o.compare(flags, gunicorn); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.variants) != 1 || o.variants[0].Threads != 2 || o.variants[0].Class != "gthread" {
+		t.Errorf("took %v, want gthread with 2 threads alone", o.variants)
 	}
 }

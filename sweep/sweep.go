@@ -149,7 +149,7 @@ type timing struct {
 	guess time.Duration
 }
 
-// timingFor shares a budget out: about thirty restarts, with windows of one to five seconds.
+// timingFor shares the budget of one variant out: about thirty restarts, with windows of one to five seconds.
 func timingFor(budget time.Duration) timing {
 	window := min(max(budget/60, time.Second), 5*time.Second).Round(100 * time.Millisecond)
 	warmup := min(max(window/3, 400*time.Millisecond), 1500*time.Millisecond)
@@ -197,7 +197,7 @@ func New(o Options) (*Sweep, error) {
 
 	rule := RuleOfThumb(parts.measured)
 	shape := o.Target.Adapter.Shape(o.Target.Command)
-	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time)}
+	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready, launched: s.plan.Launched}
 	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
