@@ -24,6 +24,7 @@ var (
 	apacheVariable = regexp.MustCompile(`\$\{(\w+)\}`)
 	apacheMPM      = regexp.MustCompile(`(?i)^loadmodule\s+mpm_(\w+)_module\s`)
 	apacheIfMPM    = regexp.MustCompile(`(?i)^<ifmodule\s+"?(?:mod_)?mpm_(\w+?)(?:_module|\.c)"?\s*>$`)
+	apacheCGI      = regexp.MustCompile(`(?i)^loadmodule\s+cgid_module\s`)
 	apacheHost     = regexp.MustCompile(`(?i)^<virtualhost\s+(.*)>$`)
 	apachePort     = regexp.MustCompile(`:\d+$`)
 )
@@ -187,6 +188,9 @@ Listen %s
 			line = fmt.Sprintf("CacheRoot %q", p.file("cache"))
 		case apacheMPM.MatchString(line):
 			line = strings.ReplaceAll(line, "mpm_"+c.mpm(), "mpm_"+s.Class)
+		case s.Class == "prefork" && s.Class != c.mpm() && apacheCGI.MatchString(line):
+			// The daemon of mod_cgid is for processes with threads. Debian changes it in the same way.
+			line = strings.ReplaceAll(line, "cgid", "cgi")
 		case apacheHost.MatchString(line) && !c.withTLS(i):
 			line = apacheHere(line, p)
 		}

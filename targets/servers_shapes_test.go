@@ -52,10 +52,6 @@ var shapedServers = map[string]shaped{
 		need: "gunicorn", command: "gunicorn --threads 4 seen:app", log: "Using worker: gevent",
 		shape: Shape{Threads: 1, Class: "gevent", Preload: PreloadOn},
 	},
-	"gunicorn eventlet": {
-		need: "gunicorn", command: "gunicorn seen:app", log: "Using worker: eventlet",
-		shape: Shape{Threads: 1, Class: "eventlet", Preload: PreloadOff},
-	},
 	"gunicorn pypi": {
 		need: "pypi/gunicorn", command: "gunicorn seen:app", log: "Using worker: gthread",
 		shape: Shape{Threads: 3, Class: "gthread", Preload: PreloadOn},
