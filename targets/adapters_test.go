@@ -64,7 +64,7 @@ func TestLaunches(t *testing.T) {
 		"waitress-serve --listen=*:80 --threads=9 --call app:make":                     "waitress-serve --threads=3 --listen=127.0.0.1:8123 --call app:make",
 		"puma -w 9 -p 80 -t 2:2 -S state --control-url x -e production":                "puma -w 3 -b tcp://127.0.0.1:8123 --control-url unix:///s/control --control-token none -S /s/state --pidfile /s/pid -t 2:2 -e production",
 		"unicorn -D -l :80 -E production x.ru":                                         "unicorn -c /s/unicorn.rb -E production x.ru",
-		"uwsgi --http :80 -p 9 --cheaper 2 --threads 2 -w app --enable-threads":        "uwsgi --ini /s/uwsgi.ini -w app --enable-threads --threads 2",
+		"uwsgi --http :80 -p 9 --cheaper 2 --threads 2 -w app --enable-threads":        "uwsgi --ini /s/uwsgi.ini --threads 2 -w app --enable-threads",
 		"uwsgi shop.ini:prod --master":                                                 "uwsgi --ini /s/uwsgi.ini",
 		"node --enable-source-maps server.js -p {port}":                                "node --enable-source-maps /s/cluster.js",
 		"node server.js --count {workers} --port {port}":                               "node server.js --count 3 --port 8123",
@@ -84,10 +84,10 @@ func TestLaunches(t *testing.T) {
 func TestLaunchShapes(t *testing.T) {
 	p := Place{Host: "127.0.0.1", Port: 8123, Scratch: "/s"}
 	for line, want := range map[string]string{ // with four threads
-		"granian app:app":     "--blocking-threads 4",
-		"puma -t 1:9":         "-t 4:4",
-		"uwsgi --threads 2":   "",
-		"gunicorn -k gthread": "--threads 4",
+		"granian --interface wsgi": "--blocking-threads 4",
+		"puma -t 1:9":              "-t 4:4",
+		"uwsgi --threads 2":        "",
+		"gunicorn -k gthread":      "--threads 4",
 	} {
 		target, err := Recognise(Command{Argv: strings.Fields(line), Dir: t.TempDir(), Version: "1"})
 		if err != nil {
@@ -114,10 +114,16 @@ func TestShapes(t *testing.T) {
 		"puma -C {apps}/rack/puma.rb":             {Workers: 7, Threads: 2},
 		"puma -w 2 -t 1:3":                        {Workers: 2, Threads: 3},
 		"puma -t 4":                               {Workers: 7, Threads: 4},
-		"unicorn -c {apps}/rack/unicorn.rb":       {Workers: 7, Threads: 1},
-		"unicorn":                                 {Workers: 1, Threads: 1},
-		"uwsgi --ini {apps}/wsgi/cost.ini":        {Workers: 12, Threads: 1},
-		"uwsgi --ini {apps}/wsgi/cost.ini -p 2":   {Workers: 2, Threads: 1},
+		"unicorn -c {apps}/rack/unicorn.rb":       {Workers: 7, Threads: 1, Preload: PreloadOn},
+		"unicorn":                                 {Workers: 1, Threads: 1, Preload: PreloadOff},
+		"uwsgi --ini {apps}/wsgi/cost.ini":        {Workers: 12, Threads: 1, Preload: PreloadOn},
+		"uwsgi --ini {apps}/seen/lazy.ini":        {Workers: 1, Threads: 4, Preload: PreloadOff},
+		"uwsgi -w app --lazy":                     {Workers: 1, Threads: 1, Preload: PreloadOff},
+		"puma -C {apps}/seen/on.rb":               {Workers: 7, Threads: 2, Preload: PreloadOn},
+		"puma --preload":                          {Workers: 7, Threads: 5, Preload: PreloadOn},
+		"granian --interface wsgi app:app":        {Workers: 1}, // as many threads as there are requests
+		"serve --threads {threads}":               {Workers: 7, Threads: 1},
+		"uwsgi --ini {apps}/wsgi/cost.ini -p 2":   {Workers: 2, Threads: 1, Preload: PreloadOn},
 		"nginx -c {apps}/static/nginx.conf":       {Threads: 1}, // auto
 		"lighttpd -f {apps}/static/lighttpd.conf": {Workers: 1, Threads: 1},
 		"apache2 -f {apps}/php/apache.conf":       {Workers: 7, Threads: 1, Class: "prefork"},

@@ -23,7 +23,7 @@ func (apache) About() About {
 	return About{
 		Server:     "Apache httpd, prefork (mod_php) and event",
 		Recognised: "`apache2`, `httpd`, `apachectl`, `apache2-foreground`, with the file that `-f` names or the usual one",
-		Knob:       "prefork: `MaxRequestWorkers`; event: `ServerLimit` x `ThreadsPerChild`",
+		Knob:       "prefork: `MaxRequestWorkers`; event: `ServerLimit` x `ThreadsPerChild`; varied too: class (the MPM), threads but for prefork",
 		Reports:    "children of its parent process",
 		Tested:     []string{"2.4"},
 		Traps: []string{
@@ -99,8 +99,32 @@ func (apache) Shape(c Command) Shape {
 	if class == "prefork" {
 		return Shape{Workers: number("maxrequestworkers", number("maxclients", 256)), Threads: 1, Class: class}
 	}
-	threads := number("threadsperchild", 25)
+	threads := conf.threads(class)
 	return Shape{Workers: max(1, number("maxrequestworkers", 16*threads)/threads), Threads: threads, Class: class}
+}
+
+var apacheClasses = []string{"event", "worker", "prefork"}
+
+func (u apache) vary(c Command, s Shape) (Shape, error) {
+	conf, err := readApache(c)
+	if err != nil {
+		return Shape{}, err
+	}
+	asked := u.Shape(c)
+	switch {
+	case s.Class == "" || s.Class == asked.Class:
+		s.Class = asked.Class
+	case !slices.Contains(apacheClasses, s.Class):
+		return Shape{}, refuse(c.Argv, fmt.Sprintf("Apache has no MPM %q", s.Class), "--class "+strings.Join(apacheClasses, ","))
+	case !conf.loadsMPM():
+		return Shape{}, refuse(c.Argv, "its MPM is built in", "leave --class away")
+	}
+	if s.Class == "prefork" {
+		s.Threads = 1 // it has no others
+	} else if s.Threads == 0 {
+		s.Threads = conf.threads(s.Class)
+	}
+	return vary("apache", c, s, asked, byThreads, byClass)
 }
 
 func (u apache) Launch(c Command, s Shape, p Place) (Launch, error) {
@@ -108,8 +132,9 @@ func (u apache) Launch(c Command, s Shape, p Place) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	asked := u.Shape(c)
-	s.Threads, s.Class = apacheThreads(s, asked), cmp.Or(s.Class, asked.Class)
+	if s, err = u.vary(c, s); err != nil {
+		return Launch{}, err
+	}
 	argv, err := apacheProgram.launch(c, []string{"-D", "FOREGROUND", "-d", conf.root, "-f", p.file("apache.conf")})
 	if err != nil {
 		return Launch{}, err
@@ -129,17 +154,6 @@ func (u apache) Launch(c Command, s Shape, p Place) (Launch, error) {
 		env = setenv(env, name, value)
 	}
 	return Launch{Argv: fillAll(argv, s, p), Env: env, Files: []File{{Path: "apache.conf", Text: conf.derived(s, p)}}}, nil
-}
-
-// apacheThreads are those of a process of the MPM: one in prefork, where there is no choice.
-func apacheThreads(s, asked Shape) int {
-	if cmp.Or(s.Class, asked.Class) == "prefork" {
-		return 1
-	}
-	if s.Threads > 0 {
-		return s.Threads
-	}
-	return max(asked.Threads, 1)
 }
 
 // apacheServer is the server itself, where the command names a script that starts it.
@@ -167,13 +181,17 @@ func (apache) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
 
 // Config is the block of the MPM, with a fixed count and as a range.
 func (u apache) Config(c Command, s Shape) []File {
-	asked := u.Shape(c)
-	class := cmp.Or(s.Class, asked.Class, "prefork")
+	if complete, err := u.vary(c, s); err == nil {
+		s = complete
+	}
+	class, threads, load := cmp.Or(s.Class, "prefork"), max(s.Threads, 1), ""
+	if loaded := u.Shape(c).Class; loaded != "" && loaded != class {
+		load = fmt.Sprintf("# with mpm_%s_module loaded instead of mpm_%s_module: a2dismod mpm_%s && a2enmod mpm_%s\n", class, loaded, loaded, class)
+	}
 	name := "mpm_" + class + ".conf"
-	threads := apacheThreads(s, asked)
 	least := max(1, s.Workers/4)
 	return []File{
-		{Path: name, Text: apacheBlock(class, s.Workers, threads, s.Workers, s.Workers, s.Workers)},
+		{Path: name, Text: load + apacheBlock(class, s.Workers, threads, s.Workers, s.Workers, s.Workers)},
 		{Path: dynamicName(name), Text: "# instead, to give memory back while there is little to do\n" +
 			apacheBlock(class, s.Workers, threads, max(1, s.Workers/2), least, max(least+1, s.Workers/2))},
 	}

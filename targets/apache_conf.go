@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ var (
 	apacheVariable = regexp.MustCompile(`\$\{(\w+)\}`)
 	apacheMPM      = regexp.MustCompile(`(?i)^loadmodule\s+mpm_(\w+)_module\s`)
 	apacheIfMPM    = regexp.MustCompile(`(?i)^<ifmodule\s+"?(?:mod_)?mpm_(\w+?)(?:_module|\.c)"?\s*>$`)
+	apacheCGI      = regexp.MustCompile(`(?i)^loadmodule\s+cgid_module\s`)
 	apacheHost     = regexp.MustCompile(`(?i)^<virtualhost\s+(.*)>$`)
 	apachePort     = regexp.MustCompile(`:\d+$`)
 )
@@ -122,11 +124,25 @@ func (c apacheConf) mpm() string {
 	return "event"
 }
 
+// loadsMPM says whether a module of the configuration decides on the MPM.
+func (c apacheConf) loadsMPM() bool { return slices.ContainsFunc(c.lines, apacheMPM.MatchString) }
+
+// threads are those of a process of an MPM.
+func (c apacheConf) threads(mpm string) int {
+	if mpm == "prefork" {
+		return 1
+	}
+	return cmp.Or(positive(c.settingOf(mpm, "threadsperchild")), 25)
+}
+
 // setting is the last value of a directive, outside blocks for another MPM.
-func (c apacheConf) setting(name string) string {
+func (c apacheConf) setting(name string) string { return c.settingOf(c.mpm(), name) }
+
+// settingOf is the same if another MPM were loaded.
+func (c apacheConf) settingOf(mpm, name string) string {
 	value, other := "", 0
 	for _, line := range c.lines {
-		if m := apacheIfMPM.FindStringSubmatch(line); m != nil && (other > 0 || !strings.EqualFold(m[1], c.mpm())) {
+		if m := apacheIfMPM.FindStringSubmatch(line); m != nil && (other > 0 || !strings.EqualFold(m[1], mpm)) {
 			other++
 			continue
 		}
@@ -172,6 +188,9 @@ Listen %s
 			line = fmt.Sprintf("CacheRoot %q", p.file("cache"))
 		case apacheMPM.MatchString(line):
 			line = strings.ReplaceAll(line, "mpm_"+c.mpm(), "mpm_"+s.Class)
+		case s.Class == "prefork" && s.Class != c.mpm() && apacheCGI.MatchString(line):
+			// The daemon of mod_cgid is for processes with threads. Debian changes it in the same way.
+			line = strings.ReplaceAll(line, "cgid", "cgi")
 		case apacheHost.MatchString(line) && !c.withTLS(i):
 			line = apacheHere(line, p)
 		}

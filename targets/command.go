@@ -13,7 +13,7 @@ import (
 )
 
 // command is any server of which nothing is known. What is varied reaches it by placeholders in its
-// arguments, {workers} {threads} {host} {port}, or else by the environment: WEB_CONCURRENCY, HOST
+// arguments, {workers} {threads} {class} {host} {port}, or else by the environment: WEB_CONCURRENCY, HOST
 // and PORT.
 type command struct{}
 
@@ -25,7 +25,7 @@ func (command) About() About {
 	return About{
 		Server:     "any other",
 		Recognised: "every command",
-		Knob:       "`{workers}`, `{threads}` in the command, or `WEB_CONCURRENCY` read from the environment",
+		Knob:       "`{workers}` in the command, or `WEB_CONCURRENCY` read from the environment; varied too: threads and class by `{threads}` and `{class}`",
 		Reports:    "nothing: it is ready when it answers and starts no more processes",
 		Traps: []string{
 			"Whether the count had an effect can't be seen, except by too few processes.",
@@ -46,7 +46,26 @@ func (command) Shape(c Command) Shape {
 	return Shape{Workers: max(workers, 0), Threads: 1}
 }
 
-func (command) Launch(c Command, s Shape, p Place) (Launch, error) {
+func (u command) vary(c Command, s Shape) (Shape, error) {
+	asked := u.Shape(c)
+	switch {
+	case s.Threads > 0 && s.Threads != asked.Threads && !takes(c.Argv, "{threads}"):
+		return Shape{}, refuse(c.Argv, "nothing in it takes a number of threads", "write {threads} where it goes: advise -- "+show(c.Argv)+" --threads {threads}")
+	case s.Class != "" && !takes(c.Argv, "{class}"):
+		return Shape{}, refuse(c.Argv, "nothing in it takes a worker class", "write {class} where it goes: advise -- "+show(c.Argv)+" --class {class}")
+	case s.Class == "" && takes(c.Argv, "{class}"):
+		return Shape{}, refuse(c.Argv, "{class} in it is left open", "say what it is: --class A,B")
+	case s.Preload != "":
+		return Shape{}, refuse(c.Argv, "how it is told to preload is not known", "leave --preload away, and measure the command with and without it")
+	}
+	return vary("it", c, s, asked, byThreads, byClass)
+}
+
+func (u command) Launch(c Command, s Shape, p Place) (Launch, error) {
+	s, err := u.vary(c, s)
+	if err != nil {
+		return Launch{}, err
+	}
 	env := setenv(c.Env, "WEB_CONCURRENCY", strconv.Itoa(s.Workers))
 	env = setenv(env, "HOST", p.Host)
 	env = setenv(env, "PORT", strconv.Itoa(p.Port))
@@ -73,17 +92,21 @@ func takes(argv []string, placeholder string) bool {
 
 // fillAll puts a shape and an address in the place of the placeholders.
 func fillAll(argv []string, s Shape, p Place) []string {
-	return replaceAll(argv, strings.NewReplacer(
-		"{workers}", strconv.Itoa(s.Workers), "{threads}", strconv.Itoa(max(s.Threads, 1)),
-		"{host}", p.Host, "{port}", strconv.Itoa(p.Port)))
+	return replaceAll(fillShape(argv, s), strings.NewReplacer("{host}", p.Host, "{port}", strconv.Itoa(p.Port)))
+}
+
+func fillShape(argv []string, s Shape) []string {
+	values := []string{"{workers}", strconv.Itoa(s.Workers), "{threads}", strconv.Itoa(max(s.Threads, 1))}
+	if s.Class != "" {
+		values = append(values, "{class}", s.Class)
+	}
+	return replaceAll(argv, strings.NewReplacer(values...))
 }
 
 // configLine is a command to paste into a shell, with a shape put in. The address of a server that
 // was measured is not that of one that serves: it stays open, as variables.
 func configLine(argv []string, s Shape) string {
-	filled := replaceAll(argv, strings.NewReplacer(
-		"{workers}", strconv.Itoa(s.Workers), "{threads}", strconv.Itoa(max(s.Threads, 1))))
-	return strings.NewReplacer("{host}", "$HOST", "{port}", "$PORT").Replace(show(filled)) + "\n"
+	return strings.NewReplacer("{host}", "$HOST", "{port}", "$PORT").Replace(show(fillShape(argv, s))) + "\n"
 }
 
 func replaceAll(argv []string, r *strings.Replacer) []string {

@@ -20,13 +20,13 @@ func (granian) About() About {
 	return About{
 		Server:     "granian",
 		Recognised: "`granian`, `python -m granian`",
-		Knob:       "`--workers`, `GRANIAN_WORKERS`; threads: `--blocking-threads`",
+		Knob:       "`--workers`, `GRANIAN_WORKERS`; varied too: threads, for WSGI (`--blocking-threads`)",
 		Reports:    "children of its parent process",
 		Tested:     []string{"2."},
 		Traps: []string{
 			"Backpressure, the requests a worker takes at once, is the backlog divided by the workers: it shrinks as the count grows, unless `--backpressure` is given.",
 			"A worker that dies is not replaced unless `--respawn-failed-workers` is given.",
-			"`--blocking-threads` are for WSGI; asynchronous applications have one.",
+			"`--blocking-threads` are for WSGI; asynchronous applications have one. Without the option a worker of 2.x starts as many as there are requests, up to half of its backpressure.",
 		},
 	}
 }
@@ -66,16 +66,38 @@ var granianProgram = pythonServer{
 func (granian) Shape(c Command) Shape {
 	workers, _ := getenv(c.Env, "GRANIAN_WORKERS")
 	threads, _ := getenv(c.Env, "GRANIAN_BLOCKING_THREADS")
-	return Shape{
+	s := Shape{
 		Workers: positive(cmp.Or(granianProgram.setting(c, "--workers"), workers, "1")),
-		Threads: max(1, positive(cmp.Or(granianProgram.setting(c, "--blocking-threads"), threads))),
+		Threads: positive(cmp.Or(granianProgram.setting(c, "--blocking-threads"), threads)),
 	}
+	if s.Threads == 0 && !granianBlocks(c) {
+		s.Threads = 1
+	}
+	return s
+}
+
+// granianBlocks says whether requests are served in threads. How many then, when it isn't said,
+// depends on the version, on the backlog and on the count.
+func granianBlocks(c Command) bool {
+	fromVariable, _ := getenv(c.Env, "GRANIAN_INTERFACE")
+	return cmp.Or(granianProgram.setting(c, "--interface"), fromVariable) == "wsgi"
+}
+
+func (g granian) vary(c Command, s Shape) (Shape, error) {
+	if s.Threads > 1 && s.Threads != g.Shape(c).Threads && !granianBlocks(c) {
+		return Shape{}, refuse(c.Argv, "granian serves asynchronous applications without threads", "leave --threads away; with --interface wsgi it has them")
+	}
+	return vary("granian", c, s, g.Shape(c), byThreads)
 }
 
 func (g granian) Launch(c Command, s Shape, p Place) (Launch, error) {
+	s, err := g.vary(c, s)
+	if err != nil {
+		return Launch{}, err
+	}
 	given := []string{"--workers", strconv.Itoa(s.Workers), "--host", p.Host, "--port", strconv.Itoa(p.Port)}
 	var dropped []string
-	if s.Threads > 0 && s.Threads != g.Shape(c).Threads {
+	if s.Threads != g.Shape(c).Threads {
 		given = append(given, "--blocking-threads", strconv.Itoa(s.Threads))
 		dropped = append(dropped, "--blocking-threads")
 	}

@@ -303,6 +303,8 @@ func (gunicorn) explain(log []string) string {
 		return "name the application: gunicorn app:app"
 	case strings.Contains(text, "Failed to find attribute"), strings.Contains(text, "Failed to find application object"):
 		return "the module has no such application: name it as module:variable"
+	case strings.Contains(text, "invalid or not found"), strings.Contains(text, "installed to use this worker"):
+		return "the worker class, or the library that it needs, is not installed beside gunicorn"
 	case strings.Contains(text, "No module named"):
 		return "a Python module was not found: run advise in the application's folder, with the application's own gunicorn (its virtual environment)"
 	case strings.Contains(text, "Listening at: https://"), strings.Contains(text, "SSL: HTTP_REQUEST"):

@@ -386,6 +386,7 @@ func TestGunicornFaults(t *testing.T) {
 		"fault at import":   {[]string{"broken:app"}, nil, KindExited, "ended before it was ready: exit code ", "see what it does by itself"},
 		"unknown option":    {[]string{"--nonsense", "app:app"}, nil, KindExited, "exit code 2", ""},
 		"pid file taken":    {[]string{"-c", "taken.py", "app:app"}, nil, KindExited, "", "pidfile"},
+		"no such class":     {[]string{"-k", "my.Worker", "app:app"}, nil, KindExited, "ended before it was ready", "the worker class"},
 		"page with a fault": {[]string{"page500:app"}, nil, KindStatus, "GET / answered 500", "its log says why"},
 		"redirect":          {[]string{"moved:app"}, nil, KindStatus, "GET / answered 302 Found", "--path /login/"},
 		"never boots": {
@@ -436,6 +437,8 @@ func TestGunicornExplains(t *testing.T) {
 	for line, want := range map[string]string{
 		"[2026-11-21 10:12:45 +0000] [7595] [INFO] Listening at: https://127.0.0.1:18777 (7595)":                                         "speaks TLS",
 		"[2026-11-21 10:12:49 +0000] [7947] [WARNING] Invalid request from ip=127.0.0.1: [SSL: HTTP_REQUEST] http request (_ssl.c:2580)": "speaks TLS",
+		"RuntimeError: You need tornado installed to use this worker.":                                                                   "the library that it needs",
+		"Error: class uri 'my.Worker' invalid or not found: ":                                                                            "the worker class",
 		"Failed to find attribute 'nothing' in 'app'.":                                                                                   "module:variable",
 		"ModuleNotFoundError: No module named 'nothing'":                                                                                 "a Python module was not found",
 		"Error: Already running on PID 1 (or pid file 'taken.pid' is stale)":                                                             "pidfile",

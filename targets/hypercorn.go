@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"advise/targets/hold"
@@ -21,7 +23,7 @@ func (hypercorn) About() About {
 	return About{
 		Server:     "hypercorn",
 		Recognised: "`hypercorn`, `python -m hypercorn`",
-		Knob:       "`-w`, `workers` in its file",
+		Knob:       "`-w`, `workers` in its file; varied too: class",
 		Reports:    "children of its parent process",
 		Tested:     []string{"0.13", "0.18"},
 		Traps: []string{
@@ -54,27 +56,43 @@ var hypercornProgram = pythonServer{
 	answer:       regexp.MustCompile(`hypercorn ([0-9]\S*)`),
 }
 
-// tomlWorkers is the count in a file that -c names, which is TOML by default.
-var tomlWorkers = regexp.MustCompile(`(?m)^[ \t]*workers[ \t]*=[ \t]*(\d+)`)
+// The count and the class in a file that -c names, which is TOML by default.
+var (
+	tomlWorkers = regexp.MustCompile(`(?m)^[ \t]*workers[ \t]*=[ \t]*(\d+)`)
+	tomlClass   = regexp.MustCompile(`(?m)^[ \t]*worker_class[ \t]*=[ \t]*["'](\w+)["']`)
+)
 
 func (hypercorn) Shape(c Command) Shape {
-	fromFile := ""
-	if text, err := readSmall(inDir(c.Dir, cmp.Or(hypercornProgram.setting(c, "--config"), "none"))); err == nil {
-		if m := tomlWorkers.FindSubmatch(text); m != nil {
-			fromFile = string(m[1])
+	text, _ := readSmall(inDir(c.Dir, cmp.Or(hypercornProgram.setting(c, "--config"), "none")))
+	inFile := func(pattern *regexp.Regexp) string {
+		if m := pattern.FindSubmatch(text); m != nil {
+			return string(m[1])
 		}
+		return ""
 	}
 	return Shape{
-		Workers: positive(cmp.Or(hypercornProgram.setting(c, "--workers"), fromFile, "1")),
+		Workers: positive(cmp.Or(hypercornProgram.setting(c, "--workers"), inFile(tomlWorkers), "1")),
 		Threads: 1,
-		Class:   cmp.Or(hypercornProgram.setting(c, "--worker-class"), "asyncio"),
+		Class:   cmp.Or(hypercornProgram.setting(c, "--worker-class"), inFile(tomlClass), "asyncio"),
 	}
 }
 
+func (h hypercorn) vary(c Command, s Shape) (Shape, error) {
+	classes, asked := []string{"asyncio", "uvloop", "trio"}, h.Shape(c)
+	if s.Class != "" && s.Class != asked.Class && !slices.Contains(classes, s.Class) {
+		return Shape{}, refuse(c.Argv, fmt.Sprintf("hypercorn has no class %q", s.Class), "--class "+strings.Join(classes, ","))
+	}
+	return vary("hypercorn", c, s, asked, byClass)
+}
+
 func (h hypercorn) Launch(c Command, s Shape, p Place) (Launch, error) {
+	s, err := h.vary(c, s)
+	if err != nil {
+		return Launch{}, err
+	}
 	given := []string{"--workers", strconv.Itoa(s.Workers), "--bind", p.Address()}
 	var dropped []string
-	if s.Class != "" && s.Class != h.Shape(c).Class {
+	if s.Class != h.Shape(c).Class {
 		given = append(given, "--worker-class", s.Class)
 		dropped = append(dropped, "--worker-class")
 	}
@@ -89,10 +107,16 @@ func (hypercorn) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
 	return pythonWorkers(tree), true
 }
 
-func (hypercorn) Config(c Command, s Shape) []File {
-	line := hypercornProgram.line(c, s, change{"--workers", "-w", strconv.Itoa(s.Workers)})
-	if name := hypercornProgram.setting(c, "--config"); name != "" && hypercornProgram.setting(c, "--workers") == "" {
-		return []File{{Path: name, Text: fmt.Sprintf("workers = %d\n", s.Workers)}, line}
+func (h hypercorn) Config(c Command, s Shape) []File {
+	changes := []change{{"--workers", "-w", strconv.Itoa(s.Workers)}}
+	text := fmt.Sprintf("workers = %d\n", s.Workers)
+	if s.Class != "" && s.Class != h.Shape(c).Class {
+		changes = append(changes, change{"--worker-class", "-k", s.Class})
+		text += fmt.Sprintf("worker_class = %q\n", s.Class)
+	}
+	line := hypercornProgram.line(c, s, changes...)
+	if name := hypercornProgram.setting(c, "--config"); name != "" && !hypercornProgram.saysAny(c, changes) {
+		return []File{{Path: name, Text: text}, line}
 	}
 	return []File{line}
 }

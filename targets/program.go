@@ -42,6 +42,12 @@ func (p program) says(c Command, option string) bool {
 	return p.options.says(args, option)
 }
 
+// saysAny tells whether one of the options that are to change is in the command, where it wins over a
+// file.
+func (p program) saysAny(c Command, changes []change) bool {
+	return slices.ContainsFunc(changes, func(ch change) bool { return p.says(c, ch.option) })
+}
+
 // launch is the command with given arguments in the place of the owned options and of those that
 // are to be dropped.
 func (p program) launch(c Command, given []string, dropped ...string) ([]string, error) {

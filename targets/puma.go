@@ -22,7 +22,7 @@ func (puma) About() About {
 	return About{
 		Server:     "Puma",
 		Recognised: "`puma`, `bundle exec puma`",
-		Knob:       "`-w`, `workers` in its file, `WEB_CONCURRENCY`; threads: `-t`",
+		Knob:       "`-w`, `workers` in its file, `WEB_CONCURRENCY`; varied too: threads, preload",
 		Live:       "TTIN and TTOU",
 		Reports:    "booted workers and requests of each, by its control application",
 		Tested:     []string{"5.6"},
@@ -32,6 +32,7 @@ func (puma) About() About {
 			"HUP without redirected output acts like INT and ends it.",
 			"A database pool smaller than the threads of a worker makes them wait for each other.",
 			"`preload_app!` shares the memory of what is loaded, and needs `before_fork` and `on_worker_boot` for connections.",
+			"Where nothing is said of preloading, versions 5 and 6 preload if WEB_CONCURRENCY is above 1, whatever `-w` says, and 7 from two workers on.",
 		},
 	}
 }
@@ -57,12 +58,16 @@ var pumaProgram = program{
 var (
 	pumaWorkers = regexp.MustCompile(`(?m)^[ \t]*workers[ \t(]+(\d+)`)
 	pumaThreads = regexp.MustCompile(`(?m)^[ \t]*threads[ \t(]+\d+[ \t]*,[ \t]*(\d+)`)
+	pumaPreload = regexp.MustCompile(`(?m)^([^#\n]*)\bpreload_app!(?:[ \t(]+(true|false)\b)?(.*)$`)
+	pumaPlain   = regexp.MustCompile(`(?m)^([ \t]*preload_app!)[ \t]*(#.*)?$`)
 )
+
+const pumaDefaultFile = "config/puma.rb"
 
 // readPuma is the file that Puma would read and its name.
 func readPuma(c Command) (name, text string) {
 	environment := cmp.Or(pumaProgram.setting(c, "--environment"), "development")
-	names := []string{"config/puma/" + environment + ".rb", "config/puma.rb"}
+	names := []string{"config/puma/" + environment + ".rb", pumaDefaultFile}
 	if named := pumaProgram.setting(c, "--config"); named != "" {
 		names = []string{named}
 	}
@@ -72,6 +77,23 @@ func readPuma(c Command) (name, text string) {
 		}
 	}
 	return "", ""
+}
+
+// pumaFiles are those that Puma would read, in this order; what a later one says holds.
+func pumaFiles(c Command) []string {
+	_, args, _ := pumaProgram.split(c.Argv)
+	var names []string
+	named := false
+	for _, a := range pumaProgram.options.parse(args) {
+		named = named || a.option == "--config" || a.option == "--no-config"
+		if a.option == "--config" && a.value != "-" {
+			names = append(names, a.value)
+		}
+	}
+	if name, _ := readPuma(c); !named && name != "" {
+		return []string{name}
+	}
+	return names
 }
 
 func (puma) Shape(c Command) Shape {
@@ -86,27 +108,73 @@ func (puma) Shape(c Command) Shape {
 	threads, _ := getenv(c.Env, "RAILS_MAX_THREADS")
 	_, most, _ := strings.Cut(pumaProgram.setting(c, "--threads"), ":")
 	most = cmp.Or(most, pumaProgram.setting(c, "--threads"))
+	preload := PreloadOn
+	if !pumaProgram.says(c, "--preload") {
+		otherwise := PreloadOff
+		if concurrency != "" || c.Version == "" || since(c.Version, 7, 0) {
+			otherwise = "" // it depends on the count
+		}
+		preload = rubyPreload(pumaPreload, pumaPlain.ReplaceAllString(text, "$1 true"), otherwise)
+	}
 	return Shape{
+		Preload: preload,
 		Workers: max(1, positive(cmp.Or(pumaProgram.setting(c, "--workers"), inFile(pumaWorkers), concurrency))),
 		Threads: max(1, positive(cmp.Or(most, inFile(pumaThreads), threads, "5"))),
 	}
 }
 
+func (u puma) vary(c Command, s Shape) (Shape, error) {
+	return vary("puma", c, s, u.Shape(c), byThreads, byPreload)
+}
+
+// changes are what makes the command run a complete shape, less the count, and what does in a file.
+func (u puma) changes(c Command, s Shape) (changes []change, file string) {
+	asked := u.Shape(c)
+	if s.Threads != asked.Threads {
+		changes = append(changes, change{"--threads", "-t", fmt.Sprintf("%d:%d", s.Threads, s.Threads)})
+		file += fmt.Sprintf("threads %d, %d\n", s.Threads, s.Threads)
+	}
+	switch {
+	case s.Preload == asked.Preload:
+	case s.Preload == PreloadOn:
+		changes = append(changes, change{"--preload", "--preload", ""})
+		file += "preload_app!\n"
+	default: // it has no option for that
+		changes = append(changes, change{"--preload", "", ""})
+		file += "preload_app! false\n"
+	}
+	return changes, file
+}
+
+// Launch takes preloading back by a file that is read after the user's.
 func (u puma) Launch(c Command, s Shape, p Place) (Launch, error) {
+	s, err := u.vary(c, s)
+	if err != nil {
+		return Launch{}, err
+	}
 	given := []string{
 		"-w", strconv.Itoa(s.Workers), "-b", "tcp://" + p.Address(),
 		"--control-url", "unix://" + p.file("control"), "--control-token", "none", "-S", p.file("state"), "--pidfile", p.file("pid"),
 	}
 	var dropped []string
-	if s.Threads > 0 && s.Threads != u.Shape(c).Threads {
-		given = append(given, "-t", fmt.Sprintf("%d:%d", s.Threads, s.Threads))
-		dropped = append(dropped, "--threads")
+	changes, _ := u.changes(c, s)
+	for _, ch := range changes {
+		given = append(given, pumaProgram.options.set(nil, ch)...)
+		dropped = append(dropped, ch.option)
+	}
+	var files []File
+	if s.Preload == PreloadOff && s.Preload != u.Shape(c).Preload {
+		for _, name := range append(pumaFiles(c), p.file("puma.rb")) {
+			given = append(given, "-C", name)
+		}
+		dropped = append(dropped, "--config", "--no-config")
+		files = []File{{Path: "puma.rb", Text: "preload_app! false\n"}}
 	}
 	argv, err := pumaProgram.launch(c, given, dropped...)
 	if err != nil {
 		return Launch{}, err
 	}
-	return Launch{Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s)}, nil
+	return Launch{Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s), Files: files}, nil
 }
 
 func (puma) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
@@ -139,18 +207,23 @@ func (puma) live(Command, Shape) (liveChange, bool) {
 }
 
 func (u puma) Config(c Command, s Shape) []File {
-	name, _ := readPuma(c)
-	changes := []change{{"--workers", "-w", strconv.Itoa(s.Workers)}}
-	text := fmt.Sprintf("workers %d\n", s.Workers)
-	if s.Threads > 0 && s.Threads != u.Shape(c).Threads {
-		changes = append(changes, change{"--threads", "-t", fmt.Sprintf("%d:%d", s.Threads, s.Threads)})
-		text += fmt.Sprintf("threads %d, %d\n", s.Threads, s.Threads)
+	if complete, err := u.vary(c, s); err == nil {
+		s = complete
 	}
+	name, _ := readPuma(c)
+	changes, text := u.changes(c, s)
+	changes = append([]change{{"--workers", "-w", strconv.Itoa(s.Workers)}}, changes...)
+	file := File{Path: cmp.Or(name, pumaDefaultFile), Text: fmt.Sprintf("workers %d\n%s", s.Workers, text)}
 	line := pumaProgram.line(c, s, changes...)
-	if pumaProgram.setting(c, "--workers") != "" {
+	switch {
+	case !pumaProgram.saysAny(c, changes):
+		return []File{file, line}
+	case strings.Contains(text, "preload_app! false"):
+		file.Text = "preload_app! false # the command line can't say it\n"
+		return []File{line, file}
+	default:
 		return []File{line}
 	}
-	return []File{{Path: cmp.Or(name, "config/puma.rb"), Text: text}, line}
 }
 
 func (puma) Version(ctx context.Context, c Command) (string, error) {

@@ -80,6 +80,9 @@ func TestAbouts(t *testing.T) {
 		}
 	}
 	for _, a := range adapters {
+		if _, ok := a.(varier); ok != strings.Contains(a.About().Knob, "varied too: ") && a.Name() != "waitress" {
+			t.Errorf("%s: can be varied: %v, and says %q", a.Name(), ok, a.About().Knob)
+		}
 		if _, ok := a.(resizer); ok != (a.About().Live != "") {
 			t.Errorf("%s: can be resized: %v, and says %q", a.Name(), ok, a.About().Live)
 		}

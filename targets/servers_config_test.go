@@ -24,6 +24,7 @@ type pasted struct {
 	check   string   // the server's own checker
 	start   string   // the start with it; {line} is the pasted command
 	workers int      // then; 0: three
+	port    int      // that paste has filled in
 }
 
 var pastes = map[string]pasted{
@@ -104,6 +105,50 @@ var pastes = map[string]pasted{
 		files: []string{"config/puma.rb", "{config/puma.rb}"},
 		check: "ruby -c config/puma.rb", start: "puma -b tcp://127.0.0.1:{port}",
 	},
+	"gunicorn shape": {
+		need: "gunicorn", command: "gunicorn seen:app", dir: "seen", shape: Shape{Workers: 1, Threads: 3, Class: "gthread", Preload: PreloadOn}, workers: 1,
+		files: []string{"gunicorn.conf.py", "{gunicorn.conf.py}"},
+		check: "gunicorn --check-config seen:app", start: "gunicorn -b 127.0.0.1:{port} seen:app",
+	},
+	"gunicorn shape without": {
+		need: "pypi/gunicorn", command: "gunicorn --preload --threads 4 seen:app", dir: "seen",
+		shape: Shape{Workers: 1, Threads: 1, Class: "sync", Preload: PreloadOff}, workers: 1,
+		check: "{line} --check-config", start: "{line} --no-control-socket -b 127.0.0.1:{port}",
+	},
+	"gunicorn shape in its file": {
+		need: "gunicorn", command: "gunicorn -c on.conf.py seen:app", dir: "seen",
+		shape: Shape{Workers: 1, Threads: 1, Class: "sync", Preload: PreloadOff}, workers: 1,
+		files: []string{"on.conf.py", "preload_app = True\nthreads = 4\n{on.conf.py}"},
+		check: "gunicorn -c on.conf.py --check-config seen:app", start: "gunicorn -c on.conf.py -b 127.0.0.1:{port} seen:app",
+	},
+	"granian shape": {
+		need: "pypi/granian", command: "granian --interface wsgi seen:app", dir: "seen", shape: Shape{Workers: 1, Threads: 2}, workers: 1,
+		start: "{line} --port {port}",
+	},
+	"uwsgi shape": {
+		need: "uwsgi", command: "uwsgi --ini lazy.ini", dir: "seen", shape: Shape{Workers: 1, Threads: 1, Preload: PreloadOn}, workers: 1,
+		files: []string{
+			"lazy.ini",
+			"[uwsgi]\nthreads = 4\nlazy-apps = true\n{lazy.ini}master = true\nplugins = python3\nmodule = seen:app\nhttp-socket = 127.0.0.1:{port}\nauto-procname = true\n",
+		},
+		start: "uwsgi --ini lazy.ini",
+	},
+	"uwsgi shape by options": {
+		need: "uwsgi", command: "uwsgi --plugin python3 --master --auto-procname -p 7 -w seen:app", dir: "seen",
+		shape: Shape{Workers: 1, Threads: 3, Preload: PreloadOff}, workers: 1, start: "{line} --http-socket 127.0.0.1:{port}",
+	},
+	"puma shape": {
+		need: "puma", command: "puma", dir: "seen", shape: Shape{Workers: 1, Threads: 3, Preload: PreloadOn}, workers: 1,
+		files: []string{"config/puma.rb", "{config/puma.rb}"}, check: "ruby -c config/puma.rb", start: "puma -b tcp://127.0.0.1:{port}",
+	},
+	"puma shape without": {
+		need: "puma", command: "puma --preload -w 7 -t 5", dir: "seen", shape: Shape{Workers: 1, Threads: 2, Preload: PreloadOff}, workers: 1,
+		files: []string{"config/puma.rb", "preload_app!\n{config/puma.rb}"}, check: "ruby -c config/puma.rb", start: "{line} -b tcp://127.0.0.1:{port}",
+	},
+	"unicorn shape": {
+		need: "unicorn", command: "unicorn -c unicorn.rb", dir: "seen", shape: Shape{Workers: 1, Threads: 1, Preload: PreloadOff}, workers: 1,
+		files: []string{"unicorn.rb", "preload_app true\n{unicorn.rb}"}, check: "ruby -c unicorn.rb", start: "unicorn -c unicorn.rb -l 127.0.0.1:{port}",
+	},
 	"unicorn": {
 		need: "unicorn", command: "unicorn", dir: "rack",
 		files: []string{"unicorn.rb", "{unicorn.rb}"},
@@ -133,7 +178,7 @@ Listen 127.0.0.1:{port}
 `
 
 // What advise says to paste passes the server's own checker, and a server that is started with it,
-// without advise, comes to have as many workers.
+// without advise, comes to have as many workers, of the shape.
 func TestServersConfig(t *testing.T) {
 	for name, p := range pastes {
 		t.Run(name, func(t *testing.T) {
@@ -174,21 +219,27 @@ func TestServersConfig(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			seen := 0
-			for deadline := time.Now().Add(30 * time.Second); seen != want && time.Now().Before(deadline); {
+			var workers []hold.Process
+			answers := p.dir != "seen"
+			for deadline := time.Now().Add(30 * time.Second); (len(workers) != want || !answers) && time.Now().Before(deadline); {
 				processes, err := tree.Processes()
 				if err != nil {
 					t.Fatal(err)
 				}
-				workers, _ := target.Adapter.Workers(processes, tree.PID())
-				seen = len(workers)
+				workers, _ = target.Adapter.Workers(processes, tree.PID())
+				answers = answers || (Probe{}).ask(t.Context(), p.url(), time.Second).err == nil
 			}
-			if seen != want {
-				t.Errorf("%d workers, want %d\n%s", seen, want, strings.Join(tail(log), "\n"))
+			if len(workers) != want || !answers {
+				t.Fatalf("%d workers, want %d\n%s", len(workers), want, strings.Join(tail(log), "\n"))
+			}
+			if p.dir == "seen" {
+				checkSeen(t, p.url(), workers[0], p.shape)
 			}
 		})
 	}
 }
+
+func (p *pasted) url() string { return fmt.Sprintf("http://127.0.0.1:%d", p.port) }
 
 // paste makes a folder as the user's would be. It fills in the command, the checker and the start.
 func (p *pasted) paste(t *testing.T) Command {
@@ -199,11 +250,15 @@ func (p *pasted) paste(t *testing.T) Command {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.port = port
 	dir := targetstest.Copied(t, p.dir)
 	fill := strings.NewReplacer("{dir}", dir, "{port}", fmt.Sprint(port), "{granian}", program)
 	// Where the count belongs in a file, there has to be one before.
 	for i := 0; i < len(p.files); i += 2 {
 		stub := map[string]string{"fpm.conf": "[www]\n", "shop.ini": "[uwsgi]\n", "apache.conf": fill.Replace(p.files[i+1])}[p.files[i]]
+		if p.dir == "seen" { // whose files say what the shape changes
+			continue
+		}
 		put(t, filepath.Join(dir, p.files[i]), stub)
 	}
 	c := Command{Argv: replaceProgram(fill.Replace(p.command), program), Env: marked(t), Dir: dir}

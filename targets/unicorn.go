@@ -20,7 +20,7 @@ func (unicorn) About() About {
 	return About{
 		Server:     "unicorn",
 		Recognised: "`unicorn`, `unicorn_rails`, `bundle exec unicorn`",
-		Knob:       "`worker_processes` in its file",
+		Knob:       "`worker_processes` in its file; varied too: preload",
 		Live:       "TTIN and TTOU",
 		Reports:    "children of its master, by their titles",
 		Tested:     []string{"6."},
@@ -28,6 +28,7 @@ func (unicorn) About() About {
 			"TERM is the quick stop, which drops requests; QUIT is the graceful one.",
 			"A worker serves one request at a time and closes the connection after it: put a proxy in front.",
 			"There is no option for the count: it has to be in a file, which `-c` names.",
+			"`preload_app true` shares the memory of what is loaded, and needs `before_fork` and `after_fork` for connections.",
 			"`working_directory` in its file changes where relative paths begin.",
 		},
 	}
@@ -46,10 +47,13 @@ var unicornProgram = program{
 	owned: []string{"--listen", "--host", "--port", "--daemonize", "--config-file"},
 }
 
-var unicornWorkers = regexp.MustCompile(`(?m)^[ \t]*worker_processes[ \t(]+(\d+)`)
+var (
+	unicornWorkers = regexp.MustCompile(`(?m)^[ \t]*worker_processes[ \t(]+(\d+)`)
+	unicornPreload = regexp.MustCompile(`(?m)^([^#\n]*)\bpreload_app\b(?:[ \t(]+(true|false)\b)?(.*)$`)
+)
 
 func (unicorn) Shape(c Command) Shape {
-	s := Shape{Workers: 1, Threads: 1}
+	s := Shape{Workers: 1, Threads: 1, Preload: PreloadOff}
 	named := unicornProgram.setting(c, "--config-file")
 	if named == "" {
 		return s
@@ -64,11 +68,42 @@ func (unicorn) Shape(c Command) Shape {
 	case strings.Contains(string(text), "worker_processes"):
 		s.Workers = 0 // it is computed there
 	}
+	s.Preload = rubyPreload(unicornPreload, string(text), PreloadOff)
 	return s
 }
 
+// rubyPreload is what a file in Ruby says by a literal, in a statement of its own: the pattern finds
+// what is before it on the line, the literal, and what is after it. Empty: running it would tell.
+func rubyPreload(pattern *regexp.Regexp, text string, otherwise Preload) Preload {
+	said := otherwise
+	for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+		after := strings.TrimLeft(m[3], " \t)")
+		if strings.TrimSpace(m[1]) != "" || m[2] == "" || after != "" && after[0] != '#' {
+			return ""
+		}
+		said = preloadIf(m[2] == "true")
+	}
+	return said
+}
+
+func (u unicorn) vary(c Command, s Shape) (Shape, error) {
+	return vary("unicorn", c, s, u.Shape(c), byPreload)
+}
+
+// preload is the line of a file that makes it so; empty where it is so.
+func (u unicorn) preload(c Command, s Shape) string {
+	if s.Preload == "" || s.Preload == u.Shape(c).Preload {
+		return ""
+	}
+	return fmt.Sprintf("preload_app %t\n", s.Preload == PreloadOn)
+}
+
 // Launch derives a file that runs the user's and takes back what a measurement has to own.
-func (unicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
+func (u unicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
+	s, err := u.vary(c, s)
+	if err != nil {
+		return Launch{}, err
+	}
 	var text strings.Builder
 	if named := unicornProgram.setting(c, "--config-file"); named != "" {
 		path := rubyString(inDir(c.Dir, named))
@@ -79,7 +114,7 @@ set[:listeners] = [%s]
 set[:pid] = %s
 set.delete(:stderr_path)
 set.delete(:stdout_path)
-`, s.Workers, rubyString(p.Address()), rubyString(p.file("pid")))
+%s`, s.Workers, rubyString(p.Address()), rubyString(p.file("pid")), u.preload(c, s))
 	argv, err := unicornProgram.launch(c, []string{"-c", p.file("unicorn.rb")})
 	if err != nil {
 		return Launch{}, err
@@ -104,8 +139,8 @@ func (unicorn) live(Command, Shape) (liveChange, bool) {
 	return liveChange{more: syscall.SIGTTIN, fewer: syscall.SIGTTOU}, true
 }
 
-func (unicorn) Config(c Command, s Shape) []File {
-	text := "worker_processes " + strconv.Itoa(s.Workers) + "\n"
+func (u unicorn) Config(c Command, s Shape) []File {
+	text := "worker_processes " + strconv.Itoa(s.Workers) + "\n" + u.preload(c, s)
 	if named := unicornProgram.setting(c, "--config-file"); named != "" {
 		return []File{{Path: named, Text: text}}
 	}

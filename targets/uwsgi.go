@@ -25,7 +25,7 @@ func (uwsgi) About() About {
 	return About{
 		Server:     "uWSGI",
 		Recognised: "`uwsgi`, with options or a file of the form ini",
-		Knob:       "`processes`; threads: `threads`; a range: `cheaper`",
+		Knob:       "`processes`; a range: `cheaper`; varied too: threads, preload (`lazy-apps` is without it)",
 		Reports:    "workers and requests of each, by its stats server",
 		Tested:     []string{"2.0"},
 		Traps: []string{
@@ -33,6 +33,7 @@ func (uwsgi) About() About {
 			"The listen queue is 100 (`listen`), which the kernel's somaxconn limits too.",
 			"`http` is a router process before the workers, `http-socket` is not: what is measured is the one you use. A socket for uwsgi, behind nginx, is measured as `http-socket`.",
 			"`cheaper` starts and ends workers by load: it is left out while measuring, and comes back as a range.",
+			"It loads the application before it forks, unless `lazy-apps` is set: connections that are opened at that time are shared by all workers.",
 			"Threads of the application need `enable-threads` when `threads` is not set.",
 		},
 	}
@@ -52,7 +53,7 @@ var uwsgiProgram = program{
 		--safe-pidfile2= --daemonize|-d= --daemonize2= --logto= --logto2= --logger= --req-logger= --stats|--stats-server=
 		--master-fifo= --master|-M --die-on-term --cheap --cheaper= --cheaper-algo= --cheaper-initial= --cheaper-step=
 		--cheaper-overload= --idle= --die-on-idle --emperor= --auto-procname --procname= --module|-w= --wsgi-file=
-		--plugins|--plugin= --chdir= --yaml|-y= --json|-j= --xml|-x= --uid= --gid=
+		--plugins|--plugin= --chdir= --yaml|-y= --json|-j= --xml|-x= --uid= --gid= --lazy-apps --lazy --enable-threads|-T
 	`),
 	owned: []string{
 		"--processes", "--ini", "--http", "--http-socket", "--http11-socket", "--https", "--https-socket", "--socket",
@@ -131,7 +132,49 @@ func (uwsgi) Shape(c Command) Shape {
 		return Shape{Threads: 1}
 	}
 	setting := func(option string) string { return cmp.Or(uwsgiProgram.setting(c, option), f.last(option)) }
-	return Shape{Workers: positive(cmp.Or(setting("--processes"), "1")), Threads: max(1, positive(setting("--threads")))}
+	lazy := false
+	for _, option := range uwsgiLazy {
+		value := f.last(option)
+		lazy = lazy || uwsgiProgram.says(c, option) || value != "" && !uwsgiFalse.MatchString(value)
+	}
+	return Shape{
+		Workers: positive(cmp.Or(setting("--processes"), "1")), Threads: max(1, positive(setting("--threads"))),
+		Preload: preloadIf(!lazy),
+	}
+}
+
+// uwsgiLazy are the options that keep the application from being loaded before the workers are forked.
+var uwsgiLazy = []string{"--lazy-apps", "--lazy"}
+
+var uwsgiFalse = regexp.MustCompile(`(?i)^(false|off|no|0)$`)
+
+func (u uwsgi) vary(c Command, s Shape) (Shape, error) {
+	return vary("uwsgi", c, s, u.Shape(c), byThreads, byPreload)
+}
+
+// changes are what makes the command run a complete shape, less the count, and what does in a file.
+func (u uwsgi) changes(c Command, s Shape) (changes []change, file string) {
+	asked := u.Shape(c)
+	if s.Threads != asked.Threads {
+		changes = append(changes, change{"--threads", "--threads", strconv.Itoa(s.Threads)})
+		file += fmt.Sprintf("threads = %d\n", s.Threads)
+	}
+	if s.Threads == 1 && asked.Threads > 1 { // which had enabled those of the application too
+		changes = append(changes, change{"--enable-threads", "--enable-threads", ""})
+		file += "enable-threads = true\n"
+	}
+	switch {
+	case s.Preload == asked.Preload:
+	case s.Preload == PreloadOff:
+		changes = append(changes, change{"--lazy-apps", "--lazy-apps", ""})
+		file += "lazy-apps = true\n"
+	default:
+		for _, option := range uwsgiLazy {
+			changes = append(changes, change{option, "", ""})
+			file += strings.TrimPrefix(option, "--") + " = false\n"
+		}
+	}
+	return changes, file
 }
 
 func (u uwsgi) Launch(c Command, s Shape, p Place) (Launch, error) {
@@ -139,16 +182,19 @@ func (u uwsgi) Launch(c Command, s Shape, p Place) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
+	if s, err = u.vary(c, s); err != nil {
+		return Launch{}, err
+	}
 	var text strings.Builder
 	text.WriteString("[uwsgi]\n")
-	dropped := uwsgiProgram.owned
-	threads := ""
-	if s.Threads > 0 && s.Threads != u.Shape(c).Threads {
-		dropped = append(slices.Clone(dropped), "--threads")
-		threads = fmt.Sprintf("threads = %d\n", s.Threads)
+	changes, changed := u.changes(c, s)
+	var dropped []string
+	for _, ch := range changes {
+		dropped = append(dropped, ch.option)
 	}
+	gone := slices.Concat(uwsgiProgram.owned, dropped)
 	for _, line := range f.lines {
-		if m := uwsgiLine.FindStringSubmatch(line); m == nil || !slices.Contains(dropped, uwsgiKey(m[1])) {
+		if m := uwsgiLine.FindStringSubmatch(line); m == nil || !slices.Contains(gone, uwsgiKey(m[1])) {
 			text.WriteString(line + "\n")
 		}
 	}
@@ -161,16 +207,13 @@ processes = %d
 %s%s = %s
 die-on-term = true
 auto-procname = true
-`, s.Workers, threads, socket, p.Address())
+`, s.Workers, changed, socket, p.Address())
 	if uwsgiProgram.setting(c, "--uid")+uwsgiProgram.setting(c, "--gid")+f.last("--uid")+f.last("--gid") == "" {
 		fmt.Fprintf(&text, "stats = %s\n", p.file("stats")) // made when it has changed its user
 	}
-	argv, err := uwsgiProgram.launch(c, []string{"--ini", p.file("uwsgi.ini")}, "--threads")
+	argv, err := uwsgiProgram.launch(c, []string{"--ini", p.file("uwsgi.ini")}, dropped...)
 	if err != nil {
 		return Launch{}, err
-	}
-	if threads == "" && uwsgiProgram.setting(c, "--threads") != "" {
-		argv = append(argv, "--threads", uwsgiProgram.setting(c, "--threads"))
 	}
 	argv = slices.DeleteFunc(argv, func(word string) bool {
 		name, _, _ := strings.Cut(word, ":") // a section may follow
@@ -221,25 +264,26 @@ func (uwsgi) status(ctx context.Context, p Place) (Status, error) {
 }
 
 // Config has the count, and a range in which it follows the load: half of it when there is little.
-func (uwsgi) Config(c Command, s Shape) []File {
+func (u uwsgi) Config(c Command, s Shape) []File {
+	if complete, err := u.vary(c, s); err == nil {
+		s = complete
+	}
 	name := "uwsgi.ini"
 	f, err := readUwsgi(c)
 	if err == nil && f.path != "" {
 		name = filepath.Base(f.path)
 	}
-	file := File{Path: name, Text: fmt.Sprintf("[uwsgi]\nprocesses = %d\n", s.Workers)}
-	if s.Threads > 1 {
-		file.Text += fmt.Sprintf("threads = %d\n", s.Threads)
-	}
-	files := []File{file}
+	changes, changed := u.changes(c, s)
+	files := []File{{Path: name, Text: fmt.Sprintf("[uwsgi]\nprocesses = %d\n%s", s.Workers, changed)}}
 	if s.Workers > 1 {
 		least := (s.Workers + 1) / 2
 		files = append(files, File{Path: dynamicName(name), Text: fmt.Sprintf(
-			"[uwsgi]\n; instead, to give memory back while there is little to do\nprocesses = %d\ncheaper = %d\ncheaper-initial = %d\ncheaper-step = 1\n",
-			s.Workers, min(least, s.Workers-1), min(least, s.Workers-1))})
+			"[uwsgi]\n; instead, to give memory back while there is little to do\nprocesses = %d\ncheaper = %d\ncheaper-initial = %d\ncheaper-step = 1\n%s",
+			s.Workers, min(least, s.Workers-1), min(least, s.Workers-1), changed)})
 	}
-	line := uwsgiProgram.line(c, s, change{"--processes", "--processes", strconv.Itoa(s.Workers)})
-	if f.path == "" || uwsgiProgram.setting(c, "--processes") != "" {
+	changes = append([]change{{"--processes", "--processes", strconv.Itoa(s.Workers)}}, changes...)
+	line := uwsgiProgram.line(c, s, changes...)
+	if f.path == "" || uwsgiProgram.saysAny(c, changes) {
 		return append([]File{line}, files...)
 	}
 	return files

@@ -55,6 +55,13 @@ func (waitress) Shape(c Command) Shape {
 	return Shape{Workers: positive(cmp.Or(waitressProgram.setting(c, "--threads"), "4")), Threads: 1}
 }
 
+func (w waitress) vary(c Command, s Shape) (Shape, error) {
+	if s.Threads > 1 {
+		return Shape{}, refuse(c.Argv, "the workers of waitress are its threads", "leave --threads away: --workers varies them")
+	}
+	return vary("waitress", c, s, w.Shape(c))
+}
+
 func (waitress) Launch(c Command, s Shape, p Place) (Launch, error) {
 	argv, err := waitressProgram.launch(c, []string{"--threads=" + strconv.Itoa(s.Workers), "--listen=" + p.Address()})
 	if err != nil {
