@@ -111,6 +111,14 @@ var fixtures = map[string]fixture{
 		f.cap = 0
 		f.edit = func(r *sweep.Record) { r.Plan.Settings.PredictCores = []float64{0.5, 2, 4} }
 	}),
+	"held_out": waiting.with(func(f *fixture) {
+		f.cap = 0
+		f.edit = func(r *sweep.Record) { f.onHalf(r, 1.02) }
+	}),
+	"predicted_off": waiting.with(func(f *fixture) {
+		f.cap, f.counts = 0, []int{1, 2, 3, 4}
+		f.edit = func(r *sweep.Record) { f.onHalf(r, 1) }
+	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
 	"lower_bound": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
@@ -330,6 +338,20 @@ func (f fixture) trial(id, workers, repeat int, noise float64, started time.Time
 			MemoryPeakBytes: int64(f.base + (f.each+5*mb)*float64(workers)), RequestsServed: ok,
 		},
 		Generator: sweep.Generator{CPUShare: 0.11, Verdict: sweep.GeneratorOK, MaxRSSBytes: 31 * mb},
+	}
+}
+
+// onHalf adds two restarts of the last count on half of the cores, where a request costs so many times what
+// it does on all.
+func (f fixture) onHalf(r *sweep.Record, dearer float64) {
+	r.Plan.Settings.PredictCores, r.Plan.Settings.FewerCores = []float64{2, 4}, f.cores/2
+	half := f
+	half.cores, half.demand = f.cores/2, f.demand*dearer
+	for repeat, cost := range []float64{0.995, 1.005} {
+		t := half.trial(len(r.Trials)+1, 8, repeat+1, 1/cost, r.Plan.StartedAt)
+		t.Purpose, t.Cores = model.PurposeCores, half.cores
+		t.Server.CPUSecondsPerRequest *= cost
+		r.Trials = append(r.Trials, t)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // could be repeated.
 func (r *Record) Observations() []model.Observation { return observations(r.Plan, r.Used()) }
 
-// Used are the trials that the advice rests on. A count that was only measured while disturbed, since
+// Used are the trials that the advice rests on, on all the cores. A count that was only measured while disturbed, since
 // time did not allow to repeat it, is better known badly than not at all.
 func (r *Record) Used() []Trial {
 	better := map[int]bool{}
@@ -21,7 +21,7 @@ func (r *Record) Used() []Trial {
 		better[t.Shape.Workers] = better[t.Shape.Workers] || t.saturation() != nil
 	}
 	for _, t := range r.Trials {
-		if !better[t.Shape.Workers] {
+		if !better[t.Shape.Workers] && !t.OnFewerCores() {
 			sound = append(sound, t)
 		}
 	}
@@ -51,6 +51,8 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 	for _, t := range trials {
 		n := t.Shape.Workers
 		switch {
+		case t.OnFewerCores():
+			continue
 		case t.Outcome == OK && t.saturation() == nil: // it repeats nothing
 		case !t.Disturbed():
 			aside[n] = false
@@ -68,6 +70,9 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
+		if t.OnFewerCores() {
+			continue
+		}
 		o := model.Observation{
 			Workers: t.Shape.Workers, Threads: t.Shape.Threads,
 			Purpose: t.Purpose, At: t.StartedAt.Sub(p.StartedAt).Seconds(),

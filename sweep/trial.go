@@ -92,6 +92,9 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 		Shape:  Shape{Workers: e.Workers, Threads: max(s.plan.Settings.Threads, 1), Class: s.plan.Settings.Class},
 		Phases: []Phase{},
 	}
+	if t.OnFewerCores() {
+		t.Cores = s.fewer.cores
+	}
 	began := time.Now()
 	defer func() { t.ElapsedSeconds = time.Since(began).Seconds() }()
 
@@ -155,7 +158,8 @@ type load struct {
 	rate, share float64
 }
 
-// loads are the phases of a step: full load and the scenario's rate, or rates below full load.
+// loads are the phases of a step: full load and the scenario's rate, which is for all the cores, or rates
+// below full load.
 func (s *Sweep) loads(step model.Step) []load {
 	var list []load
 	if step.Purpose == model.PurposeLatency {
@@ -165,7 +169,7 @@ func (s *Sweep) loads(step model.Step) []load {
 	} else {
 		list = append(list, load{kind: PhaseSaturation})
 	}
-	if rate := s.plan.Scenario.RateRPS; rate > 0 && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
+	if rate := s.plan.Scenario.RateRPS; rate > 0 && step.Purpose != model.PurposeCores && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
 		list = append(list, load{kind: PhaseRate, rate: rate})
 	}
 	return list
