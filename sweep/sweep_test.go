@@ -112,6 +112,7 @@ type disturbs struct{ stolen, others float64 }
 type closedInstance struct {
 	s       *closedServer
 	workers int
+	cores   float64
 	cpu     time.Duration
 	oom     uint64
 	done    chan struct{}
@@ -123,7 +124,7 @@ func (s *closedServer) start(_ context.Context, shape Shape, _ string) (instance
 		return nil, err
 	}
 	s.running++
-	return &closedInstance{s: s, workers: shape.Workers, done: make(chan struct{})}, nil
+	return &closedInstance{s: s, workers: shape.Workers, cores: 1, done: make(chan struct{})}, nil
 }
 
 func (i *closedInstance) URL() string                { return "http://127.0.0.1:1" }
@@ -162,7 +163,7 @@ func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 	return func(ctx context.Context, a generator.Attack, tell func(generator.Progress)) (*generator.Summary, error) {
 		i := of()
 		n := float64(i.workers)
-		rate := math.Min(n/(s.cpu+s.wait), 1/s.cpu) * (1 + 0.02*s.noise.NormFloat64())
+		rate := math.Min(n/(s.cpu+s.wait), i.cores/s.cpu) * (1 + 0.02*s.noise.NormFloat64())
 		if a.Rate > 0 {
 			rate = math.Min(rate, a.Rate)
 		}
@@ -232,13 +233,20 @@ func newTest(t *testing.T, s *closedServer, change func(*Options)) *Sweep {
 	}
 	s.noise = rand.New(rand.NewPCG(uint64(o.Seed), 0))
 	var last *closedInstance
-	sweep.launcher = launcherFunc(func(ctx context.Context, shape Shape, log string) (instance, error) {
-		i, err := s.start(ctx, shape, log)
-		if err == nil {
-			last = i.(*closedInstance)
+	launch := func(cores float64) launcherFunc {
+		return func(ctx context.Context, shape Shape, log string) (instance, error) {
+			i, err := s.start(ctx, shape, log)
+			if err == nil {
+				last = i.(*closedInstance)
+				last.cores = cores
+			}
+			return i, err
 		}
-		return i, err
-	})
+	}
+	sweep.launcher = launch(1)
+	if len(o.PredictCores) > 0 { // as it is where half a core can be held
+		sweep.fewer = &fewerCores{cores: 0.5, launcher: launch(0.5)}
+	}
 	sweep.attack = s.attack(func() *closedInstance { return last })
 	sweep.machine = s.machine
 	sweep.limits.CPUs = []int{0} // what else is used there is not the server's
