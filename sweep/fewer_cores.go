@@ -103,7 +103,7 @@ func (s *Sweep) onFewerCores(r *Record, observed []model.Observation, left time.
 	}
 	step = model.Step{
 		Workers: a.Workers, Purpose: model.PurposeCores,
-		Why: fmt.Sprintf("check the prediction: %d on %g of %g cores", a.Workers, s.fewer.cores, r.Plan.Environment.CoresServer),
+		Why: fmt.Sprintf("check the prediction on half of the cores: %d", a.Workers),
 	}
 	needed := s.expectedOnFewer(step, r.Trials)
 	if tried == 0 {
