@@ -107,6 +107,11 @@ bench-generator: ## requests per CPU second of advise, vegeta, hey and wrk
 	@.ci/install-packages $(BENCH_PACKAGES)
 	go test -run '^$$' -bench 'Generators' -benchtime 1x -timeout 10m ./sweep/generator
 
+.PHONY: bench-prediction
+bench-prediction: ## what is predicted for 1.5 and 2 cores from 0.5 and 1, against what they do: five minutes
+	@.ci/install-packages gunicorn python3-flask
+	go test -run '^$$' -bench 'Prediction' -benchtime 1x -timeout 15m -v ./sweep
+
 .PHONY: bench-memory
 bench-memory: ## peak memory of a sweep of a million requests
 	go test -run '^$$' -bench 'Million' -benchtime 1x -timeout 60m ./cmd

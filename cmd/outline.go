@@ -38,8 +38,13 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	if o := p.Scenario.Objective; o != nil {
 		fmt.Fprintf(&b, "objective %s\n", o.Given())
 	}
-	if p := p.Settings.PredictCores; len(p) > 0 {
-		fmt.Fprintf(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&p))
+	if list := p.Settings.PredictCores; len(list) > 0 {
+		fmt.Fprintf(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&list))
+		if part := p.Settings.FewerCores; part > 0 {
+			fmt.Fprintf(&b, "          checked from %s, where the recommended count is measured too\n", number(part, "core"))
+		} else {
+			fmt.Fprintf(&b, "          unchecked: half of what is measured can't be held by %s\n", p.Environment.LimitsMethod)
+		}
 	}
 	if p.Settings.Probe != "" {
 		fmt.Fprintf(&b, "probe     GET %s, now and then while the server is full\n", p.Settings.Probe)

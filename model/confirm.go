@@ -12,11 +12,14 @@ import (
 type Purpose string
 
 // The purposes. The search's restarts decide the count. Those that confirm it are no part of that
-// decision: a count that was chosen because it came out well comes out too well where it was chosen.
+// decision: a count that was chosen because it came out well comes out too well where it was chosen. Those
+// of PurposeCores had fewer cores than the others: they are no observations for Advise, but measurements
+// for FitScaling.
 const (
 	PurposeSearch  Purpose = ""
 	PurposeConfirm Purpose = "confirm"
 	PurposeLatency Purpose = "latency"
+	PurposeCores   Purpose = "cores"
 )
 
 // confirmRestarts is how many restarts of each of the two counts confirm the choice.

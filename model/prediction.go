@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -75,7 +76,9 @@ type Scaling struct {
 	Measured []CoresMeasured
 	// DemandBase and DemandPerCore are the line of CPU time per request over cores, in seconds. It
 	// never falls: a request that costs less on more cores would promise more than the cores do, and
-	// what makes a small quota dear does not go on getting cheaper.
+	// what makes a small quota dear does not go on getting cheaper. And where a core count was measured
+	// more than once, it rises by no more than the spread between those restarts leaves beyond doubt:
+	// carried on to many cores, a slope that is noise would be no upper bound.
 	DemandBase, DemandPerCore float64
 	// Busy is the share of the cores that the best throughput kept busy at the largest measured count;
 	// where it is far under 1, something else than the cores was short, and more of them may not help.
@@ -95,8 +98,9 @@ type HeldOut struct {
 var ErrNoCores = errors.New("no core count was measured")
 
 // FitScaling carries the CPU time per request on from the cores that were measured. Several
-// measurements of one core count are averaged. Nothing measured is [ErrNoCores]; figures that are no
-// measurements are an error.
+// measurements of one core count are averaged, and their spread bounds the slope: of its 95 % interval
+// (Student t, pooled within the core counts) the lower end is carried on. Nothing measured is [ErrNoCores];
+// figures that are no measurements are an error.
 //
 // # References
 //
@@ -114,59 +118,80 @@ func FitScaling(measured []CoresMeasured) (Scaling, error) {
 	if len(byCores) == 0 {
 		return Scaling{}, fmt.Errorf("predict other cores: %w", ErrNoCores)
 	}
-	var s Scaling
+	var groups []coresGroup
 	for _, same := range byCores {
-		s.Measured = append(s.Measured, averaged(same))
+		groups = append(groups, grouped(same))
 	}
-	slices.SortFunc(s.Measured, func(a, b CoresMeasured) int {
-		if a.Cores < b.Cores {
-			return -1
-		}
-		return 1
-	})
-	last := s.Measured[len(s.Measured)-1]
+	slices.SortFunc(groups, func(a, b coresGroup) int { return cmp.Compare(a.Cores, b.Cores) })
+	s := scalingOf(groups)
+	last := groups[len(groups)-1]
 	s.Busy = last.Throughput * last.Demand / last.Cores
-	s.DemandBase, s.DemandPerCore = demandLine(s.Measured)
-	if rest := s.Measured[:len(s.Measured)-1]; len(rest) > 0 {
-		base, perCore := demandLine(rest)
-		predicted := Scaling{Measured: rest, DemandBase: base, DemandPerCore: perCore}.Capacity(last.Cores)
+	if rest := groups[:len(groups)-1]; len(rest) > 0 {
+		predicted := scalingOf(rest).Capacity(last.Cores)
 		s.HeldOut = &HeldOut{Cores: last.Cores, Predicted: predicted, Measured: last.Throughput, Error: predicted/last.Throughput - 1}
 	}
 	return s, nil
 }
 
-func averaged(same []CoresMeasured) CoresMeasured {
-	var m CoresMeasured
-	for _, one := range same {
-		m.Throughput += one.Throughput / float64(len(same))
-		m.Demand += one.Demand / float64(len(same))
-		m.Wait += one.Wait / float64(len(same))
+func scalingOf(groups []coresGroup) Scaling {
+	var s Scaling
+	for _, g := range groups {
+		s.Measured = append(s.Measured, g.CoresMeasured)
 	}
-	m.Cores = same[0].Cores
-	return m
+	s.DemandBase, s.DemandPerCore = demandLine(groups)
+	return s
 }
 
-// demandLine is the line of least squares through CPU time per request; where that falls, the level
-// of the largest core count, which is nearest to what is predicted.
-func demandLine(measured []CoresMeasured) (base, perCore float64) {
-	meanCores, meanDemand, n := 0.0, 0.0, float64(len(measured))
-	for _, m := range measured {
-		meanCores, meanDemand = meanCores+m.Cores/n, meanDemand+m.Demand/n
+// A coresGroup is the mean of the measurements of one core count. Squares are those of their CPU times'
+// distances from it.
+type coresGroup struct {
+	CoresMeasured
+	restarts int
+	squares  float64
+}
+
+func grouped(same []CoresMeasured) coresGroup {
+	g := coresGroup{restarts: len(same)}
+	for _, one := range same {
+		g.Throughput += one.Throughput / float64(len(same))
+		g.Demand += one.Demand / float64(len(same))
+		g.Wait += one.Wait / float64(len(same))
 	}
-	across, along := 0.0, 0.0
-	for _, m := range measured {
-		across += (m.Cores - meanCores) * (m.Demand - meanDemand)
-		along += (m.Cores - meanCores) * (m.Cores - meanCores)
+	g.Cores = same[0].Cores
+	for _, one := range same {
+		g.squares += (one.Demand - g.Demand) * (one.Demand - g.Demand)
 	}
-	if along > 0 && across > 0 {
+	return g
+}
+
+// demandLine is the line of least squares through CPU time per request, as far as it rises beyond doubt;
+// where it does not, the level of the largest core count, which is nearest to what is predicted.
+func demandLine(groups []coresGroup) (base, perCore float64) {
+	meanCores, meanDemand, n := 0.0, 0.0, float64(len(groups))
+	for _, g := range groups {
+		meanCores, meanDemand = meanCores+g.Cores/n, meanDemand+g.Demand/n
+	}
+	across, along, squares, ofSlope, freedom := 0.0, 0.0, 0.0, 0.0, 0
+	for _, g := range groups {
+		away := g.Cores - meanCores
+		across, along = across+away*(g.Demand-meanDemand), along+away*away
+		squares, freedom = squares+g.squares, freedom+g.restarts-1
+		ofSlope += away * away / float64(g.restarts)
+	}
+	if along > 0 {
 		perCore = across / along
+		if freedom > 0 {
+			perCore -= studentT(DefaultConfidence, freedom) * math.Sqrt(squares/float64(freedom)*ofSlope) / along
+		}
+	}
+	if perCore > 0 {
 		if base = meanDemand - perCore*meanCores; base > 0 {
 			return base, perCore
 		}
 		// Dearer in proportion to the cores, or worse: no throughput is gained by any of them.
 		return 0, meanDemand / meanCores
 	}
-	return measured[len(measured)-1].Demand, 0
+	return groups[len(groups)-1].Demand, 0
 }
 
 // DemandAt returns the CPU time per request on so many cores, in seconds: that of the line beyond the

@@ -165,6 +165,9 @@ func restarts(r *Result) string {
 	if n := r.Search.LatencyRestarts; n > 0 {
 		text += fmt.Sprintf(", %d for latency", n)
 	}
+	if n := r.Search.CoresRestarts; n > 0 {
+		text += fmt.Sprintf(", %d on %s to check what is predicted", n, cores(r.Settings.FewerCores))
+	}
 	return text + liveWords(r.Live)
 }
 
@@ -244,7 +247,7 @@ func spread(r *Result) string {
 	var bytes []int64
 	for _, t := range r.Trials {
 		list := t.Server.PerWorker
-		if t.Shape.Workers != r.Recommendation.Workers || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
+		if t.Shape.Workers != r.Recommendation.Workers || t.OnFewerCores() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
 			continue
 		}
 		if most := busiest.Share(); most != nil && *most >= *list[0].Share() {

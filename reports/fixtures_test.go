@@ -121,6 +121,14 @@ var fixtures = map[string]fixture{
 			r.Trials = append(r.Trials, failed(missing, sweep.NotStarted, "ended before it was ready: exit code 1 after 0.3 s: No module named 'gevent'"))
 		}
 	}),
+	"held_out": waiting.with(func(f *fixture) {
+		f.cap = 0
+		f.edit = func(r *sweep.Record) { f.onHalf(r, 1.02) }
+	}),
+	"predicted_off": waiting.with(func(f *fixture) {
+		f.cap, f.counts = 0, []int{1, 2, 3, 4}
+		f.edit = func(r *sweep.Record) { f.onHalf(r, 1) }
+	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
 	"lower_bound": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
@@ -353,6 +361,20 @@ func (f fixture) threads(r *sweep.Record, threads int, each float64, counts []in
 			t.Server.MemoryPSSBytes = int64(f.base + each*float64(n) + 4*mb*(noise-1)/f.spread/10)
 			r.Trials = append(r.Trials, t)
 		}
+	}
+}
+
+// onHalf adds two restarts of the last count on half of the cores, where a request costs so many times what
+// it does on all.
+func (f fixture) onHalf(r *sweep.Record, dearer float64) {
+	r.Plan.Settings.PredictCores, r.Plan.Settings.FewerCores = []float64{2, 4}, f.cores/2
+	half := f
+	half.cores, half.demand = f.cores/2, f.demand*dearer
+	for repeat, cost := range []float64{0.995, 1.005} {
+		t := half.trial(len(r.Trials)+1, 8, repeat+1, 1/cost, r.Plan.StartedAt)
+		t.Purpose, t.Cores = model.PurposeCores, half.cores
+		t.Server.CPUSecondsPerRequest *= cost
+		r.Trials = append(r.Trials, t)
 	}
 }
 

@@ -2,9 +2,12 @@ package reports
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"advise/model"
 	"advise/sweep"
+	"advise/targets/hold"
 )
 
 // A CoresPrediction is what a number of cores that was named could do at most; it was not measured.
@@ -21,18 +24,36 @@ type CoresPrediction struct {
 	Why       string          `json:"why,omitempty"`
 }
 
+// A HeldOut is how far a prediction was off where it could be checked: the cores that were measured, by
+// what a part of them showed alone.
+type HeldOut struct {
+	Cores float64 `json:"cores"`
+	// FromCores is the part of them, and Restarts how often the recommended count was measured on it.
+	FromCores float64 `json:"from_cores"`
+	Restarts  int     `json:"restarts"`
+	// PredictedRPS by the mean of the restarts, and by the least and the most of them.
+	PredictedRPS     float64 `json:"predicted_rps"`
+	PredictedLowRPS  float64 `json:"predicted_low_rps"`
+	PredictedHighRPS float64 `json:"predicted_high_rps"`
+	MeasuredRPS      float64 `json:"measured_rps"`
+	// ErrorShare is PredictedRPS over MeasuredRPS, less 1.
+	ErrorShare float64 `json:"error_share"`
+	// BusyShare of the cores was used at MeasuredRPS. Where it is far under 1, something else was short.
+	BusyShare float64 `json:"busy_share"`
+}
+
 // predictions are for the core counts that the plan names, by the CPU time of a request, within the
-// memory of the plan.
-func predictions(rec *sweep.Record, adv model.Advice) []CoresPrediction {
+// memory of the plan. The error is nil where only one core count was measured.
+func predictions(rec *sweep.Record, adv model.Advice) ([]CoresPrediction, *HeldOut) {
 	list := []CoresPrediction{}
 	s := rec.Plan.Settings
-	m, ok := adv.AtCores(rec.Plan.Environment.CoresServer, s.Threads)
-	scaling, err := model.FitScaling([]model.CoresMeasured{m})
+	measured := rec.CoresMeasured(adv)
+	scaling, err := model.FitScaling(measured)
 	for _, n := range s.PredictCores {
 		p := CoresPrediction{Cores: n, UpperBound: true, Extrapolated: n > rec.Plan.Environment.CoresServer}
 		list = append(list, p)
 		last := &list[len(list)-1]
-		if !ok || err != nil {
+		if err != nil {
 			last.Why = "no restart tells what a request costs"
 			continue
 		}
@@ -47,27 +68,110 @@ func predictions(rec *sweep.Record, adv model.Advice) []CoresPrediction {
 		}
 		last.Workers, last.ThroughputRPS, last.LimitedBy = &found.Workers, finite(found.Throughput), found.LimitedBy
 	}
-	return list
+	if err != nil {
+		return list, nil
+	}
+	return list, heldOut(scaling, measured)
 }
 
-// CaveatPredictionUnchecked marks predictions that no measurement was held out to check. Figures:
-// cores_measured.
-const CaveatPredictionUnchecked = "prediction_unchecked"
-
-// uncheckedPrediction is nil where nothing was predicted.
-func uncheckedPrediction(r *Result) *model.Caveat {
-	for _, p := range r.Predictions {
-		if p.Workers == nil {
-			continue
-		}
-		return &model.Caveat{
-			Code: CaveatPredictionUnchecked,
-			Message: fmt.Sprintf("Other core counts are predicted from %s alone: upper bounds, since a lock, a full database or shared hyper-threads show only on the cores that meet them. With one core count measured there was none to hold out, so their error is not known.",
-				cores(r.Environment.CoresServer)),
-			Figures: map[string]float64{"cores_measured": r.Environment.CoresServer},
+func heldOut(s model.Scaling, measured []model.CoresMeasured) *HeldOut {
+	h := s.HeldOut
+	if h == nil || finite(h.Predicted) == nil || finite(h.Error) == nil {
+		return nil
+	}
+	out := &HeldOut{
+		Cores: h.Cores, FromCores: s.Measured[0].Cores, PredictedRPS: h.Predicted, MeasuredRPS: h.Measured,
+		PredictedLowRPS: h.Predicted, PredictedHighRPS: h.Predicted, ErrorShare: h.Error, BusyShare: s.Busy,
+	}
+	for _, m := range measured {
+		if m.Cores == out.FromCores {
+			out.Restarts++
+			out.PredictedLowRPS = min(out.PredictedLowRPS, h.Cores/m.Demand)
+			out.PredictedHighRPS = max(out.PredictedHighRPS, h.Cores/m.Demand)
 		}
 	}
-	return nil
+	return out
+}
+
+const (
+	// CaveatPredictionUnchecked marks predictions that no measurement was held out to check. Figures:
+	// cores_measured.
+	CaveatPredictionUnchecked = "prediction_unchecked"
+	// CaveatPredictionOff marks predictions by which a core count that was measured comes out far from
+	// what it did. Figures: cores, from_cores, predicted_rps, measured_rps, error_share, busy_share.
+	CaveatPredictionOff = "prediction_off"
+)
+
+// predictionOff is the error of a held-out prediction from which on it is a doubt: about twice what
+// restarts of one count differ by.
+const predictionOff = 0.1
+
+// doubtOfPredictions is nil where nothing was predicted, and where a prediction was checked and good.
+func doubtOfPredictions(r *Result) *model.Caveat {
+	if !slices.ContainsFunc(r.Predictions, func(p CoresPrediction) bool { return p.Workers != nil }) {
+		return nil
+	}
+	h := r.HeldOut
+	switch {
+	case h == nil:
+		return &model.Caveat{
+			Code: CaveatPredictionUnchecked,
+			Message: fmt.Sprintf("Other core counts are predicted from %s alone: upper bounds, since a lock, a full database or shared hyper-threads show only on the cores that meet them. %s, so the error is not known.",
+				cores(r.Environment.CoresServer), whyUnchecked(r)),
+			Figures: map[string]float64{"cores_measured": r.Environment.CoresServer},
+		}
+	case math.Abs(h.ErrorShare) <= predictionOff:
+		return nil
+	}
+	return &model.Caveat{
+		Code: CaveatPredictionOff,
+		Message: fmt.Sprintf("Predictions for other core counts were far off where they could be checked: from %s, %s came out %s at %s requests/s, and answered %s, with %s of their CPU time used. %s",
+			cores(h.FromCores), cores(h.Cores), tooMuch(h.ErrorShare), number(h.PredictedRPS), number(h.MeasuredRPS), percent(h.BusyShare), whyOff(h)),
+		Figures: map[string]float64{
+			"cores": h.Cores, "from_cores": h.FromCores, "predicted_rps": h.PredictedRPS, "measured_rps": h.MeasuredRPS,
+			"error_share": h.ErrorShare, "busy_share": h.BusyShare,
+		},
+	}
+}
+
+// whyUnchecked says why no part of the cores was measured.
+func whyUnchecked(r *Result) string {
+	part := r.Settings.FewerCores
+	if part == 0 {
+		if method, ok := methods[r.Environment.LimitsMethod]; ok && r.Environment.LimitsMethod != string(hold.Cgroup1) && r.Environment.LimitsMethod != string(hold.Cgroup2) {
+			return "Half of that can't be held " + method
+		}
+		return "Half of that was not measured"
+	}
+	for _, t := range r.Trials {
+		if t.OnFewerCores() && t.Outcome != sweep.OK {
+			return fmt.Sprintf("On %s it did not work (%s)", cores(part), t.Detail)
+		}
+	}
+	return fmt.Sprintf("There was no time to measure on %s too", cores(part))
+}
+
+// whyOff says what the error comes from, as far as the CPU time tells.
+func whyOff(h *HeldOut) string {
+	switch {
+	case h.ErrorShare < 0:
+		return "A request costs more on the smaller part, as by throttling: what is predicted for fewer cores is too much."
+	case h.BusyShare < 1-predictionOff:
+		return "Something else than the cores was short, and more of them may not help: a lock, a database, too few workers."
+	}
+	return "A request costs more on more cores: what is predicted for more of them leans on how that goes on."
+}
+
+// tooMuch is an error in words, to the tenth of a per cent where it is small.
+func tooMuch(share float64) string {
+	off := percent(math.Abs(share))
+	if math.Abs(share) < predictionOff {
+		off = fmt.Sprintf("%.1f %%", 100*math.Abs(share))
+	}
+	if share < 0 {
+		return off + " too low"
+	}
+	return off + " too high"
 }
 
 // predictionWords are a line for each prediction.
@@ -84,8 +188,17 @@ func predictionWords(r *Result) []string {
 		}
 		lines = append(lines, line)
 	}
-	if len(lines) > 0 {
-		lines = append(lines, "upper bounds, not measured")
+	if len(lines) == 0 {
+		return nil
+	}
+	lines = append(lines, "upper bounds, not measured")
+	if h := r.HeldOut; h != nil {
+		line := fmt.Sprintf("held out: from %s %s was predicted at %s/s and measured at %s/s: %s",
+			cores(h.FromCores), cores(h.Cores), number(h.PredictedRPS), number(h.MeasuredRPS), tooMuch(h.ErrorShare))
+		if low, high := number(h.PredictedLowRPS), number(h.PredictedHighRPS); low != high {
+			line += fmt.Sprintf(" (%s to %s by %s)", low, high, count(h.Restarts, "restart"))
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -47,6 +47,8 @@ type Result struct {
 	Prediction *Prediction `json:"prediction"`
 	// Predictions are for the core counts that were named; empty without any.
 	Predictions []CoresPrediction `json:"predictions"`
+	// HeldOut is how far such a prediction was off where it could be checked; nil where it could not.
+	HeldOut *HeldOut `json:"held_out"`
 	// Traffic is nil when no rate was asked about.
 	Traffic *Traffic `json:"traffic"`
 	// Shapes are the variants that were compared, in the order in which they were named; one where there
@@ -115,10 +117,11 @@ type Search struct {
 	// Ended is settled, undecided (more restarts would not settle it at a sensible price), time, or
 	// generator (the load generator was at its limit).
 	Ended string `json:"ended"`
-	// Restarts of the search, of its confirmation, and for latency.
+	// Restarts of the search, of its confirmation, for latency, and on a part of the cores.
 	Restarts        int `json:"restarts"`
 	ConfirmRestarts int `json:"confirm_restarts"`
 	LatencyRestarts int `json:"latency_restarts"`
+	CoresRestarts   int `json:"cores_restarts"`
 }
 
 // How a search can end.
@@ -304,8 +307,8 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
 		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
 	}
-	r.Predictions = predictions(rec, adv)
-	if c := uncheckedPrediction(r); c != nil {
+	r.Predictions, r.HeldOut = predictions(rec, adv)
+	if c := doubtOfPredictions(r); c != nil {
 		r.Caveats = append(r.Caveats, *c)
 	}
 	r.MemoryGrowth = memoryGrowth(rec, r)
@@ -348,6 +351,8 @@ func search(rec *sweep.Record) Search {
 			s.ConfirmRestarts++
 		case model.PurposeLatency:
 			s.LatencyRestarts++
+		case model.PurposeCores:
+			s.CoresRestarts++
 		case model.PurposeSearch:
 			s.Restarts++
 		}
@@ -431,7 +436,7 @@ func points(trials []sweep.Trial, from []model.Point) []Point {
 func (p *Point) summarise(trials []sweep.Trial) {
 	var p50, p90, p95, p99, most, mean, throttled []float64
 	for _, t := range trials {
-		if t.Shape.Workers != p.Workers {
+		if t.Shape.Workers != p.Workers || t.OnFewerCores() {
 			continue
 		}
 		p.Outcomes[t.Outcome]++

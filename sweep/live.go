@@ -49,11 +49,15 @@ func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server 
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if server, err = s.launcher.start(ctx, t.Shape, log); err != nil {
+	launch := s.launcher
+	if t.OnFewerCores() {
+		launch = s.fewer.launcher
+	}
+	if server, err = launch.start(ctx, t.Shape, log); err != nil {
 		return nil, err
 	}
 	t.StartupSeconds = server.StartupTime().Seconds()
-	if s.options.Live {
+	if s.options.Live && !t.OnFewerCores() { // the limits of a server that runs are never changed
 		s.running, s.runningAs = server, t.Shape.Variant()
 		if t.Purpose == model.PurposeConfirm {
 			s.restarted = append(s.restarted, t.Shape)
@@ -64,7 +68,7 @@ func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server 
 
 // fresh says that a trial has to be a restart though it could be a live change.
 func (s *Sweep) fresh(t *Trial) bool {
-	return t.Purpose == model.PurposeConfirm && !slices.Contains(s.restarted, t.Shape)
+	return t.OnFewerCores() || t.Purpose == model.PurposeConfirm && !slices.Contains(s.restarted, t.Shape)
 }
 
 // done leaves a server for the next trial when that can change it live, and stops it otherwise.

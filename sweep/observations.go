@@ -12,7 +12,7 @@ import (
 // could be repeated.
 func (r *Record) Observations() []model.Observation { return observations(r.Plan, r.Used()) }
 
-// Used are the trials that the advice rests on. A count that was only measured while disturbed, since
+// Used are the trials that the advice rests on, on all the cores. A count that was only measured while disturbed, since
 // time did not allow to repeat it, is better known badly than not at all.
 func (r *Record) Used() []Trial {
 	better, kept := map[Shape]bool{}, map[int]bool{}
@@ -22,7 +22,7 @@ func (r *Record) Used() []Trial {
 		kept[t.ID] = true
 	}
 	for _, t := range r.Trials {
-		if !better[t.Shape] && !kept[t.ID] {
+		if !better[t.Shape] && !kept[t.ID] && !t.OnFewerCores() {
 			sound = append(sound, t)
 		}
 	}
@@ -51,6 +51,8 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 	vain := 0
 	for _, t := range trials {
 		switch {
+		case t.OnFewerCores():
+			continue
 		case t.Outcome == OK && t.saturation() == nil: // it repeats nothing
 		case !t.Disturbed():
 			aside[t.Shape] = false
@@ -68,6 +70,9 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
+		if t.OnFewerCores() {
+			continue
+		}
 		o := model.Observation{
 			Variant: p.nameOf(t), Workers: t.Shape.Workers, Threads: t.Shape.Threads,
 			Purpose: t.Purpose, At: t.StartedAt.Sub(p.StartedAt).Seconds(),

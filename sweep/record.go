@@ -124,8 +124,10 @@ type Settings struct {
 	RateHeadroom float64 `json:"rate_headroom,omitempty"`
 	// PredictCores are other core counts to predict for.
 	PredictCores []float64 `json:"predict_cores,omitempty"`
-	Seed         int64     `json:"seed"`
-	Connections  int       `json:"connections"`
+	// FewerCores is the part of the cores that predictions are checked on; 0: none is.
+	FewerCores  float64 `json:"fewer_cores,omitempty"`
+	Seed        int64   `json:"seed"`
+	Connections int     `json:"connections"`
 	// Arrivals of requests at a rate: constant or poisson.
 	Arrivals string `json:"arrivals"`
 	// Probe is the path that is asked for while the server is full; empty: none is.
@@ -166,13 +168,15 @@ type Trial struct {
 	ID    int   `json:"id"`
 	Shape Shape `json:"shape"`
 	// Purpose is empty for a restart of the search.
-	Purpose        model.Purpose `json:"purpose,omitempty"`
-	Repeat         int           `json:"repeat"`
-	Why            string        `json:"why"`
-	StartedAt      time.Time     `json:"started_at"`
-	Outcome        Outcome       `json:"outcome"`
-	Detail         string        `json:"detail,omitempty"`
-	StartupSeconds float64       `json:"startup_seconds"`
+	Purpose model.Purpose `json:"purpose,omitempty"`
+	// Cores is what the server was held to where that is not the plan's: with model.PurposeCores.
+	Cores          float64   `json:"cores,omitempty"`
+	Repeat         int       `json:"repeat"`
+	Why            string    `json:"why"`
+	StartedAt      time.Time `json:"started_at"`
+	Outcome        Outcome   `json:"outcome"`
+	Detail         string    `json:"detail,omitempty"`
+	StartupSeconds float64   `json:"startup_seconds"`
 	// Live is true when the server was not started for it but changed, in StartupSeconds.
 	Live           bool      `json:"live,omitempty"`
 	ElapsedSeconds float64   `json:"elapsed_seconds"`

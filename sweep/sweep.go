@@ -125,6 +125,8 @@ type Sweep struct {
 	timing   timing
 	launcher launcher
 	attack   attackFunc
+	// fewer is the part of the cores that predictions are checked on; nil where there is none.
+	fewer *fewerCores
 	// running is the server of the last trial, when it can be changed live; restarted are the counts that
 	// were confirmed by a fresh start since.
 	running   instance
@@ -199,6 +201,7 @@ func New(o Options) (*Sweep, error) {
 	shape := o.Target.Adapter.Shape(o.Target.Command)
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
 	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready, launched: s.plan.Launched}
+	s.fewer = s.partOf(cores)
 	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
 		return generator.Calibrate(ctx, generator.CalibrationOptions{
@@ -243,7 +246,7 @@ func New(o Options) (*Sweep, error) {
 		Settings: Settings{
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
-			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, Seed: o.Seed,
+			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, FewerCores: s.fewer.given(), Seed: o.Seed,
 			Arrivals: string(o.Arrivals), Probe: o.Probe, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
@@ -407,7 +410,7 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 		}
 		t.Repeat = 1
 		for _, before := range r.Trials {
-			if before.Shape == t.Shape {
+			if before.Shape == t.Shape && before.Cores == t.Cores {
 				t.Repeat++
 			}
 		}
@@ -424,7 +427,8 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 }
 
 // next is the step that the record and the time that is left ask for: the search as long as it needs
-// and leaves time to confirm what it finds, then what confirms it. A step that does not fit ends it.
+// and leaves time to confirm what it finds, then what confirms it, checks what is predicted and times
+// requests below full load. A step that does not fit ends it.
 func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	observed := observations(r.Plan, undisturbed(r.Trials))
 	if !confirming(r.Trials) {
@@ -444,6 +448,11 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	needed := s.expected(step, r.Trials)
 	if !confirming(r.Trials) { // too few restarts confirm nothing
 		needed *= time.Duration(max(step.Left, 1))
+	}
+	if step.Done || step.Purpose == model.PurposeLatency || needed > left {
+		if check, ok := s.onFewerCores(r, observed, left); ok {
+			return check
+		}
 	}
 	if !step.Done && needed > left {
 		return model.Step{Done: true}
@@ -484,22 +493,23 @@ func (s *Sweep) looks(step model.Step, trials []Trial) bool {
 	return slices.Contains(s.race.FirstLook(step.Variant), step.Workers) && !s.tried(step.Variant, step.Workers, trials)
 }
 
-// confirming is true once the search is over.
+// confirming is true once the search is over and what confirms it has begun.
 func confirming(trials []Trial) bool {
-	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch })
+	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch && !t.OnFewerCores() })
 }
 
 // mostReserved is the share of the time that is kept for confirmation at the most. Where that would not do,
 // the search has all of it.
 const mostReserved = 0.4
 
-// reserved is kept of the time to confirm what the search finds.
+// reserved is kept of the time to confirm what the search finds, and to check what is predicted.
 func (s *Sweep) reserved(trials []Trial) time.Duration {
-	needed := time.Duration(model.ConfirmRestarts()) * s.expected(model.Step{Workers: s.plan.Settings.RuleOfThumb}, trials)
+	one := s.expected(model.Step{Workers: s.plan.Settings.RuleOfThumb}, trials)
+	needed := time.Duration(model.ConfirmRestarts()) * one
 	if needed > time.Duration(mostReserved*float64(s.options.Time)) {
-		return 0
+		needed = 0
 	}
-	return needed
+	return needed + s.reservedForFewer(one)
 }
 
 // interruptedOr is ctx's error if there is one, or is about to be. Ctrl-C in a terminal reaches the

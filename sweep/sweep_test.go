@@ -115,6 +115,7 @@ type closedInstance struct {
 	s       *closedServer
 	workers int
 	threads int
+	cores   float64
 	cpu     time.Duration
 	oom     uint64
 	done    chan struct{}
@@ -126,7 +127,7 @@ func (s *closedServer) start(_ context.Context, shape Shape, _ string) (instance
 		return nil, err
 	}
 	s.running++
-	return &closedInstance{s: s, workers: shape.Workers, threads: max(shape.Threads, 1), done: make(chan struct{})}, nil
+	return &closedInstance{s: s, workers: shape.Workers, threads: max(shape.Threads, 1), cores: 1, done: make(chan struct{})}, nil
 }
 
 func (i *closedInstance) URL() string                { return "http://127.0.0.1:1" }
@@ -165,7 +166,7 @@ func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 	return func(ctx context.Context, a generator.Attack, tell func(generator.Progress)) (*generator.Summary, error) {
 		i := of()
 		n := float64(i.workers * i.threads)
-		rate := math.Min(n/(s.cpu+s.wait), 1/s.cpu) * (1 + 0.02*s.noise.NormFloat64())
+		rate := math.Min(n/(s.cpu+s.wait), i.cores/s.cpu) * (1 + 0.02*s.noise.NormFloat64())
 		if a.Rate > 0 {
 			rate = math.Min(rate, a.Rate)
 		}
@@ -235,13 +236,20 @@ func newTest(t *testing.T, s *closedServer, change func(*Options)) *Sweep {
 	}
 	s.noise = rand.New(rand.NewPCG(uint64(o.Seed), 0))
 	var last *closedInstance
-	sweep.launcher = launcherFunc(func(ctx context.Context, shape Shape, log string) (instance, error) {
-		i, err := s.start(ctx, shape, log)
-		if err == nil {
-			last = i.(*closedInstance)
+	launch := func(cores float64) launcherFunc {
+		return func(ctx context.Context, shape Shape, log string) (instance, error) {
+			i, err := s.start(ctx, shape, log)
+			if err == nil {
+				last = i.(*closedInstance)
+				last.cores = cores
+			}
+			return i, err
 		}
-		return i, err
-	})
+	}
+	sweep.launcher = launch(1)
+	if len(o.PredictCores) > 0 { // as it is where half a core can be held
+		sweep.fewer = &fewerCores{cores: 0.5, launcher: launch(0.5)}
+	}
 	sweep.attack = s.attack(func() *closedInstance { return last })
 	sweep.machine = s.machine
 	sweep.limits.CPUs = []int{0} // what else is used there is not the server's

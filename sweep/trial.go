@@ -94,6 +94,9 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 		Shape:  s.plan.variant(step.Variant).At(e.Workers),
 		Phases: []Phase{},
 	}
+	if t.OnFewerCores() {
+		t.Cores = s.fewer.cores
+	}
 	began := time.Now()
 	defer func() { t.ElapsedSeconds = time.Since(began).Seconds() }()
 
@@ -157,7 +160,8 @@ type load struct {
 	rate, share float64
 }
 
-// loads are the phases of a step: full load and the scenario's rate, or rates below full load.
+// loads are the phases of a step: full load and the scenario's rate, which is for all the cores, or rates
+// below full load.
 func (s *Sweep) loads(step model.Step) []load {
 	var list []load
 	if step.Purpose == model.PurposeLatency {
@@ -167,7 +171,7 @@ func (s *Sweep) loads(step model.Step) []load {
 	} else {
 		list = append(list, load{kind: PhaseSaturation})
 	}
-	if rate := s.plan.Scenario.RateRPS; rate > 0 && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
+	if rate := s.plan.Scenario.RateRPS; rate > 0 && step.Purpose != model.PurposeCores && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
 		list = append(list, load{kind: PhaseRate, rate: rate})
 	}
 	return list

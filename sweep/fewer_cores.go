@@ -1,0 +1,185 @@
+package sweep
+
+import (
+	"fmt"
+	"time"
+
+	"advise/model"
+	"advise/targets/hold"
+)
+
+// fewerCores is a part of the server's cores. What the recommended count does on it tells how good
+// predictions are: from the part for all the cores, which are measured.
+//
+// The count is large enough for the part where it is for the whole, since the workers that keep cores
+// busy grow with them: N* = C (1 + wait/CPU time).
+type fewerCores struct {
+	cores    float64
+	limits   hold.Limits
+	launcher launcher
+}
+
+// fewerShare of the cores is far enough from all of them to tell something, and leaves a quota large
+// enough for a request to be served within a few of its periods.
+const fewerShare = 0.5
+
+// fewerRestarts show a spread; one that is disturbed is repeated once.
+const (
+	fewerRestarts = 2
+	fewerAtMost   = fewerRestarts + 1
+)
+
+// partOf is the part of the cores that is measured for the sake of predictions, held as a sweep on that
+// many cores would be. Whole ones are pinned: that is what a smaller machine is, with fewer requests at a
+// time and nothing throttled. A fraction is a quota over the next whole number. It is nil when nothing is
+// to be predicted, or the part can't be held here: by affinity a fraction can't.
+func (s *Sweep) partOf(cores []core) *fewerCores {
+	if len(s.options.PredictCores) == 0 {
+		return nil
+	}
+	part, err := splitCores(cores, fewerShare*s.split.measured)
+	if err != nil {
+		return nil
+	}
+	want := s.limits
+	want.CPUs, want.Quota = part.server, part.quota
+	limits, _, err := hold.Choose(want.Method, want)
+	if err != nil || len(limits.CPUs) < len(want.CPUs) || limits.Quota < want.Quota {
+		return nil
+	}
+	return &fewerCores{
+		cores: part.measured, limits: limits,
+		launcher: &targetLauncher{target: s.options.Target, limits: limits, probe: probe(s.options.Scenario), ready: s.timing.ready, launched: s.plan.Launched},
+	}
+}
+
+// given is how many cores the part is; 0 without one.
+func (f *fewerCores) given() float64 {
+	if f == nil {
+		return 0
+	}
+	return f.cores
+}
+
+// mostForFewer is the share of the time that is kept for the part's restarts at the most.
+const mostForFewer = 0.15
+
+// reservedForFewer is kept of the time for the part's restarts, given how long one of all the cores takes.
+func (s *Sweep) reservedForFewer(one time.Duration) time.Duration {
+	needed := fewerRestarts * one
+	if s.fewer == nil || needed > time.Duration(mostForFewer*float64(s.options.Time)) {
+		return 0
+	}
+	return needed
+}
+
+// onFewerCores is the next restart of the recommended count on the part; ok is false when none is left to
+// make, or no time for it. They are not begun without time for a spread.
+//
+// A quota serves in bursts, one in each of its periods of 100 ms. Windows are whole multiples of that, and
+// of ten periods at the least, so that it does not matter where in a period they begin.
+func (s *Sweep) onFewerCores(r *Record, observed []model.Observation, left time.Duration) (step model.Step, ok bool) {
+	if s.fewer == nil {
+		return model.Step{}, false
+	}
+	tried, sound := 0, 0
+	for _, t := range r.Trials {
+		switch {
+		case !t.OnFewerCores():
+			continue
+		case t.Outcome != OK:
+			return model.Step{}, false
+		case !t.Disturbed():
+			sound++
+		}
+		tried++
+	}
+	if sound >= fewerRestarts || tried >= fewerAtMost {
+		return model.Step{}, false
+	}
+	chosen := s.race.Advise(observed).Choice()
+	a := chosen.Advice
+	if _, measured := a.AtCores(r.Plan.Environment.CoresServer, s.plan.variant(chosen.Variant).Threads); !a.Made || !measured {
+		return model.Step{}, false
+	}
+	step = model.Step{
+		Variant: chosen.Variant, Workers: a.Workers, Purpose: model.PurposeCores,
+		Why: fmt.Sprintf("check the prediction on half of the cores: %d", a.Workers),
+	}
+	needed := s.expectedOnFewer(step, r.Trials)
+	if tried == 0 {
+		needed *= fewerRestarts
+	}
+	return step, needed <= left
+}
+
+// expectedOnFewer is how long a restart on the part takes: what it takes on all the cores, with a start and
+// a warm-up that are longer since both wait for the cores.
+func (s *Sweep) expectedOnFewer(step model.Step, trials []Trial) time.Duration {
+	start := 0.0
+	for _, t := range trials {
+		if t.Outcome == OK && t.Shape.Workers == step.Workers {
+			start = max(start, t.StartupSeconds)
+		}
+	}
+	return s.expected(step, trials) + s.timing.warmup + time.Duration(start*float64(time.Second))
+}
+
+// OnFewerCores is true for a restart on a part of the cores. It is compared with none of the others.
+func (t *Trial) OnFewerCores() bool { return t.Purpose == model.PurposeCores }
+
+// CoresMeasured is what the sweep showed of its cores and of the part of them, for [model.FitScaling]: one
+// for each restart of the recommended count, so that their spread is known. Wait is that of all the cores:
+// on the part the count only queues longer. It is empty where the advice tells nothing of the cores.
+func (r *Record) CoresMeasured(a model.Advice) []model.CoresMeasured {
+	all, ok := a.AtCores(r.Plan.Environment.CoresServer, r.Plan.Settings.Threads)
+	if !ok {
+		return nil
+	}
+	part := r.onPart()
+	if len(part) == 0 {
+		return []model.CoresMeasured{all}
+	}
+	var measured []model.CoresMeasured
+	for _, t := range r.Used() {
+		if t.Shape.Workers == a.Workers && t.showsDemand() {
+			one := all
+			one.Demand = t.Server.CPUSecondsPerRequest
+			measured = append(measured, one)
+		}
+	}
+	if len(measured) == 0 {
+		measured = append(measured, all)
+	}
+	for _, t := range part {
+		measured = append(measured, model.CoresMeasured{
+			Cores: t.Cores, Throughput: t.saturation().ThroughputRPS, Demand: t.Server.CPUSecondsPerRequest, Wait: all.Wait,
+		})
+	}
+	return measured
+}
+
+// onPart are the restarts on the part that tell what a request costs there, the disturbed ones only
+// where there are no others.
+func (r *Record) onPart() []Trial {
+	var sound, all []Trial
+	for _, t := range r.Trials {
+		if !t.OnFewerCores() || !t.showsDemand() {
+			continue
+		}
+		all = append(all, t)
+		if !t.Disturbed() {
+			sound = append(sound, t)
+		}
+	}
+	if len(sound) > 0 {
+		return sound
+	}
+	return all
+}
+
+// showsDemand is true for a restart at full load that tells what a request costs.
+func (t *Trial) showsDemand() bool {
+	full := t.saturation()
+	return t.Outcome == OK && full != nil && full.ThroughputRPS > 0 && t.Server.CPUSecondsPerRequest > 0 && t.Generator.Verdict != GeneratorBound
+}
