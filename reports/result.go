@@ -79,6 +79,10 @@ type Recommendation struct {
 	Reasons     []string `json:"reasons"`
 	// Config is what to paste to get this count.
 	Config []ConfigFile `json:"config"`
+	// ConfigFolder is where the record keeps these and Deploy, the names of what starts the server
+	// elsewhere; both are empty in a result of no folder, and no part of the document, which can be moved.
+	ConfigFolder string   `json:"-"`
+	Deploy       []string `json:"-"`
 }
 
 // A ConfigFile is text to paste into the file at Path.

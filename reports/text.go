@@ -15,7 +15,8 @@ import (
 
 // TextOptions say what the terminal can show.
 type TextOptions struct {
-	// Width in columns; 0 is 80. Only lines to paste may be wider: those are never broken.
+	// Width in columns; 0 is 80. Only lines to paste and the path of the files that hold them may be wider:
+	// those are never broken.
 	Width int
 	// Color allows SGR colours.
 	Color bool
@@ -362,6 +363,15 @@ func (t *text) paste(r *Result) {
 			line = printable(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
 			t.WriteString(strings.TrimRight("    "+line, " ") + "\n")
 		}
+	}
+	t.alsoThere(r.Recommendation)
+}
+
+// alsoThere names the files that start the server elsewhere, in a line that is never broken: its path is
+// there to be copied.
+func (t *text) alsoThere(r *Recommendation) {
+	if len(r.Deploy) > 0 {
+		t.WriteString("\n" + printable("also in "+r.ConfigFolder+": "+strings.Join(r.Deploy, ", ")) + "\n")
 	}
 }
 
