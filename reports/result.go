@@ -39,6 +39,8 @@ type Result struct {
 	Latencies []LatencyAt `json:"latencies"`
 	// Probe is how a cheap path was answered at the recommended count while it was full; nil without one.
 	Probe *Probe `json:"probe,omitempty"`
+	// Front is what a server before the workers takes at the recommended count; nil where nothing is.
+	Front *sweep.Front `json:"front,omitempty"`
 	// Live compares fresh starts with live changes at the recommended count; nil without --live.
 	Live *sweep.Live `json:"live,omitempty"`
 	// Drift of throughput over the sweep; nil where it can't be told.
@@ -291,6 +293,7 @@ func New(rec *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	r.Latencies = latencies(rec, adv)
 	if adv.Made {
 		r.Probe = probe(rec.Probes(adv.Workers), adv.Workers)
+		r.Front = rec.Front(adv.Workers)
 		r.Live = rec.Live(adv.Workers)
 	}
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {

@@ -325,6 +325,7 @@ func (t *text) grounds(r *Result) {
 	}
 	t.part("workers", "", nonEmpty(spread(r))...)
 	t.part("probe", "", nonEmpty(probed(r))...)
+	t.part("in front", "", nonEmpty(inFront(r))...)
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
 	t.part("held", "", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)...)

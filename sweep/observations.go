@@ -97,7 +97,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 // Advice is what the record says.
 func (r *Record) Advice() model.Advice {
 	a := model.Advise(r.Observations(), r.question())
-	for _, c := range []*model.Caveat{r.liveDiffers(a), r.unsteady(), r.disturbance(), r.uneven(), r.Plan.miscount()} {
+	for _, c := range []*model.Caveat{r.liveDiffers(a), r.unsteady(), r.disturbance(), r.uneven(), r.frontHeavy(a), r.Plan.miscount()} {
 		if c != nil {
 			a.Caveats = append(a.Caveats, *c)
 		}

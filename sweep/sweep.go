@@ -124,6 +124,8 @@ type Sweep struct {
 	// were confirmed by a fresh start since.
 	running   instance
 	restarted []int
+	// frontDriven is true once the server before the measured one was driven alone.
+	frontDriven bool
 	// attackBeside is for the probes.
 	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
@@ -317,6 +319,7 @@ func (s *Sweep) Resume(r *Record) error {
 		if t.Purpose == model.PurposeConfirm && !t.Live {
 			s.restarted = append(s.restarted, t.Shape.Workers)
 		}
+		s.frontDriven = s.frontDriven || t.FrontAlone != nil
 	}
 	return nil
 }
@@ -536,7 +539,7 @@ func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
 			continue
 		}
 		away := max(t.Shape.Workers-step.Workers, step.Workers-t.Shape.Workers)
-		took := time.Duration(t.ElapsedSeconds * float64(time.Second))
+		took := time.Duration((t.ElapsedSeconds - t.FrontAlone.elapsed()) * float64(time.Second)) // once in a sweep
 		switch {
 		case away < nearest:
 			nearest, longest = away, took

@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"advise/targets/hold"
 	"advise/targets/targetstest"
 )
 
@@ -204,15 +206,28 @@ func TestFrontAlone(t *testing.T) {
 				}
 				return all
 			}
-			path, _ := i.Front()
+			front, _ := i.Front()
 			before := answered()
 			for range 5 {
-				if a := (Probe{Path: path}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+				if a := (Probe{Path: front.Path}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
 					t.Fatalf("the page of the front %v", a)
 				}
 			}
 			if more := answered() - before; more != 1 {
 				t.Errorf("the workers answered %d requests meanwhile, want that for their status alone", more)
+			}
+			workers, err := i.WorkerProcesses()
+			if err != nil {
+				t.Fatal(err)
+			}
+			processes, err := i.FrontProcesses()
+			if err != nil || len(processes) == 0 {
+				t.Fatalf("processes of the front: %v, %v", processes, err)
+			}
+			for _, p := range processes {
+				if slices.ContainsFunc(workers, func(w hold.Process) bool { return w.PID == p.PID }) {
+					t.Errorf("%s is taken for the front and for a worker", p.Title)
+				}
 			}
 		})
 	}
