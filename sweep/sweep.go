@@ -425,8 +425,10 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 // and leaves time to confirm what it finds, then what confirms it. A step that does not fit ends it.
 func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	observed := observations(r.Plan, undisturbed(r.Trials))
+	more := model.Step{Done: true}
 	if !confirming(r.Trials) {
 		step := s.searching(r, observed, left)
+		more = step
 		reserved := s.reserved(r.Trials)
 		if s.looks(step, r.Trials) { // a first look at all counts is worth more than to confirm one of some
 			reserved = 0
@@ -444,6 +446,9 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 		needed *= time.Duration(max(step.Left, 1))
 	}
 	if !step.Done && needed > left {
+		if !more.Done && s.expected(more, r.Trials) <= left { // what does not do for that is the search's
+			return more
+		}
 		return model.Step{Done: true}
 	}
 	return step
@@ -487,8 +492,8 @@ func confirming(trials []Trial) bool {
 }
 
 // mostReserved is the share of the time that is kept for confirmation at the most. Where that would not do,
-// the search has all of it.
-const mostReserved = 0.4
+// the search has all of it: a count that is not settled is not worth confirming.
+const mostReserved = 1.0 / 3
 
 // reserved is kept of the time to confirm what the search finds.
 func (s *Sweep) reserved(trials []Trial) time.Duration {
