@@ -67,6 +67,7 @@ var realServers = map[string]realServer{
 	"unicorn":               {need: "unicorn", command: "unicorn -D -p 1", app: "rack"},
 	"unicorn with a file":   {need: "unicorn", command: "unicorn -c unicorn.rb", app: "rack"},
 	"node":                  {need: "node", command: "node server.js", app: "node", moving: true},
+	"node of Debian":        {need: "/usr/bin/node", command: "node server.js", app: "node", moving: true},
 	"node own master":       {need: "node", command: "node server.js", app: "cluster", moving: true},
 	"waitress pypi":         {need: "pypi/waitress-serve", command: "waitress-serve --threads=7 cost:app", app: "wsgi", uncounted: true},
 }
