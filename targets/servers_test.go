@@ -298,6 +298,9 @@ func TestServersResize(t *testing.T) {
 					t.Errorf("after the change to %d: the page %v", n, a)
 				}
 			}
+			if s, err := i.Status(t.Context()); err == nil && s.Late != (i.Requests(t.Context()) == nil) {
+				t.Errorf("after a change the requests, late: %t, are %v", s.Late, i.Requests(t.Context()))
+			}
 			if err := i.Stop(context.Background()); err != nil {
 				t.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 type Status struct {
 	Workers  int            // that it counts as there
 	Requests map[int]uint64 // answered so far, by the worker's process; nil: it does not say
+	Late     bool           // Requests is of up to some seconds ago
 }
 
 // A reporter is the adapter of a server that can be asked for its workers. A server is ready when it
