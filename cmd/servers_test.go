@@ -19,7 +19,8 @@ type sweptServer struct {
 	command string // the start command; the program in it is the one needed
 	app     string // folder of targets/testdata/apps
 	adapter string
-	inQuery bool // the cost is told by the page's address, not by the environment
+	inQuery bool   // the cost is told by the page's address, not by the environment
+	probe   string // a page that is probed at full load; empty: none is
 	// gain is what 4 workers answer at the least for each request of 1 worker, of a page that waits four
 	// times as long as it computes; 0: nothing is sure.
 	gain float64
@@ -42,7 +43,7 @@ var sweptServers = map[string]sweptServer{
 	"granian pypi":     {need: "pypi/granian", command: "granian --interface asgi app:app", app: "asgi", adapter: "granian"},
 	// Its workers are threads that take requests from one queue, whatever connection they came on.
 	"waitress":     {need: "waitress-serve", command: "waitress-serve cost:app", app: "wsgi", adapter: "waitress", gain: oneAtATime},
-	"uwsgi":        {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :80 --module cost:app", app: "wsgi", adapter: "uwsgi", gain: oneAtATime},
+	"uwsgi":        {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :80 --module cost:app", app: "wsgi", adapter: "uwsgi", gain: oneAtATime, probe: "/"},
 	"apache event": {need: "apache2", command: "apache2 -f apache.conf", app: "static", adapter: "apache"},
 	"node":         {need: "node", command: "node server.js", app: "node", adapter: "node"},
 }
@@ -84,6 +85,9 @@ func (s sweptServer) sweep(t *testing.T, page cost, flags ...string) *reports.Re
 	if s.inQuery {
 		args = append(args, "--path", "/?cpu_ms="+page.cpu+"&wait_ms="+page.wait)
 	}
+	if s.probe != "" {
+		args = append(args, "--probe", s.probe)
+	}
 	run := advise(t, append(append(args, "--"), words...)...)
 	run.Dir = targetstest.Copied(t, s.app)
 	run.Env = append(run.Env, "CPU_MS="+page.cpu, "WAIT_MS="+page.wait)
@@ -110,8 +114,28 @@ func (s sweptServer) sweep(t *testing.T, page cost, flags ...string) *reports.Re
 	if _, measured := rates[r.Recommendation.Workers]; !measured || len(r.Recommendation.Config) == 0 {
 		t.Errorf("recommended %d with %d texts to paste; measured were %v", r.Recommendation.Workers, len(r.Recommendation.Config), rates)
 	}
+	if s.probe != "" {
+		checkProbes(t, r)
+	}
 	targetstest.NothingLeft(t, mark(t))
 	return r
+}
+
+// checkProbes holds the probes to what is sure of a server that is full and not overrun: it answers them
+// all. Five a second come by chance, so that a single window may have none.
+func checkProbes(t *testing.T, r *reports.Result) {
+	t.Helper()
+	var answered, failed uint64
+	for _, trial := range r.Trials {
+		for _, p := range trial.Phases {
+			if p.Probe != nil {
+				answered, failed = answered+p.Probe.OK, failed+p.Probe.Failed
+			}
+		}
+	}
+	if r.Probe == nil || answered == 0 || failed > 0 {
+		t.Errorf("%d probes were answered and %d failed: %+v", answered, failed, r.Probe)
+	}
 }
 
 func (s sweptServer) program(t *testing.T) string {
@@ -237,7 +261,7 @@ func TestSweptFiles(t *testing.T) {
 // Servers whose count can be changed while they run; gunicorn is in TestLiveAgainstRestarts.
 var liveServers = map[string]sweptServer{
 	"uvicorn pypi": {need: "pypi/uvicorn", command: "uvicorn --no-access-log app:app", app: "asgi", adapter: "uvicorn"},
-	"php-fpm":      countedServers["php-fpm"],
+	"php-fpm":      {need: "php-fpm8.2", command: "php-fpm8.2 -y php-fpm.conf", app: "php", adapter: "php-fpm", inQuery: true, probe: "/index.php"},
 	"nginx":        {need: "nginx", command: "nginx -p . -c nginx.conf", app: "static", adapter: "nginx"},
 	"puma":         countedServers["puma"],
 	"unicorn":      countedServers["unicorn"],
