@@ -45,8 +45,8 @@ test: test-packages test-venv ## run every test but test-servers; as root on Deb
 	@.ci/test-cgroup2
 
 .PHONY: test-servers
-test-servers: test-packages test-venv ## sweep every server that is known by name, for real: four minutes
-	go test -run TestSweptServers -timeout 15m ./cmd
+test-servers: test-packages test-venv ## sweep every server that is known by name, for real: ten minutes
+	go test -run '^TestSwept' -timeout 20m ./cmd
 
 .PHONY: test-packages
 test-packages:

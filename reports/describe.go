@@ -230,6 +230,24 @@ func probed(r *Result) string {
 		short(*p.LivenessTimeoutSeconds), livenessMargin, short(leastLiveness))
 }
 
+// inFront says what the server before the workers takes of the CPU time, and what it can do alone.
+func inFront(r *Result) string {
+	if r.Front == nil {
+		return ""
+	}
+	a := r.Front.Alone
+	alone := fmt.Sprintf("alone it answers %s requests/s", number(a.ThroughputRPS))
+	if a.GeneratorBound {
+		alone += ", or more: the load generator was at its limit"
+	}
+	p := at(r.Points, r.Recommendation.Workers)
+	if r.Front.CPUShare == nil || r.Front.CPUSecondsPerRequest == nil || p == nil || p.CPUSecondsPerAnswer == nil {
+		return a.Server + ": " + alone
+	}
+	return fmt.Sprintf("the %s before %s takes %s of the CPU time: %s of %s; %s",
+		a.Server, count(r.Recommendation.Workers, "worker"), percent(*r.Front.CPUShare), duration(*r.Front.CPUSecondsPerRequest), duration(*p.CPUSecondsPerAnswer), alone)
+}
+
 func areFull(workers int) string {
 	if workers == 1 {
 		return "1 worker is"

@@ -162,6 +162,18 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"front": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Target = sweep.Target{Adapter: "php-fpm", Command: []string{"php-fpm8.2"}, Version: "8.2.36", Workdir: "/srv/shop"}
+			r.Trials[0].FrontAlone = &sweep.FrontAlone{
+				Server: "nginx", Path: "/advise-front", ThroughputRPS: 65045, GeneratorBound: true, CPUSecondsPerRequest: 9.5e-6, ElapsedSeconds: 1.02,
+			}
+			for i := range r.Trials {
+				share := 0.06 // 120 us of 2 ms
+				r.Trials[i].Server.FrontCPUShare = &share
+			}
+		}
+	}),
 	"uneven": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			for i := range r.Trials {

@@ -128,6 +128,7 @@ func newPage(all *Result) page {
 		{"Latency", nonEmpty(foreseen(r))},
 		{"Workers", nonEmpty(spread(r))},
 		{"Probe", nonEmpty(probed(r))},
+		{"In front", nonEmpty(inFront(r))},
 		{"Curve", curveWords(r)},
 		{"Other rules", p.Knees},
 		{"Tool", []string{strings.TrimSpace("advise " + r.Tool.Version + " " + r.Tool.Commit)}},

@@ -39,6 +39,8 @@ type Result struct {
 	Latencies []LatencyAt `json:"latencies"`
 	// Probe is how a cheap path was answered at the recommended count while it was full; nil without one.
 	Probe *Probe `json:"probe,omitempty"`
+	// Front is what a server before the workers takes at the recommended count; nil where nothing is.
+	Front *sweep.Front `json:"front,omitempty"`
 	// Live compares fresh starts with live changes at the recommended count; nil without --live.
 	Live *sweep.Live `json:"live,omitempty"`
 	// Drift of throughput over the sweep; nil where it can't be told.
@@ -87,6 +89,10 @@ type Recommendation struct {
 	Reasons     []string `json:"reasons"`
 	// Config is what to paste to get this count.
 	Config []ConfigFile `json:"config"`
+	// ConfigFolder is where the record keeps these and Deploy, the names of what starts the server
+	// elsewhere; both are empty in a result of no folder, and no part of the document, which can be moved.
+	ConfigFolder string   `json:"-"`
+	Deploy       []string `json:"-"`
 }
 
 // A ConfigFile is text to paste into the file at Path.
@@ -299,6 +305,7 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	r.Latencies = latencies(rec, adv)
 	if adv.Made {
 		r.Probe = probe(rec.Probes(adv.Workers), adv.Workers)
+		r.Front = rec.Front(adv.Workers)
 		r.Live = rec.Live(adv.Workers)
 	}
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {

@@ -15,7 +15,8 @@ import (
 
 // TextOptions say what the terminal can show.
 type TextOptions struct {
-	// Width in columns; 0 is 80. Only lines to paste may be wider: those are never broken.
+	// Width in columns; 0 is 80. Only lines to paste and the path of the files that hold them may be wider:
+	// those are never broken.
 	Width int
 	// Color allows SGR colours.
 	Color bool
@@ -329,6 +330,7 @@ func (t *text) grounds(r *Result) {
 	}
 	t.part("workers", "", nonEmpty(spread(r))...)
 	t.part("probe", "", nonEmpty(probed(r))...)
+	t.part("in front", "", nonEmpty(inFront(r))...)
 	t.part("server", "", server(r)...)
 	t.part("load", "", load(r)...)
 	t.part("held", "", append(append([]string{held(r)}, nonEmpty(processors(r))...), r.Environment.LimitsShortfall...)...)
@@ -367,6 +369,15 @@ func (t *text) paste(r *Result) {
 			line = printable(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
 			t.WriteString(strings.TrimRight("    "+line, " ") + "\n")
 		}
+	}
+	t.alsoThere(r.Recommendation)
+}
+
+// alsoThere names the files that start the server elsewhere, in a line that is never broken: its path is
+// there to be copied.
+func (t *text) alsoThere(r *Recommendation) {
+	if len(r.Deploy) > 0 {
+		t.WriteString("\n" + printable("also in "+r.ConfigFolder+": "+strings.Join(r.Deploy, ", ")) + "\n")
 	}
 }
 

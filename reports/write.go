@@ -48,7 +48,17 @@ func Write(rec *sweep.Record) (*Result, error) {
 	if err := replace(filepath.Join(rec.Dir, PageFile), page); err != nil {
 		return nil, err
 	}
-	return r, writeConfig(filepath.Join(rec.Dir, ConfigFolder), slices.Concat(config, deploy))
+	folder := filepath.Join(rec.Dir, ConfigFolder)
+	if err := writeConfig(folder, slices.Concat(config, deploy)); err != nil {
+		return nil, err
+	}
+	if r.Recommendation != nil {
+		r.Recommendation.ConfigFolder = folder
+		for _, f := range deploy {
+			r.Recommendation.Deploy = append(r.Recommendation.Deploy, fileName(f.Path))
+		}
+	}
+	return r, nil
 }
 
 // configuration asks the record's adapter what to paste, and what starts the server elsewhere. A command that can no longer be read, such

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -68,6 +69,28 @@ func TestWriteAndWriteAgain(t *testing.T) {
 	}
 	if !bytes.Equal(first, read(t, rec.Dir, ResultFile)) || !bytes.Equal(page, read(t, rec.Dir, PageFile)) {
 		t.Error("the same record gave another report")
+	}
+}
+
+// What starts the server elsewhere is not printed, so its files are named, in one line that can be
+// copied however narrow the terminal is.
+func TestTextNamesTheFilesForElsewhere(t *testing.T) {
+	rec := fixtures["gain"].record()
+	rec.Dir = t.TempDir()
+	r, err := Write(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Text(&out, r, TextOptions{Width: 50}); err != nil {
+		t.Fatal(err)
+	}
+	want := "also in " + filepath.Join(rec.Dir, "config") + ": gunicorn.service, Procfile, Dockerfile\n"
+	if !strings.HasSuffix(out.String(), "\n\n"+want) {
+		t.Errorf("the text does not end with %q:\n%s", want, out.String())
+	}
+	for _, name := range r.Recommendation.Deploy {
+		read(t, r.Recommendation.ConfigFolder, name)
 	}
 }
 

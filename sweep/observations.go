@@ -103,7 +103,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 func (r *Record) Advice() model.Advice {
 	a := r.Standings().Choice().Advice
 	own := r.Recommended()
-	for _, c := range []*model.Caveat{own.liveDiffers(a), r.unsteady(), r.disturbance(), own.uneven(), r.Plan.miscount()} {
+	for _, c := range []*model.Caveat{own.liveDiffers(a), r.unsteady(), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()} {
 		if c != nil {
 			a.Caveats = append(a.Caveats, *c)
 		}

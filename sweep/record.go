@@ -185,6 +185,8 @@ type Trial struct {
 	Generator      Generator `json:"generator"`
 	// MemoryReadings are the memory after each phase.
 	MemoryReadings []MemoryReading `json:"memory_readings,omitempty"`
+	// FrontAlone is of one trial of a sweep whose server has another one before it.
+	FrontAlone *FrontAlone `json:"front_alone,omitempty"`
 
 	// failure is why the server did not start, while the sweep still runs.
 	failure error
@@ -274,14 +276,16 @@ type Latency struct {
 
 // Server is what the server's tree used.
 type Server struct {
-	Workers              *int     `json:"workers_seen"` // null where they can't be counted
-	CPUSeconds           float64  `json:"cpu_seconds"`
-	CPUSecondsPerRequest float64  `json:"cpu_seconds_per_request"`
-	ThrottledShare       *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
-	MemoryPSSBytes       int64    `json:"memory_pss_bytes"`
-	MemoryPeakBytes      int64    `json:"memory_peak_bytes"`
-	SwapBytes            int64    `json:"swap_bytes"`
-	RequestsServed       uint64   `json:"requests_served"`
+	Workers              *int    `json:"workers_seen"` // null where they can't be counted
+	CPUSeconds           float64 `json:"cpu_seconds"`
+	CPUSecondsPerRequest float64 `json:"cpu_seconds_per_request"`
+	// FrontCPUShare is of CPUSeconds, what a server before the workers used; nil where there is none.
+	FrontCPUShare   *float64 `json:"front_cpu_share,omitempty"`
+	ThrottledShare  *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
+	MemoryPSSBytes  int64    `json:"memory_pss_bytes"`
+	MemoryPeakBytes int64    `json:"memory_peak_bytes"`
+	SwapBytes       int64    `json:"swap_bytes"`
+	RequestsServed  uint64   `json:"requests_served"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

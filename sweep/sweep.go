@@ -132,6 +132,8 @@ type Sweep struct {
 	running   instance
 	runningAs Variant
 	restarted []Shape
+	// frontDriven is true once the server before the measured one was driven alone.
+	frontDriven bool
 	// attackBeside is for the probes.
 	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.
@@ -325,6 +327,7 @@ func (s *Sweep) Resume(r *Record) error {
 		if t.Purpose == model.PurposeConfirm && !t.Live {
 			s.restarted = append(s.restarted, t.Shape)
 		}
+		s.frontDriven = s.frontDriven || t.FrontAlone != nil
 	}
 	return nil
 }
@@ -431,8 +434,10 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 // requests below full load. A step that does not fit ends it.
 func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	observed := observations(r.Plan, undisturbed(r.Trials))
+	more := model.Step{Done: true}
 	if !confirming(r.Trials) {
 		step := s.searching(r, observed, left)
+		more = step
 		reserved := s.reserved(r.Trials)
 		if s.looks(step, r.Trials) { // a first look at all counts is worth more than to confirm one of some
 			reserved = 0
@@ -455,6 +460,9 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 		}
 	}
 	if !step.Done && needed > left {
+		if !more.Done && s.expected(more, r.Trials) <= left { // what does not do for that is the search's
+			return more
+		}
 		return model.Step{Done: true}
 	}
 	return step
@@ -499,8 +507,8 @@ func confirming(trials []Trial) bool {
 }
 
 // mostReserved is the share of the time that is kept for confirmation at the most. Where that would not do,
-// the search has all of it.
-const mostReserved = 0.4
+// the search has all of it: a count that is not settled is not worth confirming.
+const mostReserved = 1.0 / 3
 
 // reserved is kept of the time to confirm what the search finds, and to check what is predicted.
 func (s *Sweep) reserved(trials []Trial) time.Duration {
@@ -569,7 +577,7 @@ func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
 			continue
 		}
 		away := max(t.Shape.Workers-step.Workers, step.Workers-t.Shape.Workers)
-		took := time.Duration(t.ElapsedSeconds * float64(time.Second))
+		took := time.Duration((t.ElapsedSeconds - t.FrontAlone.elapsed()) * float64(time.Second)) // once in a sweep
 		switch {
 		case away < nearest:
 			nearest, longest = away, took

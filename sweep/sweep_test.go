@@ -350,8 +350,11 @@ func TestTimeForConfirmationIsKept(t *testing.T) {
 	if step := s.next(r, 13*one/2); step.Purpose != model.PurposeConfirm || step.Left != 6 {
 		t.Errorf("with time for six restarts of two minutes: %+v, want to confirm", step)
 	}
-	if step := s.next(r, 5*one); !step.Done {
-		t.Errorf("with time for five restarts: %+v, want the end, as that confirms nothing", step)
+	if step := s.next(r, 5*one); step.Purpose != model.PurposeSearch || step.Done {
+		t.Errorf("with time for five restarts, which confirm nothing: %+v, want to search on", step)
+	}
+	if step := s.next(r, one/2); !step.Done {
+		t.Errorf("with time for half a restart: %+v, want the end", step)
 	}
 	// Counts that the user listed are all looked at first.
 	r.Trials = r.Trials[:3]

@@ -116,7 +116,9 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 	if err != nil {
 		return t, s.notStarted(ctx, t, err)
 	}
-	err = s.load(ctx, t, server, s.loads(step), e, tell)
+	if err = s.load(ctx, t, server, s.loads(step), e, tell); err == nil {
+		err = s.driveFront(ctx, t, server)
+	}
 	// An interrupt lets the server end gracefully; a second one does not.
 	if stopped := s.done(abort, t, server, err); err == nil {
 		err = stopped
@@ -309,6 +311,7 @@ type meter struct {
 	machine                     func() reading
 	first, last                 hold.Usage
 	workersFirst, workersLast   []hold.Process
+	frontFirst, frontLast       []hold.Process
 	before, after               reading
 	answeredFirst, answeredLast uint64
 	started, ended              bool
@@ -320,6 +323,7 @@ func (m *meter) start(server instance, p generator.Progress) {
 	m.first, err = server.Usage()
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
 	m.workersFirst, _ = server.WorkerProcesses() // none are none to compare
+	m.frontFirst = frontProcesses(server)
 }
 
 func (m *meter) end(server instance, p generator.Progress) {
@@ -328,6 +332,7 @@ func (m *meter) end(server instance, p generator.Progress) {
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
 	m.workersLast, _ = server.WorkerProcesses()
+	m.frontLast = frontProcesses(server)
 }
 
 // fill puts into the trial what was read, and leaves what was not at zero: unknown.
@@ -341,6 +346,7 @@ func (m *meter) fill(s *Server) {
 	}
 	s.ThrottledShare = throttled(m.first, m.last)
 	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
+	s.FrontCPUShare = frontShare(m.frontFirst, m.frontLast, m.last.CPU-m.first.CPU)
 }
 
 // disturbance is what the machine did in the window; nil when one of its ends was not seen.

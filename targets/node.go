@@ -23,7 +23,7 @@ func (node) About() About {
 		Recognised: "`node SCRIPT`; a script without a cluster gets one around it",
 		Knob:       "`WEB_CONCURRENCY` read by its master, or `{workers}`; of the cluster around it: its forks",
 		Reports:    "children of its master",
-		Tested:     []string{"20."},
+		Tested:     []string{"18.", "20."},
 		Traps: []string{
 			"`os.cpus()` counts the host's processors, not the container's quota; `os.availableParallelism()` knows the affinity alone: write a number.",
 			"PM2's `instances` alone is not the cluster mode: it needs `exec_mode: \"cluster\"`.",

@@ -27,7 +27,7 @@ func (phpfpm) About() About {
 		Reports:    "processes and requests of each, by `pm.status_path`",
 		Tested:     []string{"8.2"},
 		Traps: []string{
-			"It speaks FastCGI: nginx with one worker stands before it on the same cores, and is inside what is measured. On pages of less than a millisecond its share is not small.",
+			"It speaks FastCGI: nginx with one worker stands before it on the same cores, and is inside what is measured. Its share is in the result, and not small on pages of less than a millisecond.",
 			"nginx serves the folder `public` where there is an index.php in it, or else the working folder; what is no file goes to index.php.",
 			"While measuring the pool is static. A dynamic one needs min_spare <= start <= max_spare <= max_children, or it does not start.",
 			"`server reached pm.max_children` in its log means that requests waited; it is written once, not each time.",
@@ -146,7 +146,11 @@ func (phpfpm) status(ctx context.Context, p Place) (Status, error) {
 	return status, nil
 }
 
-func (phpfpm) front() string { return fpmFrontPath }
+func (phpfpm) front() Front { return Front{Server: "nginx", Path: fpmFrontPath} }
+
+func (phpfpm) frontProcesses(tree []hold.Process) []hold.Process {
+	return titled(tree, "nginx: worker")
+}
 
 func (phpfpm) live(Command, Shape) (liveChange, bool) {
 	return liveChange{reload: syscall.SIGUSR2}, true

@@ -195,7 +195,7 @@ func (puma) status(ctx context.Context, p Place) (Status, error) {
 	if err := statusJSON(ctx, p.file("control"), "/stats?"+url.Values{"token": {"none"}}.Encode(), &stats); err != nil {
 		return Status{}, err
 	}
-	status := Status{Workers: stats.Booted, Requests: map[int]uint64{}}
+	status := Status{Workers: stats.Booted, Requests: map[int]uint64{}, Late: true}
 	for _, w := range stats.Workers {
 		status.Requests[w.PID] = w.Last.Requests
 	}

@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"advise/targets/hold"
 	"advise/targets/targetstest"
 )
 
@@ -65,6 +67,7 @@ var realServers = map[string]realServer{
 	"unicorn":               {need: "unicorn", command: "unicorn -D -p 1", app: "rack"},
 	"unicorn with a file":   {need: "unicorn", command: "unicorn -c unicorn.rb", app: "rack"},
 	"node":                  {need: "node", command: "node server.js", app: "node", moving: true},
+	"node of Debian":        {need: "/usr/bin/node", command: "node server.js", app: "node", moving: true},
 	"node own master":       {need: "node", command: "node server.js", app: "cluster", moving: true},
 	"waitress pypi":         {need: "pypi/waitress-serve", command: "waitress-serve --threads=7 cost:app", app: "wsgi", uncounted: true},
 }
@@ -204,15 +207,28 @@ func TestFrontAlone(t *testing.T) {
 				}
 				return all
 			}
-			path, _ := i.Front()
+			front, _ := i.Front()
 			before := answered()
 			for range 5 {
-				if a := (Probe{Path: path}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
+				if a := (Probe{Path: front.Path}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
 					t.Fatalf("the page of the front %v", a)
 				}
 			}
 			if more := answered() - before; more != 1 {
 				t.Errorf("the workers answered %d requests meanwhile, want that for their status alone", more)
+			}
+			workers, err := i.WorkerProcesses()
+			if err != nil {
+				t.Fatal(err)
+			}
+			processes, err := i.FrontProcesses()
+			if err != nil || len(processes) == 0 {
+				t.Fatalf("processes of the front: %v, %v", processes, err)
+			}
+			for _, p := range processes {
+				if slices.ContainsFunc(workers, func(w hold.Process) bool { return w.PID == p.PID }) {
+					t.Errorf("%s is taken for the front and for a worker", p.Title)
+				}
 			}
 		})
 	}
@@ -281,6 +297,9 @@ func TestServersResize(t *testing.T) {
 				if a := (Probe{Path: r.page}).ask(t.Context(), i.URL, 5*time.Second); a.status != http.StatusOK {
 					t.Errorf("after the change to %d: the page %v", n, a)
 				}
+			}
+			if s, err := i.Status(t.Context()); err == nil && s.Late != (i.Requests(t.Context()) == nil) {
+				t.Errorf("after a change the requests, late: %t, are %v", s.Late, i.Requests(t.Context()))
 			}
 			if err := i.Stop(context.Background()); err != nil {
 				t.Fatal(err)

@@ -59,6 +59,8 @@ type Instance struct {
 	place  Place
 	shape  Shape
 	log    string
+	// changed is true once Resize has changed the count.
+	changed bool
 }
 
 // LastWords are the last lines of the server's log that say what went wrong, the newest last.

@@ -9,12 +9,15 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"advise/targets/hold"
 )
 
 // A Status is what a server says of itself.
 type Status struct {
 	Workers  int            // that it counts as there
 	Requests map[int]uint64 // answered so far, by the worker's process; nil: it does not say
+	Late     bool           // Requests is of up to some seconds ago
 }
 
 // A reporter is the adapter of a server that can be asked for its workers. A server is ready when it
@@ -35,20 +38,38 @@ func (i *Instance) Status(ctx context.Context) (Status, error) {
 	return r.status(ctx, i.place)
 }
 
-// A fronted adapter's server has another one before it, in the same tree.
-type fronted interface {
-	// front is a page that the one before answers by itself.
-	front() string
+// A Front is a server before another one, in the same tree: it takes the requests and passes them on.
+type Front struct {
+	Server string // its name
+	Path   string // of a page that it answers by itself: driving it tells what it can do alone
 }
 
-// Front is the path of a page that never reaches the workers: driving it tells what the server before
-// them can answer, and so its share of what is measured. It is not ok when nothing is before them.
-func (i *Instance) Front() (path string, ok bool) {
+// A fronted adapter's server has another one before it.
+type fronted interface {
+	front() Front
+	frontProcesses(tree []hold.Process) []hold.Process
+}
+
+// Front is not ok when nothing is before the workers.
+func (i *Instance) Front() (front Front, ok bool) {
 	f, ok := i.target.Adapter.(fronted)
 	if !ok {
-		return "", false
+		return Front{}, false
 	}
 	return f.front(), true
+}
+
+// FrontProcesses are those of the server before the workers that pass requests on; none where nothing is.
+func (i *Instance) FrontProcesses() ([]hold.Process, error) {
+	f, ok := i.target.Adapter.(fronted)
+	if !ok {
+		return nil, nil
+	}
+	tree, err := i.Processes()
+	if err != nil {
+		return nil, err
+	}
+	return f.frontProcesses(tree), nil
 }
 
 // largestStatus bounds what is read of a status: some tens of bytes for each worker are usual.

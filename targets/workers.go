@@ -19,9 +19,12 @@ func (i *Instance) WorkerProcesses() ([]hold.Process, error) {
 
 // Requests is what each worker's process has answered so far, as the server says; nil where it does not.
 // Asking may cost the server a little, so it is not for while it is measured.
+//
+// Figures that come late tell what has been answered only since a fresh start, of which they are 0. After a
+// live change they may still lack requests of before it, so there are none.
 func (i *Instance) Requests(ctx context.Context) map[int]uint64 {
 	status, err := i.Status(ctx)
-	if err != nil {
+	if err != nil || status.Late && i.changed {
 		return nil
 	}
 	return status.Requests

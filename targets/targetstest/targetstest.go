@@ -24,6 +24,8 @@ var packages = map[string]string{
 	"apachectl":          "apache2",
 	"uwsgi":              "uwsgi-core uwsgi-plugin-python3",
 	"ps":                 "procps",
+	"node":               "nodejs",
+	"/usr/bin/node":      "nodejs", // another one may come before it in PATH
 }
 
 // Need skips the test when a program is missing, and prints the line that installs it. With
