@@ -45,12 +45,24 @@ func drive(t *testing.T, url string, warmup, limit, window time.Duration) (s *ge
 	return s, before
 }
 
+// inOneOf drives up to three servers of the kind: what else the machine does meanwhile hides a change, and
+// does not make one up every time. It returns the first summary that is as wanted, or the last.
+func inOneOf(t *testing.T, service func(n int) time.Duration, window time.Duration, wanted func(*generator.Summary) bool) *generator.Summary {
+	t.Helper()
+	for try := 1; ; try++ {
+		s, _ := drive(t, changing(t, service), 200*time.Millisecond, 200*time.Millisecond, window)
+		if wanted(s) || try == 3 {
+			return s
+		}
+	}
+}
+
 // A leak: each request makes the next ones 20 us longer. 300 of them take 1.2 s and make 1 ms 7 ms, so
 // throughput more than halves within the window.
 func TestLeakIsNotSteady(t *testing.T) {
-	url := changing(t, func(n int) time.Duration { return time.Millisecond + time.Duration(n)*20*time.Microsecond })
-	s, _ := drive(t, url, 200*time.Millisecond, 200*time.Millisecond, time.Second)
-	if s.Steady || s.TrendShare > -0.1 || s.TrendHigh >= 0 {
+	leak := func(n int) time.Duration { return time.Millisecond + time.Duration(n)*20*time.Microsecond }
+	seen := func(s *generator.Summary) bool { return !s.Steady && s.TrendShare <= -0.1 && s.TrendHigh < 0 }
+	if s := inOneOf(t, leak, time.Second, seen); !seen(s) {
 		t.Errorf("steady %v, trend %.3f (%.3f to %.3f)", s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh)
 	}
 }
@@ -65,9 +77,9 @@ const quickened = 240
 
 // A warm-up of fixed length ends in the middle of it, and the window says so.
 func TestQuickeningIsNotSteady(t *testing.T) {
-	s, before := drive(t, changing(t, quickening), 200*time.Millisecond, 200*time.Millisecond, 600*time.Millisecond)
-	if s.Steady || s.TrendShare < 0.1 || s.TrendLow <= 0 {
-		t.Errorf("after %d requests: steady %v, trend %.3f (%.3f to %.3f)", before, s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh)
+	seen := func(s *generator.Summary) bool { return !s.Steady && s.TrendShare >= 0.1 && s.TrendLow > 0 }
+	if s := inOneOf(t, quickening, 600*time.Millisecond, seen); !seen(s) {
+		t.Errorf("steady %v, trend %.3f (%.3f to %.3f)", s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh)
 	}
 }
 
