@@ -260,6 +260,8 @@ http {
 func TestApacheDerived(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"apache.conf": `LoadModule mpm_event_module modules/mod_mpm_event.so
+LoadModule cgid_module modules/mod_cgid.so
+ScriptSock ${APACHE_RUN_DIR}/cgisock
 # Listen 1
 Listen 80
 Listen 443
@@ -283,6 +285,7 @@ PidFile "/s/pid"
 ErrorLog /dev/stderr
 Listen 127.0.0.1:8123
 LoadModule mpm_prefork_module modules/mod_mpm_prefork.so
+LoadModule cgi_module modules/mod_cgi.so
 <VirtualHost *:8123>
 ServerName a
 </VirtualHost>

@@ -178,6 +178,9 @@ PidFile %q
 ErrorLog /dev/stderr
 Listen %s
 `, p.Scratch, p.file("pid"), p.Address())
+	// mod_cgid is for processes with threads. Without them mod_cgi does the same, and has no daemon that
+	// would look like one more worker.
+	noThreads := s.Class == "prefork" && s.Class != c.mpm()
 	for i, line := range c.lines {
 		switch name := apacheName(line); {
 		case slices.Contains(apacheOwned, name):
@@ -188,9 +191,10 @@ Listen %s
 			line = fmt.Sprintf("CacheRoot %q", p.file("cache"))
 		case apacheMPM.MatchString(line):
 			line = strings.ReplaceAll(line, "mpm_"+c.mpm(), "mpm_"+s.Class)
-		case s.Class == "prefork" && s.Class != c.mpm() && apacheCGI.MatchString(line):
-			// The daemon of mod_cgid is for processes with threads. Debian changes it in the same way.
+		case noThreads && apacheCGI.MatchString(line):
 			line = strings.ReplaceAll(line, "cgid", "cgi")
+		case noThreads && name == "scriptsock":
+			continue
 		case apacheHost.MatchString(line) && !c.withTLS(i):
 			line = apacheHere(line, p)
 		}

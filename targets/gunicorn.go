@@ -40,7 +40,7 @@ func (gunicorn) About() About {
 			"The worker timeout is 30 s, which is also the load generator's own: a request that takes as long fails in either way.",
 			"The heartbeat file on a slow /tmp stalls workers: `--worker-tmp-dir /dev/shm`.",
 			"Requests can be spread very unevenly over workers.",
-			"`--preload` shares the memory of what is imported, and moves the application's start into the master.",
+			"`--preload` shares the memory of what is imported, and moves the application's start into the master. No option takes it back: where a file sets preload_app, a file that runs yours is given to measure without.",
 		},
 	}
 }
@@ -166,9 +166,9 @@ func (g gunicorn) changes(c Command, s Shape) []gunicornChange {
 	if gunicornRuns(Shape{Threads: s.Threads, Class: told.Class}) != (Shape{Threads: s.Threads, Class: s.Class}) {
 		changes = append(changes, gunicornChange{change{"--worker-class", "-k", s.Class}, fmt.Sprintf("worker_class = %q", s.Class)})
 	}
-	switch {
-	case s.Preload == told.Preload:
-	case s.Preload == PreloadOn:
+	switch s.Preload {
+	case told.Preload:
+	case PreloadOn:
 		changes = append(changes, gunicornChange{change{"--preload", "--preload", ""}, "preload_app = True"})
 	default: // it has no option for that
 		changes = append(changes, gunicornChange{change{"--preload", "", ""}, "preload_app = False"})
@@ -244,9 +244,7 @@ func (gunicorn) live(Command, Shape) (liveChange, bool) {
 // Config is the line for the configuration file and the command in the user's own spelling. Where
 // something of it is on the command line already, that is where it has to change.
 func (g gunicorn) Config(c Command, s Shape) []File {
-	if complete, err := g.vary(c, s); err == nil {
-		s = complete
-	}
+	s = gunicornRuns(s.or(g.told(c)))
 	changes := append([]gunicornChange{{change{"--workers", "-w", strconv.Itoa(s.Workers)}, fmt.Sprintf("workers = %d", s.Workers)}}, g.changes(c, s)...)
 	_, args, _ := gunicornProgram.split(c.Argv)
 	var text strings.Builder

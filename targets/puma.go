@@ -134,9 +134,9 @@ func (u puma) changes(c Command, s Shape) (changes []change, file string) {
 		changes = append(changes, change{"--threads", "-t", fmt.Sprintf("%d:%d", s.Threads, s.Threads)})
 		file += fmt.Sprintf("threads %d, %d\n", s.Threads, s.Threads)
 	}
-	switch {
-	case s.Preload == asked.Preload:
-	case s.Preload == PreloadOn:
+	switch s.Preload {
+	case asked.Preload:
+	case PreloadOn:
 		changes = append(changes, change{"--preload", "--preload", ""})
 		file += "preload_app!\n"
 	default: // it has no option for that
@@ -207,9 +207,7 @@ func (puma) live(Command, Shape) (liveChange, bool) {
 }
 
 func (u puma) Config(c Command, s Shape) []File {
-	if complete, err := u.vary(c, s); err == nil {
-		s = complete
-	}
+	s = s.or(u.Shape(c))
 	name, _ := readPuma(c)
 	changes, text := u.changes(c, s)
 	changes = append([]change{{"--workers", "-w", strconv.Itoa(s.Workers)}}, changes...)

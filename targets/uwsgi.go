@@ -163,9 +163,9 @@ func (u uwsgi) changes(c Command, s Shape) (changes []change, file string) {
 		changes = append(changes, change{"--enable-threads", "--enable-threads", ""})
 		file += "enable-threads = true\n"
 	}
-	switch {
-	case s.Preload == asked.Preload:
-	case s.Preload == PreloadOff:
+	switch s.Preload {
+	case asked.Preload:
+	case PreloadOff:
 		changes = append(changes, change{"--lazy-apps", "--lazy-apps", ""})
 		file += "lazy-apps = true\n"
 	default:
@@ -265,9 +265,7 @@ func (uwsgi) status(ctx context.Context, p Place) (Status, error) {
 
 // Config has the count, and a range in which it follows the load: half of it when there is little.
 func (u uwsgi) Config(c Command, s Shape) []File {
-	if complete, err := u.vary(c, s); err == nil {
-		s = complete
-	}
+	s = s.or(u.Shape(c))
 	name := "uwsgi.ini"
 	f, err := readUwsgi(c)
 	if err == nil && f.path != "" {

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,15 +87,7 @@ const (
 // vary completes a shape with what the command asks for. In a dimension that is not among those the
 // server has, no other value is taken.
 func vary(server string, c Command, s, asked Shape, has ...dimension) (Shape, error) {
-	if s.Threads == 0 {
-		s.Threads = asked.Threads
-	}
-	if s.Class == "" {
-		s.Class = asked.Class
-	}
-	if s.Preload == "" {
-		s.Preload = asked.Preload
-	}
+	s = s.or(asked)
 	for _, d := range []struct {
 		dimension
 		differs bool
@@ -109,4 +102,12 @@ func vary(server string, c Command, s, asked Shape, has ...dimension) (Shape, er
 		}
 	}
 	return s, nil
+}
+
+// or is a shape with what it leaves open taken from another, but for the count.
+func (s Shape) or(asked Shape) Shape {
+	s.Threads = cmp.Or(s.Threads, asked.Threads)
+	s.Class = cmp.Or(s.Class, asked.Class)
+	s.Preload = cmp.Or(s.Preload, asked.Preload)
+	return s
 }
