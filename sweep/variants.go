@@ -53,12 +53,19 @@ func (s Shape) Variant() Variant {
 	return Variant{Threads: s.Threads, Class: s.Class, Preload: s.Preload}
 }
 
-// Launched is what the target is told to run: what was not asked for is left to the command.
+// Launched is what the target is told to run: what was not asked for, or is not known, is left to the
+// command.
 func (p *Plan) Launched(s Shape) targets.Shape {
 	if len(p.Settings.Variants) == 0 {
 		return targets.Shape{Workers: s.Workers, Threads: p.Settings.Threads, Class: p.Settings.Class}
 	}
-	return targets.Shape{Workers: s.Workers, Threads: s.Threads, Class: s.Class, Preload: s.Preload}
+	threads := s.Threads
+	for i, v := range p.Variants() {
+		if v == s.Variant() {
+			threads = p.Settings.Variants[i].Threads
+		}
+	}
+	return targets.Shape{Workers: s.Workers, Threads: threads, Class: s.Class, Preload: s.Preload}
 }
 
 // Variants are those that are compared, at least one.

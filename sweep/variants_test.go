@@ -139,3 +139,20 @@ func withTarget(o Options, t *targets.Target) Options {
 	o.Target = t
 	return o
 }
+
+// A number of threads that the command does not say is counted as 1 and told to nobody.
+func TestLaunchedShape(t *testing.T) {
+	p := Plan{Settings: Settings{Threads: 0, Class: "wsgi"}}
+	if got, want := p.Launched(p.Variants()[0].At(3)), (targets.Shape{Workers: 3, Class: "wsgi"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	p.Settings.Variants = []Variant{{Class: "wsgi", Preload: targets.PreloadOn}, {Class: "wsgi", Threads: 4, Preload: targets.PreloadOff}}
+	for i, want := range []targets.Shape{
+		{Workers: 3, Class: "wsgi", Preload: targets.PreloadOn},
+		{Workers: 3, Threads: 4, Class: "wsgi", Preload: targets.PreloadOff},
+	} {
+		if got := p.Launched(p.Variants()[i].At(3)); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
