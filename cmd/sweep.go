@@ -147,7 +147,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	if err := o.compare(c.Flags(), target); err != nil {
+	if err := o.compare(c.Context(), c.Flags(), target); err != nil {
 		return err
 	}
 	scenario, file, err := o.loadScenario()
@@ -270,8 +270,9 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 
 // compare works out the shapes that the flags ask for; without any of them there is the command's own, or
 // those of the record to resume.
-func (o *sweepOptions) compare(flags *pflag.FlagSet, t *targets.Target) error {
+func (o *sweepOptions) compare(ctx context.Context, flags *pflag.FlagSet, t *targets.Target) error {
 	if len(o.classes)+len(o.threads)+len(o.preload) > 0 {
+		_, _ = t.Version(ctx) // which some defaults depend on; one that is not known is none
 		shapes, err := t.Variants(o.classes, o.threads, o.preload)
 		if err != nil {
 			return err

@@ -18,10 +18,10 @@ type plateau struct {
 	// topRestarts is how many restarts stand behind the top's value, topError its standard error.
 	topRestarts int
 	topError    float64
-	// line is the logarithm of the throughput that has to be reached; others is true when another
-	// variant's best draws it.
-	line   float64
-	others bool
+	// level is the logarithm of the best throughput, and line of that which has to be reached; others is
+	// true when another variant's best draws it.
+	level, line float64
+	others      bool
 	// proven is the first index of a count that is surely enough because it leaves so little of the
 	// cores unused, whatever others may reach; len(groups) when none is.
 	proven int
@@ -61,8 +61,8 @@ func plateauOf(t table, by yardstick) (p plateau, ok bool) {
 	p.fit = unimodal(y, weight)
 	top := slices.Max(p.fit)
 	p.best = slices.Index(p.fit, top)
-	level := p.level(top-math.Min(by.tolerance/2, t.spread), weight)
-	p.line = level + math.Log1p(-by.tolerance)
+	p.level = p.levelFrom(top-math.Min(by.tolerance/2, t.spread), weight)
+	p.line = p.level + math.Log1p(-by.tolerance)
 	if by.others > 0 {
 		if line := math.Log(by.others) + math.Log1p(-by.tolerance); line > p.line && line <= top {
 			p.line, p.others = line, true
@@ -82,9 +82,9 @@ func plateauOf(t table, by yardstick) (p plateau, ok bool) {
 	return p, true
 }
 
-// level returns the mean over the counts no lower than from: what the line is drawn from. The
+// levelFrom returns the mean over the counts no lower than from: what the line is drawn from. The
 // highest of several equal counts is highest by chance.
-func (p *plateau) level(from float64, weight []float64) float64 {
+func (p *plateau) levelFrom(from float64, weight []float64) float64 {
 	sum, weights := 0.0, 0.0
 	for i, v := range p.fit {
 		if v >= from {

@@ -146,15 +146,15 @@ func byVariant(observations []Observation) map[string][]Observation {
 	return apart
 }
 
-// best is the highest throughput of the counts that fit, in requests per second; 0 without one.
+// best is the best throughput of the counts that fit, in requests per second; 0 without one.
 func (d decision) best() float64 {
-	best := 0.0
+	best := math.Inf(-1)
 	for i, g := range d.plateau.groups {
 		if d.memory.fits(g) {
-			best = math.Max(best, math.Exp(d.plateau.fit[i]))
+			best = math.Max(best, d.plateau.fit[i])
 		}
 	}
-	return best
+	return math.Exp(math.Min(best, d.plateau.level))
 }
 
 func (x *runner) survey(observations []Observation) {
@@ -167,7 +167,7 @@ func (x *runner) survey(observations []Observation) {
 	}
 	_, x.rising = s.extend(v)
 	p := v.plateau
-	x.top, x.works = estimate{p.fit[p.best], p.topError}, true
+	x.top, x.works = estimate{p.level, p.topError}, true
 	// Held against the rivals' line, even one out of its reach.
 	line := p.line
 	if x.Search.Others > 0 {

@@ -77,6 +77,8 @@ var (
 	syncBusy       = racer{name: "sync", threads: 1, demand: 0.0020, base: 20 * mb, worker: 30 * mb}
 	// threads that fight for a lock while they compute
 	threadsBusy = racer{name: "gthread with 4 threads", threads: 4, demand: 0.0024, base: 20 * mb, worker: 33 * mb}
+	apart       = racer{name: "sync", threads: 1, demand: 0.0024, wait: 0.0076, base: 30 * mb, worker: 57 * mb}
+	shared      = racer{name: "sync, preloaded", threads: 1, demand: 0.0024, wait: 0.0076, base: 82 * mb, worker: 3.3 * mb}
 	broken      = racer{name: "gevent", threads: 1, broken: true}
 )
 
@@ -99,6 +101,8 @@ func TestRace(t *testing.T) {
 		{"threads cost CPU time", []racer{syncBusy, threadsBusy}, 0, "sync", 1, 1, "gthread with 4 threads"},
 		// 20 + 3 x 33 = 119 MB hold 3 workers of 4 threads or 3 processes of one.
 		{"compared below a cap", []racer{syncWaiting, threadsWaiting}, 122 * mb, "gthread with 4 threads", 2, 3, ""},
+		// As much throughput, in a third of the memory; the other one is killed above 5.
+		{"preloading", []racer{apart, shared}, 360 * mb, "sync, preloaded", 6, 9, ""},
 		{"one that does not start", []racer{broken, syncBusy}, 0, "sync", 1, 1, "gevent"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
