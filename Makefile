@@ -96,7 +96,7 @@ tidy-check: ## fail when go.mod or go.sum is not what the code needs
 .PHONY: accuracy
 accuracy: ## ten sweeps of the demo server against a full grid, and simulated sweeps
 	go test -run '^$$' -bench 'Accuracy' -benchtime 1x -timeout 60m -v ./cmd
-	go test -run '^$$' -bench 'Sweeps' -benchtime 240x -timeout 60m -v ./model
+	go test -run '^$$' -bench 'Sweeps|Races' -benchtime 240x -timeout 60m -v ./model
 
 .PHONY: bench-startup
 bench-startup: ## how long a dry run takes
