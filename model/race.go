@@ -277,13 +277,13 @@ func (d decision) reached() float64 {
 // choose returns the index of the least costly of those that are enough; where none is, of the one that
 // answers most; where nothing can be recommended, of the one that was measured most.
 func (s Standings) choose(made []decision) int {
-	var enough, any []int
+	var enough, advised []int
 	for i, x := range s.All {
 		if x.Enough {
 			enough = append(enough, i)
 		}
 		if x.Advice.Made {
-			any = append(any, i)
+			advised = append(advised, i)
 		}
 	}
 	throughput := func(a, b int) int { return cmp.Compare(s.All[a].Advice.Throughput, s.All[b].Advice.Throughput) }
@@ -298,8 +298,8 @@ func (s Standings) choose(made []decision) int {
 			}
 		}
 		return slices.MaxFunc(alike, throughput)
-	case len(any) > 0:
-		return slices.MaxFunc(any, throughput)
+	case len(advised) > 0:
+		return slices.MaxFunc(advised, throughput)
 	}
 	most := 0
 	for i, d := range made {

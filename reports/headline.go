@@ -32,7 +32,7 @@ func advice(r *Result) string {
 	rec := r.Recommendation
 	workers := count(rec.Workers, "worker")
 	if r.several() {
-		workers += " of " + rec.Variant.String()
+		workers += " of " + fmt.Sprint(rec.Variant)
 	}
 	text := "run " + workers
 	switch {

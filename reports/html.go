@@ -92,7 +92,7 @@ func newPage(all *Result) page {
 			p.Charts = append([]chart{c}, p.Charts...)
 		}
 		if len(r.Points) > 0 {
-			p.Shape = r.Points[0].Variant.String()
+			p.Shape = fmt.Sprint(r.Points[0].Variant)
 		}
 	}
 	p.Advice, p.Detail, _ = strings.Cut(r.Headline, ": ")

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -111,7 +112,7 @@ func (t *text) table(r *Result, list []column) {
 	columns, bar := t.fit(r, list)
 	t.WriteString("\n")
 	if r.several() {
-		t.WriteString(t.styled("  "+r.Points[0].Variant.String(), bold) + "\n")
+		t.WriteString(t.styled("  "+fmt.Sprint(r.Points[0].Variant), bold) + "\n")
 	}
 	title := ""
 	for i, c := range columns {
