@@ -62,11 +62,11 @@ func (f *fewerCores) given() float64 {
 }
 
 // mostForFewer is the share of the time that is kept for the part's restarts at the most.
-const mostForFewer = 0.15
+const mostForFewer = 0.2
 
-// reservedForFewer is kept of the time for the part's restarts, given how long one of all the cores takes.
-func (s *Sweep) reservedForFewer(one time.Duration) time.Duration {
-	needed := fewerRestarts * one
+// reservedForFewer is kept of the time for the part's restarts.
+func (s *Sweep) reservedForFewer(trials []Trial) time.Duration {
+	needed := fewerRestarts * s.expectedOnFewer(model.Step{Workers: s.plan.Settings.RuleOfThumb}, trials)
 	if s.fewer == nil || needed > time.Duration(mostForFewer*float64(s.options.Time)) {
 		return 0
 	}
@@ -74,7 +74,7 @@ func (s *Sweep) reservedForFewer(one time.Duration) time.Duration {
 }
 
 // onFewerCores is the next restart of the recommended count on the part; ok is false when none is left to
-// make, or no time for it. They are not begun without time for a spread.
+// make, or no time for it. One is better than none; a second shows their spread.
 //
 // A quota serves in bursts, one in each of its periods of 100 ms. Windows are whole multiples of that, and
 // of ten periods at the least, so that it does not matter where in a period they begin.
@@ -105,21 +105,16 @@ func (s *Sweep) onFewerCores(r *Record, observed []model.Observation, left time.
 		Workers: a.Workers, Purpose: model.PurposeCores,
 		Why: fmt.Sprintf("check the prediction on half of the cores: %d", a.Workers),
 	}
-	needed := s.expectedOnFewer(step, r.Trials)
-	if tried == 0 {
-		needed *= fewerRestarts
-	}
-	return step, needed <= left
+	return step, s.expectedOnFewer(step, r.Trials) <= left
 }
 
 // expectedOnFewer is how long a restart on the part takes: what it takes on all the cores, with a start and
-// a warm-up that are longer since both wait for the cores.
+// a warm-up that are longer since both wait for the cores. The start is the longest of any count, as that
+// which will be recommended is not known from the beginning.
 func (s *Sweep) expectedOnFewer(step model.Step, trials []Trial) time.Duration {
 	start := 0.0
 	for _, t := range trials {
-		if t.Outcome == OK && t.Shape.Workers == step.Workers {
-			start = max(start, t.StartupSeconds)
-		}
+		start = max(start, t.StartupSeconds)
 	}
 	return s.expected(step, trials) + s.timing.warmup + time.Duration(start*float64(time.Second))
 }
