@@ -155,7 +155,7 @@ func whyUnchecked(r *Result) string {
 func whyOff(h *HeldOut) string {
 	switch {
 	case h.ErrorShare < 0:
-		return "A request costs more on the smaller part, as by throttling: what is predicted for fewer cores is too much."
+		return "A request costs more on the smaller part, as by throttling: what is predicted for fewer cores is too much, and for more of them it tells nothing."
 	case h.BusyShare < 1-predictionOff:
 		return "Something else than the cores was short, and more of them may not help: a lock, a database, too few workers."
 	}
@@ -197,6 +197,8 @@ func predictionWords(r *Result) []string {
 			cores(h.FromCores), cores(h.Cores), number(h.PredictedRPS), number(h.MeasuredRPS), tooMuch(h.ErrorShare))
 		if low, high := number(h.PredictedLowRPS), number(h.PredictedHighRPS); low != high {
 			line += fmt.Sprintf(" (%s to %s by %s)", low, high, count(h.Restarts, "restart"))
+		} else if h.Restarts == 1 {
+			line += ", by a single restart"
 		}
 		lines = append(lines, line)
 	}

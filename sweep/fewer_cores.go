@@ -62,19 +62,36 @@ func (f *fewerCores) given() float64 {
 }
 
 // mostForFewer is the share of the time that is kept for the part's restarts at the most.
-const mostForFewer = 0.15
+const mostForFewer = 0.2
 
-// reservedForFewer is kept of the time for the part's restarts, given how long one of all the cores takes.
-func (s *Sweep) reservedForFewer(one time.Duration) time.Duration {
-	needed := fewerRestarts * one
-	if s.fewer == nil || needed > time.Duration(mostForFewer*float64(s.options.Time)) {
+// reservedForFewer is kept of the time for the part's restarts. They will be as long as others were on
+// average: which count it will be is not known before the end.
+func (s *Sweep) reservedForFewer(trials []Trial) time.Duration {
+	if s.fewer == nil {
+		return 0
+	}
+	mean, n := s.timing.guess, 0
+	for _, t := range trials {
+		if t.Outcome == OK && !t.OnFewerCores() {
+			n++
+			mean += (time.Duration(t.ElapsedSeconds*float64(time.Second)) - mean) / time.Duration(n)
+		}
+	}
+	needed := fewerRestarts * s.onHalf(mean)
+	if needed > time.Duration(mostForFewer*float64(s.options.Time)) {
 		return 0
 	}
 	return needed
 }
 
+// onHalf is how long a restart takes on half of the cores: what comes before and after the window takes
+// twice the time.
+func (s *Sweep) onHalf(onAll time.Duration) time.Duration {
+	return onAll + max(onAll-s.timing.window, 0)
+}
+
 // onFewerCores is the next restart of the recommended count on the part; ok is false when none is left to
-// make, or no time for it. They are not begun without time for a spread.
+// make, or no time for it. One is better than none; a second shows their spread.
 //
 // A quota serves in bursts, one in each of its periods of 100 ms. Windows are whole multiples of that, and
 // of ten periods at the least, so that it does not matter where in a period they begin.
@@ -106,23 +123,22 @@ func (s *Sweep) onFewerCores(r *Record, observed []model.Observation, left time.
 		Variant: chosen.Variant, Workers: a.Workers, Purpose: model.PurposeCores,
 		Why: fmt.Sprintf("check the prediction on half of the cores: %d", a.Workers),
 	}
-	needed := s.expectedOnFewer(step, r.Trials)
-	if tried == 0 {
-		needed *= fewerRestarts
-	}
-	return step, needed <= left
+	return step, s.expectedOnFewer(step, r.Trials) <= left
 }
 
-// expectedOnFewer is how long a restart on the part takes: what it takes on all the cores, with a start and
-// a warm-up that are longer since both wait for the cores.
+// expectedOnFewer is how long a restart on the part takes: as long as the longest one there, or before one
+// was seen by what it takes on all the cores.
 func (s *Sweep) expectedOnFewer(step model.Step, trials []Trial) time.Duration {
-	start := 0.0
+	seen := 0.0
 	for _, t := range trials {
-		if t.Outcome == OK && t.Shape.Workers == step.Workers {
-			start = max(start, t.StartupSeconds)
+		if t.OnFewerCores() {
+			seen = max(seen, t.ElapsedSeconds)
 		}
 	}
-	return s.expected(step, trials) + s.timing.warmup + time.Duration(start*float64(time.Second))
+	if seen > 0 {
+		return time.Duration(1.1 * seen * float64(time.Second))
+	}
+	return s.onHalf(s.expected(step, trials))
 }
 
 // OnFewerCores is true for a restart on a part of the cores. It is compared with none of the others.

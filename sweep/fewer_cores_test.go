@@ -89,34 +89,37 @@ func TestPredictionIsNotCheckedUnasked(t *testing.T) {
 	}
 }
 
-// Time for the two restarts is kept while the search could use it; with less than both take, none is begun;
+// Time for the two restarts is kept while the search could use it; with less than one takes, none is begun;
 // and one that is disturbed is repeated once.
 func TestTimeForThePart(t *testing.T) {
 	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, predicting)
 	r := run(t, s)
-	one := 2 * time.Second
-	if kept := s.reservedForFewer(one); kept != 2*one {
-		t.Errorf("%s are kept of a minute for two restarts of %s", kept, one)
+	step := model.Step{Workers: 5, Purpose: model.PurposeCores}
+	needed := s.expectedOnFewer(step, r.Trials)
+	if kept := s.reservedForFewer(r.Trials); kept <= 0 || kept > 2*needed {
+		t.Errorf("%s are kept of a minute for two restarts of %s", kept, needed)
 	}
-	if kept := s.reservedForFewer(10 * time.Second); kept != 0 {
-		t.Errorf("%s are kept, a third of the time", kept)
+	s.options.Time = ShortestTime
+	if kept := s.reservedForFewer(r.Trials); kept > time.Duration(mostForFewer*float64(ShortestTime)) {
+		t.Errorf("%s are kept of %s", kept, ShortestTime)
 	}
+	s.options.Time = time.Minute
 	both, part := s.reserved(r.Trials), s.fewer
 	s.fewer = nil
-	if confirm := s.reserved(r.Trials); both-confirm != confirm*fewerRestarts/time.Duration(model.ConfirmRestarts()) {
-		t.Errorf("%s are kept with the part and %s without, want two restarts more than six", both, confirm)
-	}
+	confirm := s.reserved(r.Trials)
 	s.fewer = part
+	if kept := s.reservedForFewer(r.Trials); both-confirm != kept {
+		t.Errorf("%s are kept with the part and %s without, want %s more", both, confirm, kept)
+	}
 
 	done := onPart(r)
 	r.Trials = slices.DeleteFunc(r.Trials, func(t Trial) bool { return t.OnFewerCores() || t.Purpose == model.PurposeLatency })
-	step := model.Step{Workers: 5, Purpose: model.PurposeCores}
-	needed := s.expectedOnFewer(step, r.Trials)
-	if step := s.next(r, 2*needed-1); step.Purpose == model.PurposeCores {
-		t.Errorf("begun without time for two: %+v", step)
+	needed = s.expectedOnFewer(step, r.Trials)
+	if step := s.next(r, needed-1); step.Purpose == model.PurposeCores {
+		t.Errorf("begun without time for one: %+v", step)
 	}
-	if step := s.next(r, 2*needed); step.Purpose != model.PurposeCores || step.Workers != 5 {
-		t.Errorf("with time for two: %+v", step)
+	if step := s.next(r, needed); step.Purpose != model.PurposeCores || step.Workers != 5 {
+		t.Errorf("with time for one: %+v", step)
 	}
 	r.Trials = append(r.Trials, done[0])
 	if step := s.next(r, s.expectedOnFewer(step, r.Trials)); step.Purpose != model.PurposeCores {

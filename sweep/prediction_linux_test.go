@@ -22,10 +22,21 @@ import (
 type predictedServer struct {
 	name    string
 	workers int
-	// shared says that its workers wait for each other: then the prediction is an upper bound and no more.
-	shared bool
-	target func(b *testing.B) *targets.Target
+	shared  sharing
+	target  func(b *testing.B) *targets.Target
 }
+
+// sharing is what keeps a server from doing twice as much on two cores.
+type sharing int
+
+const (
+	nothingShared sharing = iota
+	// hardwareShared: its cost is work and not CPU time, so that it is dearer while the host's other machines
+	// slow the cores down. Its figures are published, and nothing is asserted.
+	hardwareShared
+	// lockShared: its workers wait for each other. The prediction is an upper bound and no more.
+	lockShared
+)
 
 func predictedServers() []predictedServer {
 	demo := func(args ...string) func(*testing.B) *targets.Target {
@@ -52,8 +63,8 @@ func predictedServers() []predictedServer {
 		{name: "demo/wait", workers: 14, target: demo("--cpu", "10ms", "--wait", "20ms")},
 		{name: "flask/cpu", workers: 6, target: gunicorn("flask:app:app", "CPU_MS=10")},
 		{name: "flask/wait", workers: 14, target: gunicorn("flask:app:app", "CPU_MS=10", "WAIT_MS=20")},
-		{name: "wsgi/work", workers: 6, target: gunicorn("wsgi:work:app", "LOOPS=90000")},
-		{name: "demo/lock", workers: 10, shared: true, target: demo("--cpu", "2ms", "--serial", "8ms", "--wait", "0")},
+		{name: "wsgi/work", workers: 6, shared: hardwareShared, target: gunicorn("wsgi:work:app", "LOOPS=120000")},
+		{name: "demo/lock", workers: 10, shared: lockShared, target: demo("--cpu", "2ms", "--serial", "8ms", "--wait", "0")},
 	}
 }
 
@@ -62,7 +73,7 @@ func predictedServers() []predictedServer {
 // machine does meanwhile falls to all alike.
 //
 // With two cores the generator has none of its own at 1.5 and 2; its share of them is reported and nothing
-// is corrected for it. Pages of 10 ms keep it near 2 %. Where nothing is shared an error above 10 % fails.
+// is corrected for it. Pages of 10 ms keep it near 3 %. Where nothing is shared an error above 10 % fails.
 func BenchmarkPrediction(b *testing.B) {
 	for _, server := range predictedServers() {
 		b.Run(server.name, func(b *testing.B) {
@@ -104,6 +115,7 @@ func newPredictionBench(b *testing.B, server predictedServer) *predictionBench {
 	if err != nil {
 		b.Fatal(err)
 	}
+	s.timing.warmupLimit = s.timing.window // memory, which is what asks for more, is not compared
 	return &predictionBench{sweep: s, cores: cores, workers: server.workers, trials: map[float64][]*Trial{}}
 }
 
@@ -147,7 +159,7 @@ func (p *predictionBench) on(cores float64) (throughput, generatorShare float64)
 // mostOff is the error that the prediction may have where nothing is shared.
 const mostOff = 0.10
 
-func (p *predictionBench) report(b *testing.B, shared bool) {
+func (p *predictionBench) report(b *testing.B, shared sharing) {
 	b.Helper()
 	var measured []model.CoresMeasured
 	for _, cores := range []float64{0.5, 1} {
@@ -173,9 +185,9 @@ func (p *predictionBench) report(b *testing.B, shared bool) {
 		b.ReportMetric(100*off, fmt.Sprintf("error-%%@%g", cores))
 		b.ReportMetric(100*share, fmt.Sprintf("generator-%%@%g", cores))
 		switch {
-		case shared && predicted < throughput:
+		case shared == lockShared && predicted < throughput:
 			b.Errorf("%g cores: %.1f/s predicted, %.1f/s measured: no upper bound", cores, predicted, throughput)
-		case !shared && math.Abs(off) > mostOff:
+		case shared == nothingShared && math.Abs(off) > mostOff:
 			b.Errorf("%g cores: %.1f/s predicted, %.1f/s measured: %+.1f %%", cores, predicted, throughput, 100*off)
 		}
 	}

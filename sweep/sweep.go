@@ -517,7 +517,7 @@ func (s *Sweep) reserved(trials []Trial) time.Duration {
 	if needed > time.Duration(mostReserved*float64(s.options.Time)) {
 		needed = 0
 	}
-	return needed + s.reservedForFewer(one)
+	return needed + s.reservedForFewer(trials)
 }
 
 // interruptedOr is ctx's error if there is one, or is about to be. Ctrl-C in a terminal reaches the
