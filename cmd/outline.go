@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"advise/sweep"
 )
 
@@ -37,6 +39,13 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	fmt.Fprintf(&b, "requests  %s\n", requests(p.Scenario))
 	if o := p.Scenario.Objective; o != nil {
 		fmt.Fprintf(&b, "objective %s\n", o.Given())
+	}
+	if list := p.Settings.PredictMemory; len(list) > 0 {
+		var sizes []string
+		for _, bytes := range list {
+			sizes = append(sizes, humanize.Bytes(uint64(bytes)))
+		}
+		fmt.Fprintf(&b, "predict   in %s of memory, from what is measured, as an upper bound\n", strings.Join(sizes, ", "))
 	}
 	if list := p.Settings.PredictCores; len(list) > 0 {
 		fmt.Fprintf(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&list))

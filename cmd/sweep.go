@@ -37,6 +37,7 @@ type sweepOptions struct {
 	rate       rate
 	surplus    surplus
 	predict    coreList
+	predictMem memoryList
 	time       time.Duration
 	tolerance  share
 	confidence share
@@ -124,6 +125,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.Var(&o.rate, "rate", "requests per second the traffic will bring: 300 or 18000/m (default: the scenario's)")
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
+	f.Var(&o.predictMem, "predict-mem", "other sizes of memory to predict for: 512M,2G")
 	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take; "+timePerVariant.String()+" more for each further shape if not given")
 	f.Var(&o.tolerance, "tolerance", "throughput that may be given up for fewer workers")
 	f.Var(&o.confidence, "confidence", "confidence of the intervals")
@@ -162,7 +164,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	run, err := sweep.New(sweep.Options{
 		Target: target, Scenario: scenario, ScenarioFile: file,
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
-		RateHeadroom: float64(o.surplus), PredictCores: o.predict,
+		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
@@ -310,6 +312,7 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	take("mem-headroom", func() { o.headroom = share(p.Settings.MemoryHeadroom) })
 	take("headroom", func() { o.surplus = surplus(p.Settings.RateHeadroom) })
 	take("predict-cores", func() { o.predict = p.Settings.PredictCores })
+	take("predict-mem", func() { o.predictMem = p.Settings.PredictMemory })
 	if p.Scenario.RateGiven {
 		take("rate", func() { o.rate = rate(p.Scenario.TrafficRPS) })
 	}

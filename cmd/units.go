@@ -323,3 +323,32 @@ func (l *preloads) Set(text string) error {
 	*l = list
 	return nil
 }
+
+// memoryList is a flag's list of sizes: 512M,2G.
+type memoryList []int64
+
+func (l *memoryList) Type() string { return "list" }
+
+func (l *memoryList) String() string {
+	var parts []string
+	for _, bytes := range *l {
+		parts = append(parts, strconv.FormatInt(bytes, 10))
+	}
+	return strings.Join(parts, ",")
+}
+
+func (l *memoryList) Set(text string) error {
+	var list memoryList
+	for part := range strings.SplitSeq(text, ",") {
+		var m memory
+		if err := m.Set(strings.TrimSpace(part)); err != nil {
+			return err
+		}
+		if !slices.Contains(list, int64(m)) {
+			list = append(list, int64(m))
+		}
+	}
+	slices.Sort(list)
+	*l = list
+	return nil
+}

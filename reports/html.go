@@ -292,6 +292,13 @@ func asked(r *Result) [][]string {
 		}
 		flags = append(flags, "--predict-cores", strings.Join(parts, ","))
 	}
+	if list := r.Settings.PredictMemory; len(list) > 0 {
+		var parts []string
+		for _, bytes := range list {
+			parts = append(parts, exactSize(bytes))
+		}
+		flags = append(flags, "--predict-mem", strings.Join(parts, ","))
+	}
 	if len(flags) == 0 {
 		return nil
 	}

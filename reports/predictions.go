@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,9 +11,12 @@ import (
 	"advise/targets/hold"
 )
 
-// A CoresPrediction is what a number of cores that was named could do at most; it was not measured.
+// A CoresPrediction is what a number of cores that was named could do at most, in a memory that was named
+// or in that of the plan; it was not measured.
 type CoresPrediction struct {
 	Cores float64 `json:"cores"`
+	// MemoryBytes is nil without a limit.
+	MemoryBytes *int64 `json:"memory_bytes"`
 	// Workers and ThroughputRPS are nil where nothing can be predicted; Why then says why.
 	Workers       *int     `json:"workers"`
 	ThroughputRPS *float64 `json:"throughput_rps"`
@@ -49,20 +53,27 @@ func predictions(rec *sweep.Record, adv model.Advice) ([]CoresPrediction, *HeldO
 	s := rec.Plan.Settings
 	measured := rec.CoresMeasured(adv)
 	scaling, err := model.FitScaling(measured)
-	for _, n := range s.PredictCores {
-		p := CoresPrediction{Cores: n, UpperBound: true, Extrapolated: n > rec.Plan.Environment.CoresServer}
+	for _, asked := range askedFor(rec.Plan) {
+		p := CoresPrediction{Cores: asked.Cores, UpperBound: true, Extrapolated: asked.Cores > rec.Plan.Environment.CoresServer}
+		if asked.MemoryBytes > 0 {
+			p.MemoryBytes = &asked.MemoryBytes
+		}
 		list = append(list, p)
 		last := &list[len(list)-1]
 		if err != nil {
 			last.Why = "no restart tells what a request costs"
 			continue
 		}
-		b := model.Budget{Cores: n, Threads: s.Threads, Tolerance: s.Tolerance}
-		if adv.MemoryLine != nil {
-			b.MemoryBytes, b.Line = float64(rec.Plan.Budget.MemoryBytes)*(1-s.MemoryHeadroom), adv.MemoryLine
+		b := model.Budget{Cores: asked.Cores, Threads: s.Threads, Tolerance: s.Tolerance}
+		if adv.MemoryLine != nil || asked.MemoryBytes != rec.Plan.Budget.MemoryBytes {
+			b.MemoryBytes, b.Line = float64(asked.MemoryBytes)*(1-s.MemoryHeadroom), adv.MemoryLine
 		}
 		found, err := scaling.Predict(b)
-		if err != nil {
+		switch {
+		case errors.Is(err, model.ErrNoRoom):
+			last.Why = model.ErrNoRoom.Error()
+			continue
+		case err != nil:
 			last.Why = err.Error()
 			continue
 		}
@@ -72,6 +83,25 @@ func predictions(rec *sweep.Record, adv model.Advice) ([]CoresPrediction, *HeldO
 		return list, nil
 	}
 	return list, heldOut(scaling, measured)
+}
+
+// askedFor are the budgets to predict for: each number of cores in each memory, with what was measured for a
+// list that is empty.
+func askedFor(p sweep.Plan) []sweep.Budget {
+	many, sizes := p.Settings.PredictCores, p.Settings.PredictMemory
+	if len(many) == 0 && len(sizes) > 0 {
+		many = []float64{p.Environment.CoresServer}
+	}
+	if len(sizes) == 0 {
+		sizes = []int64{p.Budget.MemoryBytes}
+	}
+	var asked []sweep.Budget
+	for _, n := range many {
+		for _, bytes := range sizes {
+			asked = append(asked, sweep.Budget{Cores: n, MemoryBytes: bytes})
+		}
+	}
+	return asked
 }
 
 func heldOut(s model.Scaling, measured []model.CoresMeasured) *HeldOut {
@@ -108,7 +138,8 @@ const predictionOff = 0.1
 
 // doubtOfPredictions is nil where nothing was predicted, and where a prediction was checked and good.
 func doubtOfPredictions(r *Result) *model.Caveat {
-	if !slices.ContainsFunc(r.Predictions, func(p CoresPrediction) bool { return p.Workers != nil }) {
+	other := func(p CoresPrediction) bool { return p.Workers != nil && p.Cores != r.Environment.CoresServer }
+	if !slices.ContainsFunc(r.Predictions, other) {
 		return nil
 	}
 	h := r.HeldOut
@@ -174,15 +205,23 @@ func tooMuch(share float64) string {
 	return off + " too high"
 }
 
+// budget is 2 cores, or 2 cores in 1.0 GB where sizes of memory were named.
+func budget(r *Result, p CoresPrediction) string {
+	if len(r.Settings.PredictMemory) == 0 || p.MemoryBytes == nil {
+		return cores(p.Cores)
+	}
+	return cores(p.Cores) + " in " + size(float64(*p.MemoryBytes))
+}
+
 // predictionWords are a line for each prediction.
 func predictionWords(r *Result) []string {
 	var lines []string
 	for _, p := range r.Predictions {
 		if p.Workers == nil || p.ThroughputRPS == nil {
-			lines = append(lines, fmt.Sprintf("%s: %s", cores(p.Cores), p.Why))
+			lines = append(lines, fmt.Sprintf("%s: %s", budget(r, p), p.Why))
 			continue
 		}
-		line := fmt.Sprintf("%s: at most %s requests/s, with %s", cores(p.Cores), number(*p.ThroughputRPS), count(*p.Workers, "worker"))
+		line := fmt.Sprintf("%s: at most %s requests/s, with %s", budget(r, p), number(*p.ThroughputRPS), count(*p.Workers, "worker"))
 		if p.LimitedBy == model.LimitedByMemory {
 			line += ", as many as fit in memory"
 		}

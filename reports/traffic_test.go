@@ -120,6 +120,34 @@ func TestPredictions(t *testing.T) {
 	}
 }
 
+// Each worker takes 32 MB on top of 20: 12 % more than 212 MB hold 6 of them, and 40 MB none. Without a limit
+// on memory all 8 are enough for one core.
+func TestPredictionsInMemory(t *testing.T) {
+	rec := fixtures["gain"].record()
+	rec.Plan.Settings.PredictMemory = []int64{40 * mb, 240 * mb, 2000 * mb}
+	r := New(rec, rec.Advice(), nil)
+	if len(r.Predictions) != 3 {
+		t.Fatalf("got %d predictions, want one for each size on the measured core", len(r.Predictions))
+	}
+	if p := r.Predictions[0]; p.Workers != nil || p.Why != "not even one worker fits" || p.Cores != 1 {
+		t.Errorf("in 40 MB: %+v", p)
+	}
+	if p := r.Predictions[1]; p.Workers == nil || *p.Workers != 6 || p.LimitedBy != model.LimitedByMemory || math.Abs(*p.ThroughputRPS-441) > 15 {
+		t.Errorf("in 240 MB: %+v, want 6 workers and about the 441 requests/s that they answer", p)
+	}
+	if p := r.Predictions[2]; p.Workers == nil || p.LimitedBy != model.LimitedByThroughput || *p.ThroughputRPS < *r.Predictions[1].ThroughputRPS {
+		t.Errorf("in 2 GB: %+v, want what the core can do", p)
+	}
+	words := predictionWords(r)
+	if words[0] != "1 core in 40 MB: not even one worker fits" || !strings.HasPrefix(words[1], "1 core in 240 MB: at most ") || !strings.HasSuffix(words[1], ", with 6 workers, as many as fit in memory") {
+		t.Errorf("in words: %q", words)
+	}
+	// No other number of cores is predicted, so there is nothing to check that by.
+	if slices.ContainsFunc(r.Caveats, func(c model.Caveat) bool { return strings.HasPrefix(c.Code, "prediction_") }) {
+		t.Errorf("a caveat on other cores: %v", r.Caveats)
+	}
+}
+
 // At half a core a request takes 2.04 ms: one core is predicted at 1/0.00204 = 490.2 requests/s, by the two
 // restarts at 487.8 and 492.7. 16 workers answered 498 or so. What was checked and good is no doubt.
 func TestHeldOut(t *testing.T) {

@@ -124,6 +124,8 @@ type Settings struct {
 	RateHeadroom float64 `json:"rate_headroom,omitempty"`
 	// PredictCores are other core counts to predict for.
 	PredictCores []float64 `json:"predict_cores,omitempty"`
+	// PredictMemory are other sizes of memory to predict for.
+	PredictMemory []int64 `json:"predict_memory_bytes,omitempty"`
 	// FewerCores is the part of the cores that predictions are checked on; 0: none is.
 	FewerCores  float64 `json:"fewer_cores,omitempty"`
 	Seed        int64   `json:"seed"`

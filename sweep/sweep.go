@@ -36,6 +36,8 @@ type Options struct {
 	RateHeadroom float64
 	// PredictCores are other core counts to predict for.
 	PredictCores []float64
+	// PredictMemory are other sizes of memory to predict for, in bytes.
+	PredictMemory []int64
 
 	// Cores and MemoryBytes are the budget; 0 bytes is no cap.
 	Cores       float64
@@ -248,7 +250,7 @@ func New(o Options) (*Sweep, error) {
 		Settings: Settings{
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
-			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, FewerCores: s.fewer.given(), Seed: o.Seed,
+			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
 			Arrivals: string(o.Arrivals), Probe: o.Probe, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
@@ -629,6 +631,7 @@ func differences(was, is Plan) []string {
 	differ("rate in requests/s", was.Scenario.RateRPS, is.Scenario.RateRPS)
 	differ("objective", was.Scenario.Objective.Flag(), is.Scenario.Objective.Flag())
 	differ("cores to predict", was.Settings.PredictCores, is.Settings.PredictCores)
+	differ("memory to predict", was.Settings.PredictMemory, is.Settings.PredictMemory)
 	differ("cores", was.Budget.Cores, is.Budget.Cores)
 	differ("memory in bytes", was.Budget.MemoryBytes, is.Budget.MemoryBytes)
 	differ("shapes", variantNames(was), variantNames(is))
