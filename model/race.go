@@ -59,6 +59,9 @@ func (r Race) end(f field) Step {
 	case len(left) == 1:
 		return left[0].step
 	}
+	if i := slices.IndexFunc(left, func(x runner) bool { return x.step.GeneratorBound }); i >= 0 {
+		return left[i].step // no restart tells more of servers that are faster than the generator
+	}
 	names := make([]string, len(left))
 	for i, x := range left {
 		names[i] = x.Variant

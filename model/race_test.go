@@ -197,6 +197,28 @@ func TestRaceOfTwins(t *testing.T) {
 	}
 }
 
+// Servers that are faster than the load generator can't be told apart, and that is said of the generator.
+func TestRaceBeyondTheGenerator(t *testing.T) {
+	var r Race
+	for _, name := range []string{"event", "worker"} {
+		r = append(r, Entrant{
+			Variant: name, Search: Search{Highest: 8, Always: []int{3}, Cores: 1},
+			Question: Question{Cores: 1, CoresMeasured: 1, Highest: 8, RuleOfThumb: 3},
+		})
+	}
+	var observations []Observation
+	step := r.Next(nil)
+	for ; !step.Done && len(observations) < 100; step = r.Next(observations) {
+		observations = append(observations, Observation{Variant: step.Variant, Workers: step.Workers, Throughput: 1e5, GeneratorBound: true})
+	}
+	if !step.GeneratorBound || step.Resolved {
+		t.Errorf("ended as %+v after %d restarts", step, len(observations))
+	}
+	if a := r.Advise(observations).Choice().Advice; a.Workers != 1 {
+		t.Errorf("recommended %d workers, want 1 as a lower bound", a.Workers)
+	}
+}
+
 // Whatever was observed, a race ends, and chooses one of its own.
 func FuzzRace(f *testing.F) {
 	f.Add(int64(1), 100.0, 3, 50e6, false)

@@ -59,13 +59,15 @@ func (p *Plan) Launched(s Shape) targets.Shape {
 	if len(p.Settings.Variants) == 0 {
 		return targets.Shape{Workers: s.Workers, Threads: p.Settings.Threads, Class: p.Settings.Class}
 	}
-	threads := s.Threads
-	for i, v := range p.Variants() {
-		if v == s.Variant() {
-			threads = p.Settings.Variants[i].Threads
-		}
+	return targets.Shape{Workers: s.Workers, Threads: p.asked(s.Variant()).Threads, Class: s.Class, Preload: s.Preload}
+}
+
+// asked is a variant as the target gave it: with no threads where their number is not known.
+func (p *Plan) asked(v Variant) Variant {
+	if i := slices.Index(p.Variants(), v); i >= 0 && i < len(p.Settings.Variants) {
+		return p.Settings.Variants[i]
 	}
-	return targets.Shape{Workers: s.Workers, Threads: threads, Class: s.Class, Preload: s.Preload}
+	return v
 }
 
 // Variants are those that are compared, at least one.
@@ -108,7 +110,7 @@ func (r *Record) Of(v Variant) *Record {
 	part.Trials = r.Plan.of(v.String(), r.Trials)
 	part.Plan.Settings.Threads, part.Plan.Settings.Class = v.Threads, v.Class
 	part.Plan.Settings.Highest = r.Plan.highest(v)
-	part.Plan.Settings.Variants, part.Plan.Settings.MostSlots = []Variant{v}, 0
+	part.Plan.Settings.Variants, part.Plan.Settings.MostSlots = []Variant{r.Plan.asked(v)}, 0
 	return &part
 }
 

@@ -151,8 +151,13 @@ func TestLaunchedShape(t *testing.T) {
 		{Workers: 3, Class: "wsgi", Preload: targets.PreloadOn},
 		{Workers: 3, Threads: 4, Class: "wsgi", Preload: targets.PreloadOff},
 	} {
-		if got := p.Launched(p.Variants()[i].At(3)); got != want {
+		shape := p.Variants()[i].At(3)
+		if got := p.Launched(shape); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
+		}
+		part := (&Record{Plan: p}).Of(shape.Variant())
+		if got := part.Plan.Launched(shape); got != want {
+			t.Errorf("of the part: got %+v, want %+v", got, want)
 		}
 	}
 }
