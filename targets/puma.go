@@ -181,13 +181,15 @@ func (puma) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {
 	return titled(tree, "puma: cluster worker"), true
 }
 
-// status knows the requests that each worker reported last, which it does every five seconds.
+// status knows the requests that each worker reported last, which it does as soon as it takes requests and
+// then every five seconds. It is booted a little before that.
 func (puma) status(ctx context.Context, p Place) (Status, error) {
 	var stats struct {
-		Booted  int `json:"booted_workers"`
 		Workers []struct {
-			PID  int `json:"pid"`
-			Last struct {
+			PID    int  `json:"pid"`
+			Booted bool `json:"booted"`
+			Last   struct {
+				Running  *int   `json:"running"` // threads
 				Requests uint64 `json:"requests_count"`
 			} `json:"last_status"`
 		} `json:"worker_status"`
@@ -195,8 +197,11 @@ func (puma) status(ctx context.Context, p Place) (Status, error) {
 	if err := statusJSON(ctx, p.file("control"), "/stats?"+url.Values{"token": {"none"}}.Encode(), &stats); err != nil {
 		return Status{}, err
 	}
-	status := Status{Workers: stats.Booted, Requests: map[int]uint64{}, Late: true}
+	status := Status{Requests: map[int]uint64{}, Late: true}
 	for _, w := range stats.Workers {
+		if w.Booted && w.Last.Running != nil {
+			status.Workers++
+		}
 		status.Requests[w.PID] = w.Last.Requests
 	}
 	return status, nil

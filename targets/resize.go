@@ -62,6 +62,7 @@ func (i *Instance) Resize(ctx context.Context, workers int) error {
 	if err != nil {
 		return fmt.Errorf("change %s to %s: %w", i.target.label(), count(workers, "worker"), err)
 	}
+	untilQuiet(ctx, i.Tree, i.Startup)
 	i.shape.Workers, i.changed = workers, true
 	return nil
 }

@@ -135,8 +135,12 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 		}
 		return nil, err
 	}
+	ready := time.Now()
+	if s.Shape.Workers > 1 {
+		ready = untilQuiet(ctx, tree, ready.Sub(began))
+	}
 	return &Instance{
-		Tree: tree, URL: w.url, Startup: time.Since(began), WorkersSeen: w.workers,
+		Tree: tree, URL: w.url, Startup: ready.Sub(began), WorkersSeen: w.workers,
 		target: t, place: place, shape: s.Shape, log: s.Log,
 	}, nil
 }
