@@ -49,7 +49,7 @@ func (s *Sweep) partOf(cores []core) *fewerCores {
 	}
 	return &fewerCores{
 		cores: part.measured, limits: limits,
-		launcher: &targetLauncher{target: s.options.Target, limits: limits, probe: probe(s.options.Scenario), ready: s.timing.ready, launched: s.plan.Launched},
+		launcher: s.launcherWith(limits),
 	}
 }
 

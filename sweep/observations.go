@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"advise/model"
 )
@@ -101,14 +102,29 @@ func observations(p Plan, trials []Trial) []model.Observation {
 
 // Advice is what the record says of the variant to run.
 func (r *Record) Advice() model.Advice {
-	a := r.Standings().Choice().Advice
-	own := r.Recommended()
-	for _, c := range []*model.Caveat{own.liveDiffers(a), r.unsteady(), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()} {
+	standings := r.Standings()
+	a, variants := standings.Choice().Advice, r.Plan.Variants()
+	own := r.Of(variants[standings.Chosen])
+	found := []*model.Caveat{own.liveDiffers(a), r.unsteady(), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	for i, v := range variants {
+		if i != standings.Chosen { // it may be why that one was not chosen
+			found = append(found, about(v, r.Of(v).uneven()))
+		}
+	}
+	for _, c := range found {
 		if c != nil {
 			a.Caveats = append(a.Caveats, *c)
 		}
 	}
 	return a
+}
+
+// about says which variant a caveat is on; nil is none.
+func about(v Variant, c *model.Caveat) *model.Caveat {
+	if c == nil {
+		return nil
+	}
+	return &model.Caveat{Code: c.Code, Message: fmt.Sprintf("With %s: %s%s", v, strings.ToLower(c.Message[:1]), c.Message[1:]), Figures: c.Figures}
 }
 
 // Standings compare the variants; a sweep of the command's own has one.

@@ -136,9 +136,7 @@ func (p *predictionBench) trial(b *testing.B, count float64) *Trial {
 	if err != nil || held.Quota != limits.Quota || len(held.CPUs) != len(limits.CPUs) {
 		targetstest.Lacking(b, fmt.Sprintf("a cgroup that holds %g cores (%v, %v)", count, lacks, err))
 	}
-	p.sweep.fewer = &fewerCores{cores: count, limits: held, launcher: &targetLauncher{
-		target: p.sweep.options.Target, limits: held, probe: probe(p.sweep.options.Scenario), ready: p.sweep.timing.ready,
-	}}
+	p.sweep.fewer = &fewerCores{cores: count, limits: held, launcher: p.sweep.launcherWith(held)}
 	t, err := p.sweep.try(b.Context(), b.Context(), model.Step{Purpose: model.PurposeCores}, Event{Trial: 1, Workers: p.workers}, func(Event) {})
 	if err != nil || t.Outcome != OK {
 		b.Fatalf("%g cores: %s, %v", count, t.Detail, err)

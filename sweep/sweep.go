@@ -204,7 +204,7 @@ func New(o Options) (*Sweep, error) {
 	rule := RuleOfThumb(parts.measured)
 	shape := o.Target.Adapter.Shape(o.Target.Command)
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
-	s.launcher = &targetLauncher{target: o.Target, limits: limits, probe: probe(o.Scenario), ready: s.timing.ready, launched: s.plan.Launched}
+	s.launcher = s.launcherWith(limits)
 	s.fewer = s.partOf(cores)
 	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {

@@ -101,6 +101,7 @@ type closedServer struct {
 	diesAt      int
 	disturbs    func(start int) disturbs
 	spread      func(workers, worker int) float64 // a worker's share; nil: even
+	uneven      string                            // the class that spreads so, and answers but what one worker of it can; empty: all
 	core        coreTimes
 	clock       time.Time
 	noise       *rand.Rand
@@ -115,6 +116,7 @@ type closedInstance struct {
 	s       *closedServer
 	workers int
 	threads int
+	class   string
 	cores   float64
 	cpu     time.Duration
 	oom     uint64
@@ -127,7 +129,7 @@ func (s *closedServer) start(_ context.Context, shape Shape, _ string) (instance
 		return nil, err
 	}
 	s.running++
-	return &closedInstance{s: s, workers: shape.Workers, threads: max(shape.Threads, 1), cores: 1, done: make(chan struct{})}, nil
+	return &closedInstance{s: s, workers: shape.Workers, threads: max(shape.Threads, 1), class: shape.Class, cores: 1, done: make(chan struct{})}, nil
 }
 
 func (i *closedInstance) URL() string                { return "http://127.0.0.1:1" }
@@ -140,7 +142,7 @@ func (i *closedInstance) WorkerProcesses() ([]hold.Process, error) {
 	list := make([]hold.Process, i.workers)
 	for k := range list {
 		share := 1 / float64(i.workers)
-		if i.s.spread != nil {
+		if i.s.spread != nil && (i.s.uneven == "" || i.s.uneven == i.class) {
 			share = i.s.spread(i.workers, k)
 		}
 		list[k] = hold.Process{PID: 100 + k, CPU: time.Duration(share * float64(i.cpu))}
@@ -166,6 +168,9 @@ func (s *closedServer) attack(of func() *closedInstance) attackFunc {
 	return func(ctx context.Context, a generator.Attack, tell func(generator.Progress)) (*generator.Summary, error) {
 		i := of()
 		n := float64(i.workers * i.threads)
+		if s.uneven != "" && s.uneven == i.class {
+			n = float64(i.threads)
+		}
 		rate := math.Min(n/(s.cpu+s.wait), i.cores/s.cpu) * (1 + 0.02*s.noise.NormFloat64())
 		if a.Rate > 0 {
 			rate = math.Min(rate, a.Rate)

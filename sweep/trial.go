@@ -62,6 +62,13 @@ type targetLauncher struct {
 	launched func(Shape) targets.Shape
 }
 
+// launcherWith starts the sweep's target inside these limits.
+func (s *Sweep) launcherWith(limits hold.Limits) *targetLauncher {
+	return &targetLauncher{
+		target: s.options.Target, limits: limits, probe: probe(s.options.Scenario), ready: s.timing.ready, launched: s.plan.Launched,
+	}
+}
+
 func (l *targetLauncher) start(ctx context.Context, shape Shape, log string) (instance, error) {
 	i, err := l.target.Start(ctx, targets.Start{
 		Shape:  l.launched(shape),

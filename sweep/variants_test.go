@@ -89,6 +89,23 @@ func TestVariantThatDoesNotStart(t *testing.T) {
 	}
 }
 
+// Kept connections may all go to one worker of a class: why it was not chosen is said, and of which.
+func TestUnevenVariantIsNamed(t *testing.T) {
+	server := &closedServer{cpu: 0.002, wait: 0.008, perWorker: 30 << 20, uneven: "gthread", spread: func(workers, worker int) float64 {
+		if worker == 0 {
+			return 0.97
+		}
+		return 0.03 / float64(workers-1)
+	}}
+	a := run(t, newTest(t, server, func(o *Options) {
+		o.Variants = []Variant{{Class: "sync", Threads: 1}, {Class: "gthread", Threads: 1}}
+	})).Advice()
+	c := caveatOf(a, CaveatUnevenWorkers)
+	if c == nil || !strings.HasPrefix(c.Message, "With gthread with 1 thread: one of ") {
+		t.Errorf("got %+v", c)
+	}
+}
+
 // A live change can't turn one variant into another.
 func TestVariantsLive(t *testing.T) {
 	server := &closedServer{cpu: 0.002, wait: 0.008}
