@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"advise/reports"
+	"advise/targets"
 	"advise/targets/targetstest"
 )
 
@@ -20,6 +22,7 @@ type sweptServer struct {
 	app     string // folder of targets/testdata/apps
 	adapter string
 	inQuery bool   // the cost is told by the page's address, not by the environment
+	holds   string // MB of memory that the application takes when it is imported; empty: next to none
 	probe   string // a page that is probed at full load; empty: none is
 	// gain is what 4 workers answer at the least for each request of 1 worker, of a page that waits four
 	// times as long as it computes; 0: nothing is sure.
@@ -35,12 +38,15 @@ const oneAtATime = 1.5
 // for many requests at once, so that 1 worker fills the core; and with kept connections gthread answers
 // what the spread of these over its workers allows, which is another one after each restart.
 var sweptServers = map[string]sweptServer{
-	"gunicorn gthread": {need: "gunicorn", command: "gunicorn -k gthread --threads 2 cost:app", app: "wsgi", adapter: "gunicorn"},
-	"gunicorn gevent":  {need: "gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi", adapter: "gunicorn"},
-	"uvicorn":          {need: "uvicorn", command: "uvicorn app:app", app: "asgi", adapter: "uvicorn"},
-	"uvicorn pypi":     {need: "pypi/uvicorn", command: "uvicorn --no-access-log app:app", app: "asgi", adapter: "uvicorn"},
-	"hypercorn":        {need: "hypercorn", command: "hypercorn app:app", app: "asgi", adapter: "hypercorn"},
-	"granian pypi":     {need: "pypi/granian", command: "granian --interface asgi app:app", app: "asgi", adapter: "granian"},
+	"gunicorn gthread":  {need: "gunicorn", command: "gunicorn -k gthread --threads 2 cost:app", app: "wsgi", adapter: "gunicorn"},
+	"gunicorn gevent":   {need: "gunicorn", command: "gunicorn -k gevent cost:app", app: "wsgi", adapter: "gunicorn"},
+	"gunicorn eventlet": {need: "gunicorn", command: "gunicorn -k eventlet cost:app", app: "wsgi", adapter: "gunicorn"},
+	"gunicorn uvicorn":  {need: "gunicorn", command: "gunicorn -k uvicorn.workers.UvicornWorker app:app", app: "asgi", adapter: "gunicorn"},
+	"uvicorn":           {need: "uvicorn", command: "uvicorn app:app", app: "asgi", adapter: "uvicorn"},
+	"uvicorn pypi":      {need: "pypi/uvicorn", command: "uvicorn --no-access-log app:app", app: "asgi", adapter: "uvicorn"},
+	"hypercorn":         {need: "hypercorn", command: "hypercorn app:app", app: "asgi", adapter: "hypercorn"},
+	"hypercorn pypi":    {need: "pypi/hypercorn", command: "hypercorn app:app", app: "asgi", adapter: "hypercorn"},
+	"granian pypi":      {need: "pypi/granian", command: "granian --interface asgi app:app", app: "asgi", adapter: "granian"},
 	// Its workers are threads that take requests from one queue, whatever connection they came on.
 	"waitress":     {need: "waitress-serve", command: "waitress-serve cost:app", app: "wsgi", adapter: "waitress", gain: oneAtATime},
 	"uwsgi":        {need: "uwsgi", command: "uwsgi --plugin python3 --http-socket :80 --module cost:app", app: "wsgi", adapter: "uwsgi", gain: oneAtATime, probe: "/"},
@@ -90,7 +96,7 @@ func (s sweptServer) sweep(t *testing.T, page cost, flags ...string) *reports.Re
 	}
 	run := advise(t, append(append(args, "--"), words...)...)
 	run.Dir = targetstest.Copied(t, s.app)
-	run.Env = append(run.Env, "CPU_MS="+page.cpu, "WAIT_MS="+page.wait)
+	run.Env = append(run.Env, "CPU_MS="+page.cpu, "WAIT_MS="+page.wait, "HOLD_MB="+cmp.Or(s.holds, "0"))
 	out, err := run.Output()
 	if err != nil {
 		var exit *exec.ExitError
@@ -301,4 +307,34 @@ func TestSweptLive(t *testing.T) {
 			t.Logf("%s %s: %d of %v, %d trials, changed to %v", r.Target.Adapter, r.Target.Version, r.Recommendation.Workers, ratesOf(r), len(r.Trials), changes)
 		})
 	}
+}
+
+// An application of 60 MB that is loaded before the workers are forked is there once, and where each worker
+// loads it, as often as there are workers: for the same throughput 4 of them take some 80 MB instead of 260.
+// What is recommended, what was measured of each, and what is to be pasted are of one shape.
+func TestSweptShapes(t *testing.T) {
+	gunicorn := sweptServer{need: "gunicorn", command: "gunicorn cost:app", app: "wsgi", adapter: "gunicorn", holds: "60"}
+	var r *reports.Result
+	for seed := 1; seed <= 2; seed++ { // one in which the throughputs differ by chance is swept again
+		r = gunicorn.sweep(t, waits, "--time", "32s", "--workers", "2,4", "--preload", "off,on", "--seed", strconv.Itoa(seed))
+		if r.Recommendation.Preload == targets.PreloadOn {
+			break
+		}
+	}
+	apart, shared := r.Shapes[0], r.Shapes[1]
+	if len(r.Shapes) != 2 || !shared.Recommended || shared.Preload != targets.PreloadOn || r.Recommendation.Preload != targets.PreloadOn {
+		t.Fatalf("recommended %+v of %+v", r.Recommendation.Variant, r.Shapes)
+	}
+	if *shared.MemoryBytes > 0.6**apart.MemoryBytes {
+		t.Errorf("preloaded it takes %.0f MB, and %.0f MB otherwise", *shared.MemoryBytes/1e6, *apart.MemoryBytes/1e6)
+	}
+	for i, p := range r.Points {
+		if want := i < len(r.Points)/2; (p.Preload == targets.PreloadOn) != want || p.ThroughputRPS == nil {
+			t.Errorf("point %d: %d workers, preload %q: the recommended shape's come first, and all answered", i, p.Workers, p.Preload)
+		}
+	}
+	if text := r.Recommendation.Config[0].Text; !strings.Contains(text, "preload_app = True") {
+		t.Errorf("to paste:\n%s", text)
+	}
+	t.Logf("%s %s: %s", r.Target.Adapter, r.Target.Version, r.Headline)
 }

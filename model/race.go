@@ -108,8 +108,8 @@ type runner struct {
 	top estimate
 	// works is false without one.
 	works bool
-	// least and most bound the memory of its smallest count that reaches the line: what may be enough, and
-	// what surely is. Infinite where nothing is, zero where memory is not known.
+	// least and most bound the memory of its smallest count that reaches the line and meets what is asked:
+	// what may be enough, and what surely is. Infinite where nothing is, zero where memory is not known.
 	least, most float64
 }
 
@@ -177,6 +177,9 @@ func (x *runner) survey(observations []Observation) {
 		line = math.Max(line, math.Log(x.Search.Others)+math.Log1p(-s.Tolerance))
 	}
 	for i, g := range p.groups {
+		if g.meets != nil && !*g.meets {
+			continue
+		}
 		margin := v.settled * p.distanceError(i)
 		if p.fit[i]+margin >= line {
 			x.least = math.Min(x.least, g.memory)
@@ -229,7 +232,7 @@ type Standings struct {
 	// All are in the order of the race.
 	All []Standing
 	// Chosen is an index into All: the variant that needs the least memory for (1 - Tolerance) of the best
-	// throughput. Where nothing could be recommended it is the first that says most about why.
+	// throughput. Where nothing can be recommended it is the one that was measured most.
 	Chosen int
 }
 

@@ -15,9 +15,10 @@ type racer struct {
 	threads int
 	demand  float64
 	wait    float64
-	base    float64 // bytes
-	worker  float64 // bytes each
-	broken  bool    // never starts
+	base    float64                // bytes
+	worker  float64                // bytes each
+	broken  bool                   // never starts
+	meets   func(workers int) bool // the objective; nil: none is asked
 }
 
 func (r racer) throughput(workers int) float64 {
@@ -58,6 +59,10 @@ func race(racers []racer, seed int64, noise float64, memory float64) raced {
 		if !x.broken {
 			o.Throughput = x.throughput(n) * math.Exp(noise*random.NormFloat64())
 			o.CPUPerRequest = x.demand * math.Exp(0.01*random.NormFloat64())
+			if x.meets != nil {
+				meets := x.meets(n)
+				o.MeetsObjective = &meets
+			}
 			o.Memory = x.memory(n) * math.Exp(0.005*random.NormFloat64())
 		}
 		observations = append(observations, o)
@@ -66,6 +71,12 @@ func race(racers []racer, seed int64, noise float64, memory float64) raced {
 	}
 	out.standings = r.Advise(observations)
 	return out
+}
+
+// meeting is the variant where so many workers meet an objective, and fewer do not.
+func (r racer) meeting(least int) racer {
+	r.meets = func(workers int) bool { return workers >= least }
+	return r
 }
 
 const mb = 1e6
@@ -103,6 +114,8 @@ var raceTests = []raceTest{
 	{"compared below a cap", []racer{syncWaiting, threadsWaiting}, 122 * mb, "gthread with 4 threads", 2, 3, ""},
 	// As much throughput, in a third of the memory; the other one is killed above 5.
 	{"preloading", []racer{apart, shared}, 360 * mb, "sync, preloaded", 6, 9, ""},
+	// 8 workers of 4 threads take 284 MB, and 8 of one thread 260.
+	{"the objective asks for more", []racer{syncWaiting.meeting(1), threadsWaiting.meeting(8)}, 0, "sync", 7, 9, ""},
 	{"one that does not start", []racer{broken, syncBusy}, 0, "sync", 1, 1, "gevent"},
 }
 

@@ -1,5 +1,5 @@
 """A WSGI page, with nothing but Python, whose cost is set by the environment: CPU_MS and WAIT_MS as of
-../flask."""
+../flask, and HOLD_MB of memory from when it is imported."""
 
 import os
 import random
@@ -7,6 +7,7 @@ import time
 
 CPU = float(os.environ.get("CPU_MS", "0")) / 1000
 WAIT = float(os.environ.get("WAIT_MS", "0")) / 1000
+HELD = os.urandom(int(float(os.environ.get("HOLD_MB", "0")) * 1e6))
 
 
 def app(environ, start_response):
