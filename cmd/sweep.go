@@ -126,7 +126,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
 	f.Var(&o.predictMem, "predict-mem", "other sizes of memory to predict for: 512M,2G")
-	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take; "+timePerVariant.String()+" more for each further shape if not given")
+	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take (without it: a minute more for each further shape)")
 	f.Var(&o.tolerance, "tolerance", "throughput that may be given up for fewer workers")
 	f.Var(&o.confidence, "confidence", "confidence of the intervals")
 	f.Var(&o.headroom, "mem-headroom", "share of the memory to leave free")

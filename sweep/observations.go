@@ -13,8 +13,8 @@ import (
 // could be repeated.
 func (r *Record) Observations() []model.Observation { return observations(r.Plan, r.Used()) }
 
-// Used are the trials that the advice rests on, on all the cores. A count that was only measured while disturbed, since
-// time did not allow to repeat it, is better known badly than not at all.
+// Used are the trials that the advice rests on, on all the cores. A count that was only measured while
+// disturbed, since time did not allow to repeat it, is better known badly than not at all.
 func (r *Record) Used() []Trial {
 	better, kept := map[Shape]bool{}, map[int]bool{}
 	sound := undisturbed(r.Trials)
@@ -124,7 +124,7 @@ func about(v Variant, c *model.Caveat) *model.Caveat {
 	if c == nil {
 		return nil
 	}
-	return &model.Caveat{Code: c.Code, Message: fmt.Sprintf("With %s: %s%s", v, strings.ToLower(c.Message[:1]), c.Message[1:]), Figures: c.Figures}
+	return &model.Caveat{Code: c.Code, Message: fmt.Sprintf("As %s, %s%s", v, strings.ToLower(c.Message[:1]), c.Message[1:]), Figures: c.Figures}
 }
 
 // Standings compare the variants; a sweep of the command's own has one.

@@ -101,7 +101,7 @@ func TestUnevenVariantIsNamed(t *testing.T) {
 		o.Variants = []Variant{{Class: "sync", Threads: 1}, {Class: "gthread", Threads: 1}}
 	})).Advice()
 	c := caveatOf(a, CaveatUnevenWorkers)
-	if c == nil || !strings.HasPrefix(c.Message, "With gthread with 1 thread: one of ") {
+	if c == nil || !strings.HasPrefix(c.Message, "As gthread with 1 thread, one of ") {
 		t.Errorf("got %+v", c)
 	}
 }
