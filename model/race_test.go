@@ -318,30 +318,41 @@ func TestRaceRules(t *testing.T) {
 		beaten []string
 	}{
 		// fat's 8 are the first with 95 % and take 240 MB, where 2 of lean take 80.
-		{"beaten by memory", 0, false,
+		{
+			"beaten by memory", 0, false,
 			[]raceCount{{1, 60, 50, false}, {2, 100, 80, false}, {4, 101, 140, false}},
 			[]raceCount{{1, 30, 30, false}, {4, 80, 120, false}, {8, 100, 240, false}, {16, 101, 480, false}},
-			"lean", 2, []string{"fat"}},
+			"lean", 2,
+			[]string{"fat"},
+		},
 		// 95 % of lean's own 100 are 95, which 4 reach; 95 % of fat's 104 are 98.8, which only 8 do.
-		{"the knee is held against the best of all", 0, false,
+		{
+			"the knee is held against the best of all", 0, false,
 			[]raceCount{{1, 50, 20, false}, {2, 90, 40, false}, {4, 97, 80, false}, {8, 100, 160, false}},
 			[]raceCount{{1, 60, 400, false}, {2, 104, 500, false}},
-			"lean", 8, nil},
+			"lean", 8, nil,
+		},
 		// The level of 100, 101.9 and 100 is 100.6, of which 96 is more than 95 %; of 101.9 it is less.
-		{"the level and not the highest", 0.03, false,
+		{
+			"the level and not the highest", 0.03, false,
 			[]raceCount{{1, 40, 20, false}, {3, 96, 40, false}, {4, 100, 80, false}, {8, 101.9, 160, false}, {16, 100, 320, false}},
 			[]raceCount{{1, 60, 400, false}, {2, 97, 500, false}},
-			"lean", 3, nil},
+			"lean", 3, nil,
+		},
 		// 94.8 may be 95 % of 100 or not: that is no reason to give up the one that surely reaches it.
-		{"too near to give the other up", 0, false,
+		{
+			"too near to give the other up", 0, false,
 			[]raceCount{{1, 94.8, 20, false}, {2, 94.8, 40, false}},
 			[]raceCount{{1, 60, 100, false}, {2, 100, 200, false}},
-			"fat", 2, nil},
+			"fat", 2, nil,
+		},
 		// 2 of lean are fast enough and miss the objective; those that meet it take more than fat does.
-		{"what misses the objective is not enough", 0, true,
+		{
+			"what misses the objective is not enough", 0, true,
 			[]raceCount{{1, 60, 50, true}, {2, 100, 60, true}, {8, 101, 240, false}},
 			[]raceCount{{1, 60, 100, true}, {4, 100, 150, false}},
-			"fat", 4, nil},
+			"fat", 4, nil,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, observations := raceOf(map[string][]raceCount{"lean": test.lean, "fat": test.fat}, []string{"lean", "fat"}, test.spread, test.objective)
