@@ -83,17 +83,12 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			obs = append(obs, o)
 			continue
 		}
-		for _, phase := range t.Phases {
-			if phase.Kind == PhaseSaturation {
-				o.Throughput = phase.ThroughputRPS
-			}
-		}
-		o.CPUPerRequest = t.Server.CPUSecondsPerRequest
-		if t.Purpose != model.PurposeLatency { // memory is compared at equal work
+		if full := t.saturation(); full != nil { // memory is compared at equal work
+			o.Throughput, o.CPUPerRequest = full.ThroughputRPS, t.Server.CPUSecondsPerRequest
 			o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
 			o.Peak = float64(t.Server.MemoryPeakBytes)
+			o.GeneratorBound = t.Generator.Verdict == GeneratorBound
 		}
-		o.GeneratorBound = t.Generator.Verdict == GeneratorBound
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
 		obs = append(obs, o)
 	}

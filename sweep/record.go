@@ -278,9 +278,12 @@ type Latency struct {
 
 // Server is what the server's tree used.
 type Server struct {
-	Workers              *int    `json:"workers_seen"` // null where they can't be counted
+	Workers *int `json:"workers_seen"` // null where they can't be counted
+	// CPUSeconds are of the window of full load; of all windows, in a trial below full load. Both are 0
+	// where they are not known: a server that did not start, or ended.
 	CPUSeconds           float64 `json:"cpu_seconds"`
 	CPUSecondsPerRequest float64 `json:"cpu_seconds_per_request"`
+	answered             uint64  // in those windows
 	// FrontCPUShare is of CPUSeconds, what a server before the workers used; nil where there is none.
 	FrontCPUShare   *float64 `json:"front_cpu_share,omitempty"`
 	ThrottledShare  *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
@@ -298,7 +301,8 @@ const (
 	GeneratorBound = "generator_bound"
 )
 
-// Generator is what the load generator used, and whether it was the bottleneck.
+// Generator is what the load generator used, and whether it was the bottleneck: at full load, or in the
+// worst window of a trial below it.
 type Generator struct {
 	CPUShare float64 `json:"cpu_share"`
 	Verdict  string  `json:"verdict"`

@@ -285,13 +285,14 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
-	if l.kind == PhaseSaturation {
+	switch {
+	case l.kind == PhaseSaturation:
 		m.fill(&t.Server)
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
-		t.Generator = Generator{
-			CPUShare: summary.CPUShare, Verdict: string(summary.Verdict), VerdictReason: string(summary.VerdictReason),
-			MaxRSSBytes: summary.MaxRSSBytes,
-		}
+		t.Generator.add(summary)
+	case t.saturation() == nil: // of a trial below full load, all windows count
+		m.use(&t.Server)
+		t.Generator.add(summary)
 	}
 	switch {
 	case after.OOMKills > before.OOMKills:
@@ -342,18 +343,35 @@ func (m *meter) end(server instance, p generator.Progress) {
 	m.frontLast = frontProcesses(server)
 }
 
-// fill puts into the trial what was read, and leaves what was not at zero: unknown.
+// use adds the window's CPU time to what the server used, and leaves what was not read at zero: unknown.
+func (m *meter) use(s *Server) {
+	if !m.started || !m.ended {
+		return
+	}
+	s.CPUSeconds += max(m.last.CPU-m.first.CPU, 0).Seconds()
+	s.answered += m.answeredLast - m.answeredFirst
+	if s.answered > 0 {
+		s.CPUSecondsPerRequest = s.CPUSeconds / float64(s.answered)
+	}
+}
+
+// fill puts all into the trial that was read in a window of full load.
 func (m *meter) fill(s *Server) {
 	if !m.started || !m.ended {
 		return
 	}
-	s.CPUSeconds = max(m.last.CPU-m.first.CPU, 0).Seconds()
-	if answered := m.answeredLast - m.answeredFirst; answered > 0 {
-		s.CPUSecondsPerRequest = s.CPUSeconds / float64(answered)
-	}
+	m.use(s)
 	s.ThrottledShare = throttled(m.first, m.last)
 	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
 	s.FrontCPUShare = frontShare(m.frontFirst, m.frontLast, m.last.CPU-m.first.CPU)
+}
+
+// add is a further window: the busiest one's share and the worst verdict.
+func (g *Generator) add(s *generator.Summary) {
+	g.CPUShare, g.MaxRSSBytes = max(g.CPUShare, s.CPUShare), max(g.MaxRSSBytes, s.MaxRSSBytes)
+	if g.Verdict != GeneratorBound {
+		g.Verdict, g.VerdictReason = string(s.Verdict), string(s.VerdictReason)
+	}
 }
 
 // disturbance is what the machine did in the window; nil when one of its ends was not seen.
