@@ -117,11 +117,11 @@ func outcome(t *sweep.Trial) string {
 	for _, p := range t.Phases {
 		switch {
 		case p.Kind == sweep.PhaseSaturation:
-			parts = append(parts, humanize.CommafWithDigits(p.ThroughputRPS, 0)+"/s")
+			parts = append(parts, reports.Number(p.ThroughputRPS)+"/s")
 		case p.Held():
-			parts = append(parts, fmt.Sprintf("p95 %.0f ms at %s/s", 1000*p.Latency.P95, humanize.CommafWithDigits(p.RatePlannedRPS, 0)))
+			parts = append(parts, fmt.Sprintf("p95 %.0f ms at %s/s", 1000*p.Latency.P95, reports.Number(p.RatePlannedRPS)))
 		default:
-			parts = append(parts, fmt.Sprintf("too slow at %s/s", humanize.CommafWithDigits(p.RatePlannedRPS, 0)))
+			parts = append(parts, fmt.Sprintf("too slow at %s/s", reports.Number(p.RatePlannedRPS)))
 		}
 	}
 	if t.Purpose != model.PurposeLatency {

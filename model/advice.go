@@ -14,6 +14,8 @@ type Observation struct {
 
 	// Throughput is the rate of accepted answers at saturation, in requests per second.
 	Throughput float64
+	// Answers is how many of them were counted; 0 is unknown.
+	Answers uint64
 	// CPUPerRequest is the server's CPU time over the answers it gave, in seconds; 0 is unknown.
 	CPUPerRequest float64
 	// Memory is the proportional set size plus swapped size of the whole tree at the end of the

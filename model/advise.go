@@ -479,7 +479,11 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 	case p.fit[p.knee] >= level-0.0005: // no more than the last digit shown
 		first += "as many as any"
 	default:
-		first += fmt.Sprintf("%.1f %% of the %s that more reach", 100*math.Exp(p.fit[p.knee]-level), figure(math.Exp(level)))
+		share := math.Exp(p.fit[p.knee] - level)
+		if own := knee.mean / math.Exp(level); math.Abs(own-share) > 0.01 { // what stands beside it says otherwise
+			first += "by all counts together "
+		}
+		first += fmt.Sprintf("%.1f %% of the %s that more reach", 100*share, figure(math.Exp(level)))
 	}
 	if p.knee > 0 {
 		first += fmt.Sprintf("; %d reached %.1f %%.", p.groups[p.knee-1].workers, 100*math.Exp(p.fit[p.knee-1]-level))

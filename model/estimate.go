@@ -22,7 +22,7 @@ const (
 
 // expected is the spread that the next restarts are to be expected to have.
 func (t table) expected() float64 {
-	return expectedOf(t.spread, t.freedom)
+	return math.Max(expectedOf(t.spread, t.freedom), t.counting)
 }
 
 func expectedOf(spread float64, freedom int) float64 {

@@ -57,9 +57,11 @@ func (g group) works() bool { return g.n > 0 && g.failed <= g.n && !g.killed }
 type table struct {
 	groups []group
 	// spread is the standard deviation of the logarithm of throughput between restarts of one
-	// count, with its degrees of freedom; without any the spread is 0.
-	spread  float64
-	freedom int
+	// count, with its degrees of freedom; without any the spread is 0. It is never below counting, that
+	// of counting whole answers: two windows of three answers are equal, and say nothing.
+	spread   float64
+	counting float64
+	freedom  int
 	// estimated is true when no count was repeated and the spread is that of neighbours.
 	estimated bool
 	// ignored counts the observations that were no measurements.
@@ -80,6 +82,7 @@ func tabulate(observations []Observation) table {
 	for _, same := range byCount {
 		t.groups = append(t.groups, gather(same))
 	}
+	t.counting = countingSpread(observations)
 	slices.SortFunc(t.groups, func(a, b group) int { return a.workers - b.workers })
 	for _, g := range t.groups {
 		if g.n > 1 {
@@ -88,9 +91,26 @@ func tabulate(observations []Observation) table {
 		}
 	}
 	if t.freedom > 0 {
-		t.spread = math.Sqrt(squares / float64(t.freedom))
+		t.spread = math.Max(math.Sqrt(squares/float64(t.freedom)), t.counting)
 	}
 	return t
+}
+
+// countingSpread is the standard deviation of the logarithm of throughput that comes of counting whole
+// answers in a window, the root mean square over the restarts. At its ends as many answers as there are
+// slots fall inside or outside: workers that share a core end together. Where that falls is as good as
+// uniform, whose deviation is its width over the root of 12.
+func countingSpread(observations []Observation) float64 {
+	squares, n := 0.0, 0
+	for _, o := range observations {
+		if !usable(o) || o.Failed || o.Answers == 0 {
+			continue
+		}
+		off := float64(o.Workers*max(1, o.Threads)) / float64(o.Answers)
+		squares += off * off / 12
+		n++
+	}
+	return math.Sqrt(squares / float64(max(n, 1)))
 }
 
 func usable(o Observation) bool {
@@ -194,7 +214,8 @@ func (t table) proven(groups []group, cores, tolerance float64) int {
 	if freedom == 0 {
 		return len(groups)
 	}
-	spread := expectedOf(math.Sqrt(squares/float64(freedom)), freedom)
+	// What keeps the cores busy is not counted in answers, but what each of them takes is.
+	spread := expectedOf(math.Max(math.Sqrt(squares/float64(freedom)), t.counting), freedom)
 	factor := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(freedom + expectedFreedom)}.Quantile(provenConfidence)
 	for i, g := range groups {
 		reach, ok := t.reach(g, cores)

@@ -47,11 +47,11 @@ func throughputChart(r *Result) chart {
 	p.dots("restart", colorDots, "circle", func(t sweep.Trial) (float64, bool) {
 		s := saturation(t)
 		return throughputOf(s), s != nil && t.Generator.Verdict != sweep.GeneratorBound
-	}, func(v float64) string { return number(v) + " requests/s" })
+	}, func(v float64) string { return Number(v) + " requests/s" })
 	p.dots("restart, lower bound: the generator was at its limit", colorLimit, "triangle", func(t sweep.Trial) (float64, bool) {
 		s := saturation(t)
 		return throughputOf(s), s != nil && t.Generator.Verdict == sweep.GeneratorBound
-	}, func(v float64) string { return "at least " + number(v) + " requests/s" })
+	}, func(v float64) string { return "at least " + Number(v) + " requests/s" })
 	p.failures()
 	p.counts()
 	caption := "Each dot is one restart. The bars are intervals of the mean"
@@ -87,7 +87,7 @@ func (p *plot) curve() {
 	var line []opts.LineData
 	for _, c := range p.result.Fit.Curve {
 		line = append(line, opts.LineData{
-			Name:  fmt.Sprintf("%s, fitted: %s requests/s", count(c.Workers, "worker"), number(c.ThroughputRPS)),
+			Name:  fmt.Sprintf("%s, fitted: %s requests/s", count(c.Workers, "worker"), Number(c.ThroughputRPS)),
 			Value: []any{c.Workers, c.ThroughputRPS},
 		})
 	}
@@ -146,7 +146,7 @@ func latencyChart(r *Result) chart {
 	}
 	caption := fmt.Sprintf("At full load: %s that never pause, so a slower server keeps them waiting longer. Medians over restarts.", count(r.Settings.Connections, "connection"))
 	if rate := r.Scenario.RateRPS; rate > 0 {
-		at := "at " + number(rate) + " requests/s"
+		at := "at " + Number(rate) + " requests/s"
 		line := p.latencies("p95", at, func(l sweep.Latency) float64 { return l.P95 }, func(point Point) *sweep.Latency { return atRate(r.Trials, point.Workers) })
 		if len(line) > 0 {
 			p.line("p95 "+at, colorUsual, "dashed", line)

@@ -55,18 +55,22 @@ func load(r *Result) []string {
 	if one := r.Scenario.Requests; r.Scenario.File == "" && len(one) == 1 {
 		what = one[0].Method + " " + one[0].Path
 	}
+	window := tenths(s.WindowSeconds)
+	if longest := longestWindow(r.Trials); longest >= s.WindowSeconds+0.1 {
+		window += " to " + tenths(longest)
+	}
 	lines := []string{fmt.Sprintf("%s: %s without a pause, for %s s after at least %s s of warm-up",
-		what, count(s.Connections, "connection"), tenths(s.WindowSeconds), tenths(s.WarmupSeconds))}
+		what, count(s.Connections, "connection"), window, tenths(s.WarmupSeconds))}
 	if len(r.Latencies) > 0 || r.Scenario.RateRPS > 0 {
 		lines = append(lines, arrivalWords[r.Settings.Arrivals])
 	}
 	if c := r.Calibration; c != nil {
-		lines = append(lines, fmt.Sprintf("the generator could do %s requests/s, against a server that does nothing", number(c.CeilingRPS)))
+		lines = append(lines, fmt.Sprintf("the generator could do %s requests/s, against a server that does nothing", Number(c.CeilingRPS)))
 	}
 	if r.Scenario.RateRPS > 0 {
-		line := fmt.Sprintf("rate: %s requests/s", number(r.Scenario.RateRPS))
+		line := fmt.Sprintf("rate: %s requests/s", Number(r.Scenario.RateRPS))
 		if r.Settings.RateHeadroom > 0 {
-			line += fmt.Sprintf(", %s and %s of headroom", number(r.Scenario.TrafficRPS), percent(r.Settings.RateHeadroom))
+			line += fmt.Sprintf(", %s and %s of headroom", Number(r.Scenario.TrafficRPS), percent(r.Settings.RateHeadroom))
 		}
 		lines = append(lines, line)
 	}
@@ -80,6 +84,17 @@ func load(r *Result) []string {
 var arrivalWords = map[string]string{
 	string(generator.Poisson):  "below full load at random intervals, as visitors come (Poisson)",
 	string(generator.Constant): "below full load at equal intervals",
+}
+
+// longestWindow of full load, in seconds; a slow page has longer ones than the plan says.
+func longestWindow(trials []sweep.Trial) float64 {
+	longest := 0.0
+	for _, t := range trials {
+		if full := saturation(t); full != nil {
+			longest = max(longest, full.WindowSeconds)
+		}
+	}
+	return longest
 }
 
 func tenths(seconds float64) string { return short(math.Round(10*seconds) / 10) }
@@ -208,7 +223,7 @@ func foreseen(r *Result) string {
 		return ""
 	}
 	return fmt.Sprintf("%s take %s on average at %s requests/s; the throughput curve foresees %s",
-		count(at.Workers, "worker"), duration(at.Latency.Mean), number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
+		count(at.Workers, "worker"), duration(at.Latency.Mean), Number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
 }
 
 // probed says how the cheap path was answered, and what a liveness check has to wait for.
@@ -236,7 +251,7 @@ func inFront(r *Result) string {
 		return ""
 	}
 	a := r.Front.Alone
-	alone := fmt.Sprintf("alone it answers %s requests/s", number(a.ThroughputRPS))
+	alone := fmt.Sprintf("alone it answers %s requests/s", Number(a.ThroughputRPS))
 	if a.GeneratorBound {
 		alone += ", or more: the load generator was at its limit"
 	}
@@ -343,7 +358,7 @@ func newLatencyGrid(r *Result) latencyGrid {
 			default:
 				row.cells = append(row.cells, duration(l.Latency.P95))
 			}
-			row.rate = number(l.RatePlannedRPS) + "/s"
+			row.rate = Number(l.RatePlannedRPS) + "/s"
 			if share > 0 {
 				row.rate += " (" + percent(share) + ")"
 			}

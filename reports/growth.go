@@ -69,7 +69,7 @@ func growthWords(r *Result) []string {
 	}
 	lines := []string{g.Reading}
 	if g.Grows && g.RequestsSeen < 100_000 {
-		lines[0] += fmt.Sprintf("; seen over %s requests, the rest is extrapolated: a heap that is still filling looks the same", number(float64(g.RequestsSeen)))
+		lines[0] += fmt.Sprintf("; seen over %s requests, the rest is extrapolated: a heap that is still filling looks the same", Number(float64(g.RequestsSeen)))
 	}
 	switch {
 	case g.RecycleSetting != "" && g.RecycleAfter != nil:
@@ -77,7 +77,7 @@ func growthWords(r *Result) []string {
 	case g.RecycleSetting != "":
 		lines = append(lines, fmt.Sprintf("%s replaces a worker after so many requests", g.RecycleSetting))
 	case g.RecycleAfter != nil:
-		lines = append(lines, fmt.Sprintf("each worker should be replaced after %s requests", number(float64(*g.RecycleAfter))))
+		lines = append(lines, fmt.Sprintf("each worker should be replaced after %s requests", Number(float64(*g.RecycleAfter))))
 	}
 	return lines
 }

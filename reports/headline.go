@@ -23,7 +23,7 @@ func headline(r *Result) string {
 	}
 	if p := r.Prediction; p != nil {
 		text += fmt.Sprintf("; for %s expect about %s and at most %s requests/s (upper bound, not measured)",
-			cores(p.Cores), count(p.Workers, "worker"), number(p.ThroughputRPS))
+			cores(p.Cores), count(p.Workers, "worker"), Number(p.ThroughputRPS))
 	}
 	return text
 }
@@ -43,7 +43,7 @@ func advice(r *Result) string {
 	}
 	text += ": "
 	if rec.LowerBound && !r.RuleOfThumb.Measured {
-		return text + fmt.Sprintf("%s, at %s requests/s", bound(r), number(rec.ThroughputRPS))
+		return text + fmt.Sprintf("%s, at %s requests/s", bound(r), Number(rec.ThroughputRPS))
 	}
 	if why := bound(r); why != "" {
 		text += why + "; "
@@ -83,7 +83,7 @@ func mostMeasured(points []Point) int {
 func comparison(r *Result) []string {
 	rule, usual := r.RuleOfThumb, fmt.Sprintf("the usual %d", r.RuleOfThumb.Workers)
 	if rule.Workers == 0 {
-		return []string{number(r.Recommendation.ThroughputRPS) + " requests/s"}
+		return []string{Number(r.Recommendation.ThroughputRPS) + " requests/s"}
 	}
 	if rule.Workers == r.Recommendation.Workers {
 		return []string{"the usual count is right here"}
@@ -120,7 +120,7 @@ func fasterOrSlower(rule RuleOfThumb, usual string) string {
 	case low <= 1 && high >= 1:
 		return "as fast as " + usual + " within the noise"
 	case ratio >= 2:
-		return number(ratio) + " times the throughput of " + usual
+		return Number(ratio) + " times the throughput of " + usual
 	case ratio > 1:
 		return percent(ratio-1) + " more than " + usual
 	default:

@@ -194,7 +194,7 @@ func curveWords(r *Result) []string {
 			line = c.Model + ": fits too"
 		}
 		if c.LackOfFitP != nil {
-			line += fmt.Sprintf(", lack of fit p = %s", number(*c.LackOfFitP))
+			line += fmt.Sprintf(", lack of fit p = %s", Number(*c.LackOfFitP))
 		}
 		if c.WhyNot != "" {
 			line += ": " + c.WhyNot

@@ -157,7 +157,7 @@ func doubtOfPredictions(r *Result) *model.Caveat {
 	return &model.Caveat{
 		Code: CaveatPredictionOff,
 		Message: fmt.Sprintf("Predictions for other core counts were far off where they could be checked: from %s, %s came out %s at %s requests/s, and answered %s, with %s of their CPU time used. %s",
-			cores(h.FromCores), cores(h.Cores), tooMuch(h.ErrorShare), number(h.PredictedRPS), number(h.MeasuredRPS), percent(h.BusyShare), whyOff(h)),
+			cores(h.FromCores), cores(h.Cores), tooMuch(h.ErrorShare), Number(h.PredictedRPS), Number(h.MeasuredRPS), percent(h.BusyShare), whyOff(h)),
 		Figures: map[string]float64{
 			"cores": h.Cores, "from_cores": h.FromCores, "predicted_rps": h.PredictedRPS, "measured_rps": h.MeasuredRPS,
 			"error_share": h.ErrorShare, "busy_share": h.BusyShare,
@@ -221,7 +221,7 @@ func predictionWords(r *Result) []string {
 			lines = append(lines, fmt.Sprintf("%s: %s", budget(r, p), p.Why))
 			continue
 		}
-		line := fmt.Sprintf("%s: at most %s requests/s, with %s", budget(r, p), number(*p.ThroughputRPS), count(*p.Workers, "worker"))
+		line := fmt.Sprintf("%s: at most %s requests/s, with %s", budget(r, p), Number(*p.ThroughputRPS), count(*p.Workers, "worker"))
 		if p.LimitedBy == model.LimitedByMemory {
 			line += ", as many as fit in memory"
 		}
@@ -233,8 +233,8 @@ func predictionWords(r *Result) []string {
 	lines = append(lines, "upper bounds, not measured")
 	if h := r.HeldOut; h != nil {
 		line := fmt.Sprintf("held out: from %s %s was predicted at %s/s and measured at %s/s: %s",
-			cores(h.FromCores), cores(h.Cores), number(h.PredictedRPS), number(h.MeasuredRPS), tooMuch(h.ErrorShare))
-		if low, high := number(h.PredictedLowRPS), number(h.PredictedHighRPS); low != high {
+			cores(h.FromCores), cores(h.Cores), Number(h.PredictedRPS), Number(h.MeasuredRPS), tooMuch(h.ErrorShare))
+		if low, high := Number(h.PredictedLowRPS), Number(h.PredictedHighRPS); low != high {
 			line += fmt.Sprintf(" (%s to %s by %s)", low, high, count(h.Restarts, "restart"))
 		} else if h.Restarts == 1 {
 			line += ", by a single restart"

@@ -103,10 +103,10 @@ func shapeRows(r *Result) []shapeRow {
 	for _, s := range r.Shapes {
 		row := shapeRow{Name: s.Name, Restarts: s.Restarts}
 		if s.Workers != nil {
-			row.Workers, row.Throughput, row.Memory = strconv.Itoa(*s.Workers), optional(s.ThroughputRPS, number), optional(s.MemoryBytes, size)
+			row.Workers, row.Throughput, row.Memory = strconv.Itoa(*s.Workers), optional(s.ThroughputRPS, Number), optional(s.MemoryBytes, size)
 		}
 		if s.WorkersInSameMemory != nil && !s.Recommended {
-			row.Same = fmt.Sprintf("%d: %s", *s.WorkersInSameMemory, optional(s.ThroughputInSameMemoryRPS, number))
+			row.Same = fmt.Sprintf("%d: %s", *s.WorkersInSameMemory, optional(s.ThroughputInSameMemoryRPS, Number))
 		}
 		switch {
 		case s.Recommended:
@@ -184,7 +184,7 @@ func shapesChart(r *Result) (c chart, ok bool) {
 			}
 			p.most = max(p.most, *q.MemoryBytes/1e6)
 			line = append(line, opts.LineData{
-				Name:   fmt.Sprintf("%s, %s: %s requests/s in %s", s.Name, count(q.Workers, "worker"), number(*q.ThroughputRPS), size(*q.MemoryBytes)),
+				Name:   fmt.Sprintf("%s, %s: %s requests/s in %s", s.Name, count(q.Workers, "worker"), Number(*q.ThroughputRPS), size(*q.MemoryBytes)),
 				Value:  []any{*q.MemoryBytes / 1e6, *q.ThroughputRPS},
 				Symbol: "circle", SymbolSize: 7,
 			})

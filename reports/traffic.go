@@ -170,9 +170,9 @@ func trafficWords(r *Result) []string {
 	if !t.Met {
 		return []string{outOfReach(r), breaks(t)}
 	}
-	line := fmt.Sprintf("%s held %s requests/s", count(t.Workers, "worker"), number(t.RateRPS))
+	line := fmt.Sprintf("%s held %s requests/s", count(t.Workers, "worker"), Number(t.RateRPS))
 	if s := r.Settings.RateHeadroom; s > 0 {
-		line += fmt.Sprintf(" (%s and %s of headroom)", number(t.TrafficRPS), percent(s))
+		line += fmt.Sprintf(" (%s and %s of headroom)", Number(t.TrafficRPS), percent(s))
 	}
 	if t.Restarts > 0 && t.RestartsHeld < t.Restarts {
 		line += fmt.Sprintf(" in only %d of %s", t.RestartsHeld, count(t.Restarts, "restart"))
@@ -191,18 +191,18 @@ func breaks(t *Traffic) string {
 	case t.HoldsRPS == nil && t.BreaksRPS == nil:
 		return with + "at a rate that is not known"
 	case t.BreaksRPS == nil:
-		return fmt.Sprintf("%ssomewhere above %s requests/s", with, number(*t.HoldsRPS))
+		return fmt.Sprintf("%ssomewhere above %s requests/s", with, Number(*t.HoldsRPS))
 	case t.HoldsRPS == nil && t.BreaksMeasured:
-		return fmt.Sprintf("%ssomewhere below %s requests/s, the lowest rate that was tried", with, number(*t.BreaksRPS))
+		return fmt.Sprintf("%ssomewhere below %s requests/s, the lowest rate that was tried", with, Number(*t.BreaksRPS))
 	case t.HoldsRPS == nil:
-		return fmt.Sprintf("%ssomewhere below %s requests/s, the most it answers at full load", with, number(*t.BreaksRPS))
+		return fmt.Sprintf("%ssomewhere below %s requests/s, the most it answers at full load", with, Number(*t.BreaksRPS))
 	case t.BreaksMeasured:
-		line = fmt.Sprintf("%sbetween %s and %s requests/s, both measured", with, number(*t.HoldsRPS), number(*t.BreaksRPS))
+		line = fmt.Sprintf("%sbetween %s and %s requests/s, both measured", with, Number(*t.HoldsRPS), Number(*t.BreaksRPS))
 	default:
-		line = fmt.Sprintf("%sbetween %s requests/s, the highest rate that held, and %s, the most it answers at full load", with, number(*t.HoldsRPS), number(*t.BreaksRPS))
+		line = fmt.Sprintf("%sbetween %s requests/s, the highest rate that held, and %s, the most it answers at full load", with, Number(*t.HoldsRPS), Number(*t.BreaksRPS))
 	}
 	if t.EstimateRPS != nil {
-		line += fmt.Sprintf("; about %s is an estimate from mean latencies", number(*t.EstimateRPS))
+		line += fmt.Sprintf("; about %s is an estimate from mean latencies", Number(*t.EstimateRPS))
 	}
 	return line
 }
@@ -210,20 +210,20 @@ func breaks(t *Traffic) string {
 // outOfReach says plainly that the traffic asks for too much, and what it would take.
 func outOfReach(r *Result) string {
 	t, on := r.Traffic, cores(r.Environment.CoresServer)
-	rate := number(t.RateRPS) + " requests/s"
+	rate := Number(t.RateRPS) + " requests/s"
 	switch {
 	case t.MostRPS == nil:
 		return rate + " were not held by any count, and the load generator was at its limit: how much is reachable is not known"
 	case *t.MostRPS < t.RateRPS && t.CoresAtLeast != nil && float64(*t.CoresAtLeast) > r.Environment.CoresServer:
-		return fmt.Sprintf("%s are not reachable on %s: %s is the most they answer; it takes %s at least, by the CPU time of a request", rate, on, number(*t.MostRPS), cores(float64(*t.CoresAtLeast)))
+		return fmt.Sprintf("%s are not reachable on %s: %s is the most they answer; it takes %s at least, by the CPU time of a request", rate, on, Number(*t.MostRPS), cores(float64(*t.CoresAtLeast)))
 	case *t.MostRPS < t.RateRPS && t.UtilisationShare != nil && *t.UtilisationShare < 1:
-		return fmt.Sprintf("%s are not reachable with the counts that were measured, or fit into memory: %s is the most they answer; the CPU time would do, at %s of %s", rate, number(*t.MostRPS), percent(*t.UtilisationShare), on)
+		return fmt.Sprintf("%s are not reachable with the counts that were measured, or fit into memory: %s is the most they answer; the CPU time would do, at %s of %s", rate, Number(*t.MostRPS), percent(*t.UtilisationShare), on)
 	case *t.MostRPS < t.RateRPS:
-		return fmt.Sprintf("%s are not reachable on %s: %s is the most they answer", rate, on, number(*t.MostRPS))
+		return fmt.Sprintf("%s are not reachable on %s: %s is the most they answer", rate, on, Number(*t.MostRPS))
 	case t.tooSlowAlone(r.Scenario.Objective):
 		return fmt.Sprintf("the objective is not reachable with any number of workers or cores: a request that is alone takes %s on average", duration(*t.AloneSeconds))
 	case t.HoldsRPS != nil:
-		return fmt.Sprintf("the objective is not reachable at %s on %s: %s requests/s is the highest rate that held it", rate, on, number(*t.HoldsRPS))
+		return fmt.Sprintf("the objective is not reachable at %s on %s: %s requests/s is the highest rate that held it", rate, on, Number(*t.HoldsRPS))
 	}
 	return fmt.Sprintf("the objective is not reachable at %s on %s, and held at no lower rate that was tried", rate, on)
 }

@@ -45,15 +45,15 @@ func TestTrafficThatIsNot(t *testing.T) {
 }
 
 func TestOutOfReachSaysWhatWouldDo(t *testing.T) {
-	number := func(v float64) *float64 { return &v }
+	Number := func(v float64) *float64 { return &v }
 	cores := func(n int) *int { return &n }
 	for want, tr := range map[string]Traffic{
-		"not reachable on 1 core: 480 is the most they answer; it takes 2 cores at least":      {RateRPS: 600, MostRPS: number(480), CoresAtLeast: cores(2), UtilisationShare: number(1.2)},
-		"with the counts that were measured, or fit into memory: 200 is the most they answer":  {RateRPS: 300, MostRPS: number(200), CoresAtLeast: cores(1), UtilisationShare: number(0.6)},
-		"not reachable on 1 core: 480 is the most they answer":                                 {RateRPS: 600, MostRPS: number(480)},
-		"not reachable with any number of workers or cores: a request that is alone takes 50":  {RateRPS: 300, MostRPS: number(480), AloneSeconds: number(0.05)},
-		"not reachable at 300 requests/s on 1 core: 240 requests/s is the highest rate that h": {RateRPS: 300, MostRPS: number(480), AloneSeconds: number(0.01), HoldsRPS: number(240)},
-		"held at no lower rate that was tried":                                                 {RateRPS: 300, MostRPS: number(480)},
+		"not reachable on 1 core: 480 is the most they answer; it takes 2 cores at least":      {RateRPS: 600, MostRPS: Number(480), CoresAtLeast: cores(2), UtilisationShare: Number(1.2)},
+		"with the counts that were measured, or fit into memory: 200 is the most they answer":  {RateRPS: 300, MostRPS: Number(200), CoresAtLeast: cores(1), UtilisationShare: Number(0.6)},
+		"not reachable on 1 core: 480 is the most they answer":                                 {RateRPS: 600, MostRPS: Number(480)},
+		"not reachable with any number of workers or cores: a request that is alone takes 50":  {RateRPS: 300, MostRPS: Number(480), AloneSeconds: Number(0.05)},
+		"not reachable at 300 requests/s on 1 core: 240 requests/s is the highest rate that h": {RateRPS: 300, MostRPS: Number(480), AloneSeconds: Number(0.01), HoldsRPS: Number(240)},
+		"held at no lower rate that was tried":                                                 {RateRPS: 300, MostRPS: Number(480)},
 		"the load generator was at its limit":                                                  {RateRPS: 300},
 	} {
 		r := resultOf(t, "objective")

@@ -13,8 +13,8 @@ import (
 // How people like their figures: three significant digits, thousands apart, the unit they would
 // use. Bytes are decimal: 1 MB is 1,000,000, as in the flag --mem 512M.
 
-// number writes v with three significant digits, and none behind the point from 100 on.
-func number(v float64) string {
+// Number writes v with three significant digits, and none behind the point from 100 on.
+func Number(v float64) string {
 	abs := math.Abs(v)
 	switch {
 	case abs >= 99.95 || abs == 0:
@@ -61,7 +61,7 @@ func size(bytes float64) string {
 func duration(seconds float64) string {
 	switch abs := math.Abs(seconds); {
 	case abs >= 0.9995:
-		return number(seconds) + " s"
+		return Number(seconds) + " s"
 	case abs >= 0.0009995:
 		return milli(seconds*1e3) + " ms"
 	default:
@@ -117,13 +117,13 @@ func throughputWords(p Point) (value, interval string) {
 	if p.ThroughputRPS == nil {
 		return "-", ""
 	}
-	value = number(*p.ThroughputRPS)
+	value = Number(*p.ThroughputRPS)
 	if p.ThroughputLowRPS == nil || p.ThroughputHighRPS == nil || *p.ThroughputHighRPS <= *p.ThroughputLowRPS {
 		return value, ""
 	}
 	below, above := *p.ThroughputRPS-*p.ThroughputLowRPS, *p.ThroughputHighRPS-*p.ThroughputRPS
 	if above > 1.25*below || below > 1.25*above {
-		return value, "(" + number(*p.ThroughputLowRPS) + "-" + number(*p.ThroughputHighRPS) + ")"
+		return value, "(" + Number(*p.ThroughputLowRPS) + "-" + Number(*p.ThroughputHighRPS) + ")"
 	}
 	digits := 0
 	if i := strings.IndexByte(value, '.'); i >= 0 {

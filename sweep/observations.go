@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"advise/model"
 )
@@ -84,6 +85,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			continue
 		}
 		if full := t.saturation(); full != nil { // memory is compared at equal work
+			o.Answers = full.OK
 			o.Throughput, o.CPUPerRequest = full.ThroughputRPS, t.Server.CPUSecondsPerRequest
 			o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
 			o.Peak = float64(t.Server.MemoryPeakBytes)
@@ -100,7 +102,7 @@ func (r *Record) Advice() model.Advice {
 	standings := r.Standings()
 	a, variants := standings.Choice().Advice, r.Plan.Variants()
 	own := r.Of(variants[standings.Chosen])
-	found := []*model.Caveat{own.liveDiffers(a), r.unsteady(), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	found := []*model.Caveat{own.liveDiffers(a), own.fewAnswers(a), r.unsteady(), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))
@@ -156,6 +158,45 @@ func (r *Record) SearchEnd() model.Step {
 	return r.Plan.race().Next(r.Observations())
 }
 
+// CaveatFewAnswers marks counts that bear on the choice and whose windows held so few answers that one
+// more or less for each worker matters. Figures: workers, answers, window_seconds, time_seconds (a budget
+// whose windows would hold enough; 0 where none would).
+const CaveatFewAnswers = "few_answers"
+
+// fewAnswers is the caveat on windows of a page that is slow for the time there was.
+func (r *Record) fewAnswers(a model.Advice) *model.Caveat {
+	var worst *Phase
+	workers, least := 0, math.Inf(1)
+	for _, t := range r.Used() {
+		if t.Outcome != OK || !t.fewAnswers() || t.Shape.Workers < a.Low || t.Shape.Workers > max(a.High, a.Workers) {
+			continue
+		}
+		if p := t.saturation(); float64(p.OK)/float64(t.Shape.Workers) < least {
+			worst, workers, least = p, t.Shape.Workers, float64(p.OK)/float64(t.Shape.Workers)
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	c := &model.Caveat{
+		Code: CaveatFewAnswers,
+		Message: fmt.Sprintf("At a worker count of %d, a window of %.3g s held %d of the %d answers wanted: one more or less for each worker is %.0f %%.",
+			workers, worst.WindowSeconds, worst.OK, answersPerWorker*workers, 100*float64(workers)/float64(worst.OK)),
+		Figures: map[string]float64{
+			"workers": float64(workers), "answers": float64(worst.OK), "window_seconds": worst.WindowSeconds, "time_seconds": 0,
+		},
+	}
+	window := time.Duration(float64(answersPerWorker*workers) / worst.ThroughputRPS * float64(time.Second))
+	if window > longestWindow {
+		c.Message += " A quicker page of the same application tells more."
+		return c
+	}
+	minutes := math.Ceil((window * windowsInBudget * time.Duration(len(r.Plan.Variants()))).Minutes())
+	c.Message += fmt.Sprintf(" With --time %.0fm windows are long enough.", minutes)
+	c.Figures["time_seconds"] = 60 * minutes
+	return c
+}
+
 // CaveatNotSteady marks figures of a server that had not settled. Figures: restarts, trend_share (the
 // largest change over a window).
 const CaveatNotSteady = "not_steady"
@@ -169,7 +210,7 @@ func (r *Record) unsteady() *model.Caveat {
 	n, all, worst := 0, 0, 0.0
 	for _, t := range r.Used() {
 		p := t.saturation()
-		if p == nil || t.Outcome != OK {
+		if p == nil || t.Outcome != OK || t.fewAnswers() { // lumps that look like a change
 			continue
 		}
 		all++

@@ -150,23 +150,51 @@ type Sweep struct {
 
 // timing is how long the parts of a trial take.
 type timing struct {
-	warmup, warmupLimit, window, ready, timeout time.Duration
+	warmup, warmupLimit, window, windowLimit, ready, timeout time.Duration
 	// guess is a restart's length before one was seen.
 	guess time.Duration
 }
 
-// timingFor shares the budget of one variant out: about thirty restarts, with windows of one to five seconds.
+// A window may be prolonged to its part of the budget, or to the longest.
+const (
+	windowsInBudget = 10
+	longestWindow   = time.Minute
+)
+
+// timingFor shares the budget of one variant out: about thirty restarts, with windows of one to five
+// seconds. A page so slow that these hold a few answers has longer ones, and the fewer restarts: of a
+// tenth of the budget at the most.
+//
+// In a closed loop, requests wait behind as many others as there are connections. That is no fault of
+// the server's: none is given up before the longest window has ended.
 func timingFor(budget time.Duration) timing {
 	window := min(max(budget/60, time.Second), 5*time.Second).Round(100 * time.Millisecond)
 	warmup := min(max(window/3, 400*time.Millisecond), 1500*time.Millisecond)
-	return timing{
+	t := timing{
 		window:      window,
+		windowLimit: min(max(budget/windowsInBudget, window), longestWindow).Round(100 * time.Millisecond),
 		warmup:      warmup,
 		warmupLimit: 3 * window,
 		ready:       min(max(budget/2, 5*time.Second), 30*time.Second),
-		timeout:     20 * time.Second, // apart from gunicorn's 30 s and Vegeta's own
 		guess:       window + warmup + 1500*time.Millisecond,
 	}
+	const usual = 20 * time.Second // apart from gunicorn's 30 s and Vegeta's own
+	t.timeout = max(usual, t.warmupLimit+t.windowLimit+time.Second)
+	return t
+}
+
+// windowAt is the window of an open loop, which holds enough requests for a 95th percentile where there
+// is time for them.
+func (t timing) windowAt(rate float64) time.Duration {
+	const requests = 100
+	needed := time.Duration(requests / rate * float64(time.Second)).Round(100 * time.Millisecond)
+	return min(max(needed, t.window), t.windowLimit)
+}
+
+// warmupAt is how long the warm-up of an open loop is to be expected to take.
+func (t timing) warmupAt(rate float64, workers int) time.Duration {
+	needed := time.Duration(float64(answersPerWorker*workers) / rate * float64(time.Second))
+	return min(max(needed, t.warmup), t.warmupLimit)
 }
 
 // RuleOfThumb is the count everybody starts from: (2 x cores) + 1.
@@ -260,7 +288,7 @@ func New(o Options) (*Sweep, error) {
 	}
 	s.plan.Settings.Connections = s.plan.connections()
 	if s.plan.Scenario.RateRPS > 0 {
-		s.timing.guess += s.timing.warmup + s.timing.window
+		s.timing.guess += s.timing.warmup + s.timing.windowAt(s.plan.Scenario.RateRPS)
 	}
 	s.race = s.plan.race()
 	return s, nil
@@ -572,7 +600,11 @@ func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
 	nearest, longest := math.MaxInt, s.timing.guess
 	latency := step.Purpose == model.PurposeLatency
 	if latency {
-		longest += time.Duration(len(model.LatencyShares)) * (s.timing.warmup + s.timing.window)
+		for _, share := range model.LatencyShares {
+			if rate := share * step.Capacity; rate > 0 {
+				longest += s.timing.warmupAt(rate, step.Workers) + s.timing.windowAt(rate)
+			}
+		}
 	}
 	for _, t := range trials {
 		if t.Outcome != OK || (t.Purpose == model.PurposeLatency) != latency {

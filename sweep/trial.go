@@ -288,6 +288,9 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	switch {
 	case l.kind == PhaseSaturation:
 		m.fill(&t.Server)
+		if t.fewAnswers() && p.OK > 0 { // what belongs to the window's time, and not what ended in it
+			t.Server.CPUSecondsPerRequest = t.Server.CPUSeconds / (p.ThroughputRPS * p.WindowSeconds)
+		}
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator.add(summary)
 	case t.saturation() == nil: // of a trial below full load, all windows count
@@ -408,20 +411,33 @@ func ended(server instance) bool {
 	}
 }
 
-// warmupRequests is the least number of requests a worker has answered before it is measured, so
-// that memory is compared at equal work.
-const warmupRequests = 25
+// answersPerWorker is the least number of requests that a worker has answered before it is measured, so
+// that memory is compared at equal work, and that its window should have: one more or less at either
+// end, of all workers together, is 4 %.
+const answersPerWorker = 25
+
+// wantedShare of the answers that a window should have are enough: how long it lasts was settled by those
+// of the warm-up.
+const wantedShare = 0.8
+
+// fewAnswers tells whether the page was too slow for the window of full load.
+func (t *Trial) fewAnswers() bool {
+	full := t.saturation()
+	return full != nil && float64(full.OK) < wantedShare*float64(answersPerWorker*t.Shape.Workers)
+}
 
 // attackFor is what the generator has to do in a phase.
 func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
 	a := generator.Attack{
 		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID), Requests: s.requests(),
 		Connections: s.plan.Settings.Connections, CPUs: s.split.generator,
-		Warmup: s.timing.warmup, WarmupRequests: uint64(warmupRequests * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
-		Window: s.timing.window, Timeout: s.timing.timeout, Rate: l.rate, CeilingRPS: s.ceiling,
+		Warmup: s.timing.warmup, WarmupRequests: uint64(answersPerWorker * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
+		Window: s.timing.window, WindowAnswers: uint64(answersPerWorker * t.Shape.Workers), WindowLimit: s.timing.windowLimit,
+		Timeout: s.timing.timeout, Rate: l.rate, CeilingRPS: s.ceiling,
 	}
 	if l.rate > 0 {
 		a.Arrivals = generator.Arrivals(s.plan.Settings.Arrivals)
+		a.Window, a.WindowAnswers, a.WindowLimit = s.timing.windowAt(l.rate), 0, 0
 	}
 	return a
 }

@@ -51,6 +51,11 @@ type Attack struct {
 	WarmupRequests uint64        `json:"warmup_requests,omitempty"`
 	WarmupLimit    time.Duration `json:"warmup_limit_ns,omitempty"`
 	Window         time.Duration `json:"window_ns"`
+	// WindowAnswers is how many answers the window should have: where the rate of the warm-up promises
+	// fewer in Window, it lasts as much longer, up to WindowLimit. It is settled before it begins, or
+	// the answers in it would decide its own end. A WindowLimit of 0 is Window itself.
+	WindowAnswers uint64        `json:"window_answers,omitempty"`
+	WindowLimit   time.Duration `json:"window_limit_ns,omitempty"`
 	// Timeout is how long a request may take from its beginning, or from when it was due in
 	// an open loop, to the last byte of its answer.
 	Timeout time.Duration `json:"timeout_ns"`
@@ -114,6 +119,9 @@ func (a Attack) withDefaults() Attack {
 	if a.WarmupLimit == 0 {
 		a.WarmupLimit = a.Warmup
 	}
+	if a.WindowLimit == 0 {
+		a.WindowLimit = a.Window
+	}
 	if a.MaxBacklog == 0 {
 		a.MaxBacklog = min(a.Connections+int(math.Ceil(backlogSeconds*a.Rate)), max(backlogLimit, 2*a.Connections))
 	}
@@ -162,6 +170,12 @@ func (a Attack) Validate() error {
 		return fmt.Errorf("check attack: warm-up limit %v is less than the warm-up %v", a.WarmupLimit, a.Warmup)
 	case a.Window <= 0 || a.Window > maxDuration:
 		return fmt.Errorf("check attack: window %v is not above 0 and at most %v", a.Window, maxDuration)
+	case a.WindowLimit < 0 || a.WindowLimit > maxDuration:
+		return fmt.Errorf("check attack: window limit %v is not between 0 and %v", a.WindowLimit, maxDuration)
+	case a.WindowLimit == 0 && a.WindowAnswers > 0:
+		return fmt.Errorf("check attack: a window of %d answers needs a limit in time", a.WindowAnswers)
+	case a.WindowLimit > 0 && a.WindowLimit < a.Window:
+		return fmt.Errorf("check attack: window limit %v is less than the window %v", a.WindowLimit, a.Window)
 	case a.Timeout <= 0 || a.Timeout > maxDuration:
 		return fmt.Errorf("check attack: timeout %v is not above 0 and at most %v", a.Timeout, maxDuration)
 	}

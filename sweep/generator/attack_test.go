@@ -40,6 +40,9 @@ func TestValidate(t *testing.T) {
 		"max body -1 ":                     func(a *Attack) { a.MaxBody = -1 },
 		"warm-up -1s":                      func(a *Attack) { a.Warmup = -time.Second },
 		"warm-up limit -1s":                func(a *Attack) { a.WarmupLimit = -time.Second },
+		"window limit -1s":                 func(a *Attack) { a.WindowLimit = -time.Second },
+		"window limit 1s is less than the window 2s":   func(a *Attack) { a.Window, a.WindowLimit = 2*time.Second, time.Second },
+		"a window of 7 answers needs a limit":          func(a *Attack) { a.WindowAnswers, a.WindowLimit = 7, 0 },
 		"warm-up limit 1s is less than the warm-up 2s": func(a *Attack) { a.Warmup, a.WarmupLimit = 2*time.Second, time.Second },
 		"needs a limit in time":                        func(a *Attack) { a.WarmupRequests = 1 },
 		"window 0s":                                    func(a *Attack) { a.Window = 0 },
@@ -99,6 +102,7 @@ func TestAttackSurvivesJSON(t *testing.T) {
 	a.Seed, a.Rate, a.MaxBacklog, a.MaxBody, a.CPUs = -3, 12.5, 99, 1000, []int{1, 3}
 	a.Arrivals, a.CeilingRPS = Poisson, 54321.5
 	a.Warmup, a.WarmupRequests, a.WarmupLimit = time.Second, 7, 2*time.Second
+	a.WindowAnswers, a.WindowLimit = 75, 6*time.Second
 	a.Requests[0].Header, a.Requests[0].Body, a.Requests[0].Expect = http.Header{"A": {"b"}}, []byte{0, 255}, []int{404}
 	text, err := json.Marshal(a)
 	if err != nil {

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -45,6 +46,7 @@ type meter struct {
 	nextTick time.Duration
 
 	completed uint64 // successes that ended inside the window
+	gaps      gaps   // between successes, while they are few
 	latencies *hdrhistogram.Histogram
 	s         Summary
 }
@@ -92,6 +94,8 @@ func (m *meter) warm(now time.Duration) bool {
 	}
 	if now >= m.attack.WarmupLimit {
 		m.s.WarmupLimited = answered < m.attack.WarmupRequests
+		// A slow page runs out of time for its requests: that alone is no sign that it has not settled.
+		m.s.WarmupSettled = m.s.WarmupLimited && answered > 0 && m.settled(now)
 		return true
 	}
 	return false
@@ -130,8 +134,31 @@ func series(of []uint64, from, to int) []float64 {
 func (m *meter) setWindow(now time.Duration) {
 	m.stage = arming
 	m.start = now.Truncate(Slice) + Slice
-	m.end = m.start + m.attack.Window
+	m.end = m.start + m.window(now)
 	m.pacer.stopAt(m.end)
+}
+
+// windowStep is the period of a processor quota: a window of whole ones has its share of their bursts
+// wherever in one it begins.
+const windowStep = 100 * time.Millisecond
+
+// window is as long as its answers need at the rate of the warm-up's second half: the first answers of
+// a slow page come late.
+func (m *meter) window(now time.Duration) time.Duration {
+	if m.attack.WindowLimit <= m.attack.Window {
+		return m.attack.Window
+	}
+	slices := int(now / Slice)
+	var answered float64
+	for _, n := range series(m.s.SliceOK, slices/2, slices) {
+		answered += n
+	}
+	if answered == 0 {
+		return m.attack.WindowLimit
+	}
+	took := time.Duration(slices-slices/2) * Slice
+	needed := time.Duration(math.Min(float64(m.attack.WindowAnswers)/answered*float64(took), float64(m.attack.WindowLimit)))
+	return min(max(needed.Truncate(windowStep)+windowStep, m.attack.Window), m.attack.WindowLimit)
 }
 
 // startWindow is called when the window has begun, or a little later: the counts don't mind.
@@ -207,6 +234,7 @@ func (m *meter) add(r *vegeta.Result) {
 	case r.Error == "":
 		m.s.OKTotal++
 		m.slice(ended)
+		m.gaps.add(ended)
 		if m.inWindow(ended) {
 			m.completed++
 		}
@@ -287,6 +315,9 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	if window := m.end - m.start; window > 0 {
 		s.WindowSeconds = window.Seconds()
 		s.ThroughputRPS = float64(m.completed) / s.WindowSeconds
+		if rate, ok := m.gaps.rate(m.start, m.end); ok && m.completed < m.attack.WindowAnswers {
+			s.ThroughputRPS = rate
+		}
 	}
 	if m.attack.openLoop() && m.fellBehind() {
 		s.Sustained = false

@@ -265,7 +265,8 @@ func TestWarmupFloorsAndLimit(t *testing.T) {
 		"requests":          {250, time.Second, 0, 250 * ms, true, false},
 		"settled":           {10, time.Second, 50, 510 * ms, true, false},
 		"limit":             {10, time.Second, 1000, time.Second, false, false},
-		"limit of requests": {5000, time.Second, 0, time.Second, false, true},
+		"limit of requests": {5000, time.Second, 0, time.Second, true, true}, // a slow page, and steady
+		"limit of both":     {5000, time.Second, 1000, time.Second, false, true},
 		"fixed":             {10, 100 * ms, 1000, 100 * ms, true, false},
 	} {
 		a := testLoop("http://127.0.0.1:1")

@@ -58,10 +58,11 @@ type Summary struct {
 	// WarmupSettled says that throughput was steady when the warm-up ended. One of fixed length
 	// (WarmupLimit = Warmup) is taken to be long enough.
 	WarmupSettled bool `json:"warmup_settled"`
-	// WindowSeconds is Attack.Window, less if the attack was interrupted or given up, and 0
-	// if that was in the warm-up.
+	// WindowSeconds is from Attack.Window to Attack.WindowLimit, less if the attack was interrupted or
+	// given up, and 0 if that was in the warm-up.
 	WindowSeconds float64 `json:"window_seconds"`
-	// ThroughputRPS is the successes per second that ended inside the window.
+	// ThroughputRPS is the successes per second that ended inside the window. Where there are fewer than
+	// Attack.WindowAnswers, it is that from the last one before the window to the last one inside.
 	ThroughputRPS float64 `json:"throughput_rps"`
 
 	// Steady is false — `not_steady` — when the window can't stand for the server, because throughput
@@ -123,7 +124,7 @@ type Summary struct {
 }
 
 // WindowOK returns the successes of each whole slice of the window. Where the window is a multiple
-// of Slice, their sum over WindowSeconds is ThroughputRPS.
+// of Slice and has answers enough, their sum over WindowSeconds is ThroughputRPS.
 func (s *Summary) WindowOK() []uint64 {
 	from := min(s.WindowSlice, len(s.SliceOK))
 	return s.SliceOK[from:min(from+s.wholeSlices(), len(s.SliceOK))]
