@@ -448,8 +448,12 @@ func (a *Advice) unconfirmed(observations []Observation, c choice, t table, q Qu
 	}
 	if a.Drift.matters(q.Tolerance) {
 		d := a.Drift
-		a.caveat(CaveatDrift, fmt.Sprintf("Throughput drifted by %+.1f %% (%+.1f to %+.1f) over the %.0f s of the sweep, whatever the worker count.", 100*d.Share, 100*d.Low, 100*d.High, d.Span),
-			map[string]float64{"share": d.Share, "share_low": d.Low, "share_high": d.High, "p": d.P, "span_seconds": d.Span})
+		where := "all worker counts taken together"
+		if d.Workers > 0 {
+			where = fmt.Sprintf("with %s; with other counts it changed otherwise or not at all", quantity(d.Workers, "worker"))
+		}
+		a.caveat(CaveatDrift, fmt.Sprintf("Throughput drifted by %+.1f %% (%+.1f to %+.1f) over the %.0f s of the sweep, %s.", 100*d.Share, 100*d.Low, 100*d.High, d.Span, where),
+			map[string]float64{"workers": float64(d.Workers), "share": d.Share, "share_low": d.Low, "share_high": d.High, "p": d.P, "span_seconds": d.Span})
 	}
 }
 

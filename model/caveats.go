@@ -38,8 +38,8 @@ const (
 	// CaveatConfirmationDiffers: when they were, they compared otherwise than in the search.
 	// Figures: ratio_searched, ratio_confirmed.
 	CaveatConfirmationDiffers = "confirmation_differs"
-	// CaveatDrift: throughput changed over the sweep, whatever the count. Figures: share, share_low,
-	// share_high, p, span_seconds.
+	// CaveatDrift: throughput changed over the sweep. Figures: workers (the count that drifted alone; 0:
+	// all taken together did), share, share_low, share_high, p, span_seconds.
 	CaveatDrift = "drift"
 	// CaveatIgnored: observations were no measurements and were left out. Figures: observations.
 	CaveatIgnored = "ignored_observations"

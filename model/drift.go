@@ -8,6 +8,8 @@ import (
 
 // Drift is how much throughput changed over a sweep for no reason of the worker count.
 type Drift struct {
+	// Workers is the count that drifted; 0: all of them together did, as far as can be told.
+	Workers int
 	// Share is the change from the first restart to the last, as a share: -0.03 is 3 % less. Low and
 	// High are its interval at the confidence asked for.
 	Share, Low, High float64
@@ -19,20 +21,78 @@ type Drift struct {
 	Restarts int
 }
 
-// leastDriftFreedom is how many degrees of freedom a drift is told from chance with.
-const leastDriftFreedom = 3
+const (
+	// leastDriftFreedom is how many degrees of freedom a drift is told from chance with.
+	leastDriftFreedom = 3
+	// slopesDiffer is the p value below which the counts are taken to drift each by its own.
+	slopesDiffer = 0.01
+)
+
+// A slope is the regression of the logarithm of throughput on time, in units of the span, within one
+// count or several: sums of squares and of products, after n restarts of that many counts.
+type slope struct {
+	workers, n, counts int
+	xx, xy, yy         float64
+}
+
+func (s slope) value() float64    { return s.xy / s.xx }
+func (s slope) residual() float64 { return math.Max(s.yy-s.xy*s.xy/s.xx, 0) }
 
 // driftOf regresses the logarithm of throughput on time within the counts, one line for all of them:
-// an analysis of covariance. It is nil as long as too few counts were repeated, or at one moment.
+// an analysis of covariance. Where the counts' own lines differ, one count's own is a drift: a server
+// that is slow at few workers later on, and at many is not, has no drift that is common to both. It is
+// nil as long as too few counts were repeated, or at one moment.
 //
 // # References
 //
-// Snedecor, Cochran, Statistical Methods, 8th edition, 1989, section 18.2 (the pooled slope within
-// groups).
+// Snedecor, Cochran, Statistical Methods, 8th edition, 1989, sections 18.2 and 18.5 (the pooled slope
+// within groups, and the test that the groups' slopes are equal).
 func driftOf(observations []Observation, confidence float64) *Drift {
+	slopes, span := slopesOf(observations)
+	var all slope
+	var apart float64 // the residuals of lines of their own
+	for _, s := range slopes {
+		all.xx, all.xy, all.yy = all.xx+s.xx, all.xy+s.xy, all.yy+s.yy
+		all.n, all.counts = all.n+s.n, all.counts+1
+		apart += s.residual()
+	}
+	freedom := all.n - all.counts - 1
+	if freedom < leastDriftFreedom || !(all.xx > 1e-9) {
+		return nil
+	}
+	common := all.drift(all.residual()/float64(freedom), freedom, confidence)
+	common.Span, common.Restarts = span, all.n
+
+	own := all.n - 2*all.counts
+	if all.counts < 2 || own < leastDriftFreedom {
+		return common
+	}
+	variance := math.Max(apart/float64(own), 1e-24)
+	f := math.Max(all.residual()-apart, 0) / float64(all.counts-1) / variance
+	equal := distuv.F{D1: float64(all.counts - 1), D2: float64(own)}
+	if equal.Survival(math.Min(f, 1e12)) >= slopesDiffer {
+		return common
+	}
+	var alone *Drift
+	for _, s := range slopes {
+		if d := s.drift(variance, own, confidence); alone == nil || d.P < alone.P {
+			alone = d
+			alone.Workers, alone.Span, alone.Restarts = s.workers, span, s.n
+		}
+	}
+	alone.P = math.Min(alone.P*float64(all.counts), 1) // the clearest of several
+	if alone.P >= driftRejects {
+		return common
+	}
+	return alone
+}
+
+// slopesOf are those of the counts that were restarted at different moments, in the order of their first
+// restart, since sums must not depend on a map's; span is the time from the first restart to the last.
+func slopesOf(observations []Observation) (slopes []slope, span float64) {
 	type sample struct{ at, log float64 }
 	byCount := map[int][]sample{}
-	var counts []int // in the order of their first restart: sums don't depend on a map's order
+	var counts []int
 	first, last := math.Inf(1), math.Inf(-1)
 	for _, o := range observations {
 		if o.Failed || o.Purpose == PurposeLatency || o.GeneratorBound || !usable(o) || math.IsNaN(o.At) || math.IsInf(o.At, 0) {
@@ -44,35 +104,33 @@ func driftOf(observations []Observation, confidence float64) *Drift {
 		byCount[o.Workers] = append(byCount[o.Workers], sample{o.At, math.Log(o.Throughput)})
 		first, last = math.Min(first, o.At), math.Max(last, o.At)
 	}
-	span := last - first
+	span = last - first
 	if !(span > 0) {
-		return nil
+		return nil, 0
 	}
-	var xx, xy, yy float64
-	n, freedom := 0, -1
 	for _, count := range counts {
 		same := byCount[count]
-		if len(same) < 2 {
-			continue
-		}
 		var x, y float64
 		for _, s := range same {
 			x += s.at / span / float64(len(same))
 			y += s.log / float64(len(same))
 		}
+		own := slope{workers: count, n: len(same), counts: 1}
 		for _, s := range same {
 			dx, dy := s.at/span-x, s.log-y
-			xx, xy, yy = xx+dx*dx, xy+dx*dy, yy+dy*dy
+			own.xx, own.xy, own.yy = own.xx+dx*dx, own.xy+dx*dy, own.yy+dy*dy
 		}
-		n += len(same)
-		freedom += len(same) - 1
+		if own.xx > 1e-9 {
+			slopes = append(slopes, own)
+		}
 	}
-	if freedom < leastDriftFreedom || !(xx > 1e-9) {
-		return nil
-	}
-	slope := xy / xx
-	err := math.Sqrt(math.Max(yy-slope*xy, 0) / float64(freedom) / xx)
-	d := &Drift{Span: span, Restarts: n, Share: math.Expm1(slope), P: 1}
+	return slopes, span
+}
+
+// drift is what a slope says when its residuals have this variance.
+func (s slope) drift(variance float64, freedom int, confidence float64) *Drift {
+	slope, err := s.value(), math.Sqrt(variance/s.xx)
+	d := &Drift{Share: math.Expm1(slope), P: 1}
 	width := math.Min(studentT(confidence, freedom)*err, 100)
 	d.Low, d.High = math.Expm1(slope-width), math.Expm1(slope+width)
 	switch {

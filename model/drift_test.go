@@ -78,6 +78,34 @@ func TestDriftIsToldFromNoise(t *testing.T) {
 	}
 }
 
+// Of three counts one slows down by 8 % and the others do not, at 1 % noise: that is a drift of that count,
+// and not of all. Where all slow down alike, it is seldom taken for one count's own.
+func TestDriftOfOneCount(t *testing.T) {
+	sweeps := func(drift map[int]float64) (byCount map[int]int) {
+		byCount = map[int]int{}
+		for seed := range uint64(200) {
+			random := rand.New(rand.NewPCG(seed, 6))
+			var observations []Observation
+			for i := range 18 {
+				n := []int{3, 7, 8}[i%3]
+				observations = append(observations, Observation{
+					Workers: n, At: float64(5 * i), Throughput: 100 * float64(n) * math.Exp(drift[n]*float64(i)/17+0.01*random.NormFloat64()),
+				})
+			}
+			if d := driftOf(observations, 0.95); d != nil && d.matters(0.05) {
+				byCount[d.Workers]++
+			}
+		}
+		return byCount
+	}
+	if got := sweeps(map[int]float64{3: -0.08}); got[3] < 180 || got[7]+got[8] > 4 {
+		t.Errorf("by count %v, want 3's in nearly all of 200", got)
+	}
+	if got := sweeps(map[int]float64{3: -0.08, 7: -0.08, 8: -0.08}); got[0] < 180 {
+		t.Errorf("by count %v, want that of all in at least 180 of 200", got)
+	}
+}
+
 // A machine that slows down by a tenth over the sweep is named with the advice; one that does not is not.
 func TestDriftIsACaveat(t *testing.T) {
 	for _, drift := range []float64{0, -0.1} {

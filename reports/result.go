@@ -181,9 +181,9 @@ func probe(p *sweep.Probe, workers int) *Probe {
 	return out
 }
 
-// Drift is the change of throughput from the first restart to the last, whatever the count: a share,
-// with its interval.
+// Drift is the change of throughput from the first restart to the last: a share, with its interval.
 type Drift struct {
+	Workers     int      `json:"workers,omitempty"` // that drifted alone; absent: all taken together did
 	Share       float64  `json:"share"`
 	Low         *float64 `json:"share_low"`
 	High        *float64 `json:"share_high"`
@@ -309,7 +309,7 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		r.Live = rec.Live(adv.Workers)
 	}
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {
-		r.Drift = &Drift{Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}
+		r.Drift = &Drift{Workers: d.Workers, Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}
 	}
 	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
 		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
