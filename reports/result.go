@@ -370,7 +370,7 @@ func search(rec *sweep.Record) Search {
 // latencies are those of the phases below full load, by count, then by rate.
 func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 	list := []LatencyAt{}
-	for _, t := range rec.Trials {
+	for _, t := range rec.Used() {
 		if t.Outcome != sweep.OK || t.Purpose != model.PurposeLatency {
 			continue
 		}

@@ -98,7 +98,7 @@ func (d *Disturbance) Reasons() []Reason {
 			reasons = append(reasons, r)
 		}
 	}
-	slices.SortStableFunc(reasons, func(a, b Reason) int { return cmp.Compare(b.excess(), a.excess()) })
+	slices.SortStableFunc(reasons, worstFirst)
 	return reasons
 }
 
@@ -150,14 +150,6 @@ func (r Reason) String() string {
 	return string(r.Code) + " was " + share
 }
 
-// Disturbance is that of the phase the curve rests on; nil when there was none, or nothing was seen.
-func (t *Trial) Disturbance() *Disturbance {
-	if p := t.saturation(); p != nil {
-		return p.Disturbance
-	}
-	return nil
-}
-
 func (t *Trial) saturation() *Phase {
 	for i := range t.Phases {
 		if t.Phases[i].Kind == PhaseSaturation {
@@ -167,13 +159,33 @@ func (t *Trial) saturation() *Phase {
 	return nil
 }
 
-// DisturbedBy says by what the phase the curve rests on was disturbed, the worst first.
+// DisturbedBy says by what its phases were disturbed, each reason at its worst, and the worst first: what
+// falsifies throughput at full load does so to latency below it. There the frequency is the governor's
+// business, as it will be in use.
 func (t *Trial) DisturbedBy() []Reason {
 	if t.Outcome != OK {
 		return nil
 	}
-	return t.Disturbance().Reasons()
+	var all []Reason
+	for _, p := range t.Phases {
+		for _, r := range p.Disturbance.Reasons() {
+			if p.Kind != PhaseSaturation && r.Code == ReasonFrequency {
+				continue
+			}
+			same := slices.IndexFunc(all, func(other Reason) bool { return other.Code == r.Code })
+			switch {
+			case same < 0:
+				all = append(all, r)
+			case r.excess() > all[same].excess():
+				all[same] = r
+			}
+		}
+	}
+	slices.SortStableFunc(all, worstFirst)
+	return all
 }
+
+func worstFirst(a, b Reason) int { return cmp.Compare(b.excess(), a.excess()) }
 
 // Disturbed is true when the trial should be repeated.
 func (t *Trial) Disturbed() bool { return len(t.DisturbedBy()) > 0 }

@@ -68,7 +68,7 @@ func TestBusyProcessOnTheServersCoreIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, _ := json.Marshal(trial.Disturbance())
+			text, _ := json.Marshal(trial.Phases)
 			t.Logf("%s", text)
 			if by := trial.DisturbedBy(); !slices.ContainsFunc(by, func(r Reason) bool { return r.Code == ReasonOthersCPU && r.Share > 0.2 }) {
 				t.Errorf("%s: disturbed by %v, want over 20 %% by other processes", trial.Outcome, by)

@@ -17,14 +17,14 @@ func (r *Record) Observations() []model.Observation { return observations(r.Plan
 // Used are the trials that the advice rests on, on all the cores. A count that was only measured while
 // disturbed, since time did not allow to repeat it, is better known badly than not at all.
 func (r *Record) Used() []Trial {
-	better, kept := map[Shape]bool{}, map[int]bool{}
+	better, kept := map[measured]bool{}, map[int]bool{}
 	sound := undisturbed(r.Trials)
 	for _, t := range sound {
-		better[t.Shape] = better[t.Shape] || t.saturation() != nil
+		better[measuredBy(t)] = better[measuredBy(t)] || len(t.Phases) > 0
 		kept[t.ID] = true
 	}
 	for _, t := range r.Trials {
-		if !better[t.Shape] && !kept[t.ID] && !t.OnFewerCores() {
+		if !better[measuredBy(t)] && !kept[t.ID] && !t.OnFewerCores() {
 			sound = append(sound, t)
 		}
 	}
@@ -45,23 +45,30 @@ func undisturbed(trials []Trial) []Trial {
 	return used
 }
 
-// sift sets a disturbed trial aside when its count has none waiting for an undisturbed one already. It
+// measured is what a trial can stand for another in: full load of a shape, or latency below it.
+type measured struct {
+	shape   Shape
+	latency bool
+}
+
+func measuredBy(t Trial) measured { return measured{t.Shape, t.Purpose == model.PurposeLatency} }
+
+// sift sets a disturbed trial aside when none of its kind waits for an undisturbed one already. It
 // is resigned, and takes every trial that follows, when the repeats were disturbed as well.
 func sift(trials []Trial) (used []Trial, resigned bool) {
 	used = make([]Trial, 0, len(trials))
-	aside := map[Shape]bool{}
+	aside := map[measured]bool{}
 	vain := 0
 	for _, t := range trials {
 		switch {
 		case t.OnFewerCores():
 			continue
-		case t.Outcome == OK && t.saturation() == nil: // it repeats nothing
 		case !t.Disturbed():
-			aside[t.Shape] = false
-		case aside[t.Shape]:
+			aside[measuredBy(t)] = false
+		case aside[measuredBy(t)]:
 			vain++
 		case vain < repeatsInVain:
-			aside[t.Shape] = true
+			aside[measuredBy(t)] = true
 			continue
 		}
 		used = append(used, t)
@@ -235,7 +242,7 @@ func (r *Record) unsteady() *model.Caveat {
 
 // disturbance is the caveat on restarts that the advice had to use though they were disturbed.
 func (r *Record) disturbance() *model.Caveat {
-	used := slices.DeleteFunc(r.Used(), func(t Trial) bool { return t.saturation() == nil })
+	used := slices.DeleteFunc(r.Used(), func(t Trial) bool { return len(t.Phases) == 0 })
 	n := 0
 	var worst Reason
 	figures := map[string]float64{}

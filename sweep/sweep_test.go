@@ -496,6 +496,39 @@ func TestDisturbedRestartsAreRepeated(t *testing.T) {
 	}
 }
 
+// So is latency below full load that was disturbed: the repeat is what counts. Without one it is told.
+func TestDisturbedLatencyIsRepeated(t *testing.T) {
+	latencyTrials := func(r *Record) (ids []int) {
+		for _, t := range r.Trials {
+			if t.Purpose == model.PurposeLatency {
+				ids = append(ids, t.ID)
+			}
+		}
+		return ids
+	}
+	before := latencyTrials(run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil)))
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008, disturbs: func(start int) disturbs {
+		if start == before[0] {
+			return disturbs{stolen: 0.5}
+		}
+		return disturbs{}
+	}}, nil))
+	ids := latencyTrials(r)
+	if len(ids) != len(before)+1 || ids[0] != before[0] || r.Trials[ids[0]-1].Shape != r.Trials[ids[1]-1].Shape {
+		t.Errorf("latency was measured by trials %v, want %v and the first once more", ids, before)
+	}
+	if slices.ContainsFunc(r.Used(), func(t Trial) bool { return t.ID == before[0] }) {
+		t.Error("the disturbed one is used beside its repeat")
+	}
+	if c := caveatOf(r.Advice(), CaveatDisturbed); c != nil {
+		t.Errorf("a caveat on what was repeated: %v", c)
+	}
+	r.Trials = r.Trials[:before[0]] // the time was up
+	if c := caveatOf(r.Advice(), CaveatDisturbed); c == nil || c.Figures["restarts"] != 1 || math.Abs(c.Figures["stolen_share"]-0.5) > 0.02 {
+		t.Errorf("caveat %+v, want one restart with half of the core stolen", c)
+	}
+}
+
 // A machine that is never quiet gets its advice, with the caveat. A process that is always there costs
 // two restarts: each repeat follows at once, and after two in vain there are no more.
 func TestAlwaysDisturbed(t *testing.T) {
@@ -507,8 +540,7 @@ func TestAlwaysDisturbed(t *testing.T) {
 		t.Errorf("made: %t, %d workers, want 4 or 5", a.Made, a.Workers)
 	}
 	c := caveatOf(a, CaveatDisturbed)
-	// Four restarts are for latency: nothing of theirs counts.
-	if c == nil || math.Abs(c.Figures["others_cpu_share"]-0.1) > 0.005 || c.Figures["restarts"] != float64(len(r.Observations())-4) ||
+	if c == nil || math.Abs(c.Figures["others_cpu_share"]-0.1) > 0.005 || c.Figures["restarts"] != float64(len(r.Observations())) ||
 		!strings.Contains(c.Message, "other processes used 10 % of the server's cores") || !strings.Contains(c.Message, "the machine is like this") {
 		t.Errorf("caveat %+v", c)
 	}
@@ -686,7 +718,7 @@ func TestLiveIsRefused(t *testing.T) {
 }
 
 // Each row is a history: a count for an undisturbed trial, a negative one for a disturbed one, one with
-// 100 added for a trial without the phase that could repeat another's.
+// 100 added for a trial of latency, which repeats none of full load.
 func TestDisturbedTrialsAreSetAside(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -707,7 +739,7 @@ func TestDisturbedTrialsAreSetAside(t *testing.T) {
 		trial := func(n int) Trial {
 			switch {
 			case n > 100:
-				return Trial{Shape: Shape{Workers: n - 100}, Outcome: OK, Phases: []Phase{{Kind: PhaseRate}}}
+				return Trial{Shape: Shape{Workers: n - 100}, Purpose: model.PurposeLatency, Outcome: OK, Phases: []Phase{{Kind: PhaseShare}}}
 			case n > 0:
 				return Trial{Shape: Shape{Workers: n}, Outcome: OK, Phases: []Phase{{Kind: PhaseSaturation}}}
 			}
