@@ -76,12 +76,27 @@ func Confirm(observations []Observation, q Question) Step {
 			}
 		}
 	}
-	for _, n := range append(counts, neighbours(a)...) {
-		if tried[PurposeLatency][n] == 0 {
-			return Step{Workers: n, Purpose: PurposeLatency, Capacity: a.Throughput, Why: "latency below saturation"}
-		}
+	if left := latencyLeft(a, observations); len(left) > 0 {
+		return Step{Workers: left[0], Purpose: PurposeLatency, Capacity: a.Throughput, Why: "latency below saturation"}
 	}
 	return Step{Done: true, Resolved: true, Why: "confirmed"}
+}
+
+// latencyLeft are the counts whose latency matters and was not measured, the first the most: the
+// recommended one, the rule of thumb, and the recommended one's neighbours.
+func latencyLeft(a Advice, observations []Observation) []int {
+	counts := []int{a.Workers}
+	if a.RuleOfThumb.Measured && a.RuleOfThumb.Workers != a.Workers {
+		counts = append(counts, a.RuleOfThumb.Workers)
+	}
+	for _, n := range neighbours(a) {
+		if !slices.Contains(counts, n) {
+			counts = append(counts, n)
+		}
+	}
+	return slices.DeleteFunc(counts, func(n int) bool {
+		return slices.ContainsFunc(observations, func(o Observation) bool { return o.Purpose == PurposeLatency && o.Workers == n })
+	})
 }
 
 func confirmWhy(counts []int) string {

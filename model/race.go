@@ -78,6 +78,17 @@ func (r Race) Confirm(observations []Observation) Step {
 	return step
 }
 
+// LatencyLeft are the counts of the variant that Advise chooses whose latency Confirm would still ask for.
+func (r Race) LatencyLeft(observations []Observation) []int {
+	standings := r.Advise(observations)
+	a := standings.Choice().Advice
+	bound := slices.ContainsFunc(a.Points, func(p Point) bool { return p.Workers == a.Workers && p.GeneratorBound })
+	if !a.Made || bound {
+		return nil
+	}
+	return latencyLeft(a, byVariant(observations)[r[standings.Chosen].Variant])
+}
+
 // FirstLook is the counts of a variant that are measured whatever they show, in their order.
 func (r Race) FirstLook(variant string) []int {
 	if i := r.index(variant); i >= 0 {

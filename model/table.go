@@ -281,10 +281,10 @@ func (t table) factor(confidence float64) float64 {
 }
 
 // points returns the table as it is reported. The interval of a throughput is its mean with a
-// Student t interval of the pooled spread on the logarithmic scale; without any repeat it is as
-// narrow as it is unknown: the mean itself.
+// Student t interval on the logarithmic scale, by the pooled spread or the count's own, whichever is
+// larger; without any repeat it is as narrow as it is unknown: the mean itself.
 func (t table) points(confidence float64, fits func(group) (bool, string)) []Point {
-	factor := t.factor(confidence) * t.spread
+	factor := t.factor(confidence)
 	var points []Point
 	for _, g := range t.groups {
 		p := Point{
@@ -294,7 +294,7 @@ func (t table) points(confidence float64, fits func(group) (bool, string)) []Poi
 		}
 		p.Feasible, p.WhyInfeasible = fits(g)
 		if g.n > 0 {
-			width := math.Min(factor/math.Sqrt(float64(g.n)), 100)
+			width := math.Min(factor*t.cautious(g).err, 100)
 			p.ThroughputLow, p.ThroughputHigh = g.mean*math.Exp(-width), g.mean*math.Exp(width)
 		}
 		points = append(points, p)

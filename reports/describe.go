@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"advise/model"
@@ -182,6 +183,13 @@ func restarts(r *Result) string {
 	}
 	if n := r.Search.CoresRestarts; n > 0 {
 		text += fmt.Sprintf(", %d on %s to check what is predicted", n, cores(r.Settings.FewerCores))
+	}
+	if left := r.Search.LatencyLeft; len(left) > 0 {
+		counts := make([]string, len(left))
+		for i, n := range left {
+			counts[i] = strconv.Itoa(n)
+		}
+		text += "; no time for latency at " + strings.Join(counts, ", ")
 	}
 	return text + liveWords(r.Live)
 }

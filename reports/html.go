@@ -149,7 +149,9 @@ func newRow(r *Result, q Point) pageRow {
 		Workers: q.Workers, Throughput: strings.TrimSpace(value + " " + interval), Restarts: q.Trials, Notes: notes(r, q),
 		CPU: optional(q.CPUSecondsPerAnswer, duration), Memory: optional(q.MemoryBytes, size), Share: optional(q.ThrottledShare, percent),
 	}
-	if q.Latency != nil {
+	if q.LatencyOver != nil {
+		row.P95 = p95(q)
+	} else if q.Latency != nil {
 		row.P50, row.P95, row.P99 = duration(q.Latency.P50), duration(q.Latency.P95), duration(q.Latency.P99)
 	}
 	switch {

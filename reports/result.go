@@ -128,6 +128,8 @@ type Search struct {
 	ConfirmRestarts int `json:"confirm_restarts"`
 	LatencyRestarts int `json:"latency_restarts"`
 	CoresRestarts   int `json:"cores_restarts"`
+	// LatencyLeft are the counts whose latency there was no time for.
+	LatencyLeft []int `json:"latency_left,omitempty"`
 }
 
 // How a search can end.
@@ -219,8 +221,10 @@ type Point struct {
 	MemoryBytes         *float64 `json:"memory_bytes"`
 	// ThrottledShare is the mean share of the quota's periods; nil without a quota.
 	ThrottledShare *float64 `json:"throttled_share"`
-	// Latency holds medians over restarts at saturation; nil when no restart worked.
-	Latency *sweep.Latency `json:"latency_seconds"`
+	// Latency holds medians over restarts at saturation; nil when no restart worked, and when requests
+	// waited longer than the load lasted, LatencyOver: those that ended in it are the quick ones.
+	Latency     *sweep.Latency `json:"latency_seconds"`
+	LatencyOver *float64       `json:"latency_over_seconds,omitempty"`
 }
 
 // A Fit is the throughput curve that was chosen, and those that were tried.
@@ -343,7 +347,7 @@ func recommendation(adv model.Advice, config []targets.File, points []Point) *Re
 }
 
 func search(rec *sweep.Record) Search {
-	s := Search{Ended: EndedTime}
+	s := Search{Ended: EndedTime, LatencyLeft: rec.LatencyLeft()}
 	switch end := rec.SearchEnd(); {
 	case end.Resolved:
 		s.Ended = EndedSettled
@@ -441,7 +445,7 @@ func points(trials []sweep.Trial, from []model.Point) []Point {
 
 // summarise adds what the restarts at the point's count show beside the model's figures.
 func (p *Point) summarise(trials []sweep.Trial) {
-	var p50, p90, p95, p99, most, mean, throttled []float64
+	var p50, p90, p95, p99, most, mean, throttled, over []float64
 	for _, t := range trials {
 		if t.Shape.Workers != p.Workers || t.OnFewerCores() {
 			continue
@@ -451,6 +455,9 @@ func (p *Point) summarise(trials []sweep.Trial) {
 			continue
 		}
 		if s := saturation(t); s != nil {
+			if lasted := s.WarmupSeconds + s.WindowSeconds; float64(s.Connections) > s.ThroughputRPS*lasted { // Little's law
+				over = append(over, lasted)
+			}
 			l := s.Latency
 			p50, p90, p95, p99, most = append(p50, l.P50), append(p90, l.P90), append(p95, l.P95), append(p99, l.P99), append(most, l.Max)
 			mean = append(mean, l.Mean)
@@ -459,7 +466,11 @@ func (p *Point) summarise(trials []sweep.Trial) {
 			throttled = append(throttled, *t.Server.ThrottledShare)
 		}
 	}
-	if len(p50) > 0 {
+	switch {
+	case len(over) > 0:
+		longest := slices.Max(over)
+		p.LatencyOver = &longest
+	case len(p50) > 0:
 		p.Latency = &sweep.Latency{P50: median(p50), P90: median(p90), P95: median(p95), P99: median(p99), Max: median(most), Mean: median(mean)}
 	}
 	if n := len(throttled); n > 0 {

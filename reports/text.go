@@ -172,7 +172,10 @@ func (t *text) throughput(points []Point) func(Point) string {
 }
 
 func p95(p Point) string {
-	if p.Latency == nil {
+	switch {
+	case p.LatencyOver != nil:
+		return "over " + duration(*p.LatencyOver)
+	case p.Latency == nil:
 		return ""
 	}
 	return duration(p.Latency.P95)

@@ -165,6 +165,9 @@ func (r *Record) SearchEnd() model.Step {
 	return r.Plan.race().Next(r.Observations())
 }
 
+// LatencyLeft are the counts whose latency below full load matters, and was not measured.
+func (r *Record) LatencyLeft() []int { return r.Plan.race().LatencyLeft(r.Observations()) }
+
 // CaveatFewAnswers marks counts that bear on the choice and whose windows held so few answers that one
 // more or less for each worker matters. Figures: workers, answers, window_seconds, time_seconds (a budget
 // whose windows would hold enough; 0 where none would).
