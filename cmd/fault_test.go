@@ -45,9 +45,10 @@ func mark(t *testing.T) string {
 	return fmt.Sprintf("ADVISE_TEST=%s-%d.", root, os.Getpid())
 }
 
-// demoSweep has flags for a sweep of the demo server that takes at most fifteen seconds.
+// demoSweep has flags for a sweep of the demo server that takes at most twenty seconds: enough for three
+// restarts of six, which they take where four sweeps share a slow core.
 func demoSweep(dir string, flags ...string) []string {
-	args := append([]string{"--cores", "1", "--mem", "512M", "--time", "15s", "--out", dir}, flags...)
+	args := append([]string{"--cores", "1", "--mem", "512M", "--time", "20s", "--out", dir}, flags...)
 	return append(args, "--", "advise", "demo", "--memory", "1M")
 }
 

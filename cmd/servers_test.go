@@ -6,11 +6,14 @@ import (
 	"errors"
 	"math"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"advise/reports"
+	"advise/sweep"
 	"advise/targets"
 	"advise/targets/targetstest"
 )
@@ -59,12 +62,11 @@ var sweptServers = map[string]sweptServer{
 func TestSweptServers(t *testing.T) {
 	for name, s := range sweptServers {
 		t.Run(name, func(t *testing.T) {
-			r := s.sweep(t, waits, "--time", "20s", "--workers", "1,4")
-			rates := ratesOf(r)
-			if got := rates[4] / rates[1]; s.gain > 0 && !(got >= s.gain) {
-				t.Errorf("4 workers answer %.2f times what 1 does, want %.1f: %v", got, s.gain, rates)
+			gains := func(r *reports.Result) bool { return s.gain == 0 || gainOf(r) >= s.gain }
+			r := s.sweepUntil(t, waits, gains, 20*time.Second, "--workers", "1,4")
+			if !gains(r) {
+				t.Errorf("4 workers answer %.2f times what 1 does, want %.1f: %v", gainOf(r), s.gain, ratesOf(r))
 			}
-			t.Logf("%s %s: %d of %v", r.Target.Adapter, r.Target.Version, r.Recommendation.Workers, rates)
 		})
 	}
 }
@@ -79,8 +81,43 @@ var (
 
 // sweep runs `advise` on a server on one core, and checks what holds for every sweep: the result follows
 // its schema and names the server and its version, three counts answered, the one recommended was
-// measured and has lines to paste, and nothing is left running.
-func (s sweptServer) sweep(t *testing.T, page cost, flags ...string) *reports.Result {
+// measured and has lines to paste, and nothing is left running. Where the time was up before three restarts
+// the machine is slow, which is no fault of the server's: it is swept again with twice the time.
+func (s sweptServer) sweep(t *testing.T, page cost, within time.Duration, flags ...string) *reports.Result {
+	t.Helper()
+	var r *reports.Result
+	for longest := 4 * within; ; within *= 2 {
+		var out []byte
+		var err error
+		r, out, err = s.run(t, page, append(slices.Clone(flags), "--time", within.String())...)
+		if len(ratesOf(r)) < 3 && hurried(r) && within < longest {
+			t.Logf("%v answered in %s: again with twice the time", ratesOf(r), within)
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, r.Headline)
+		}
+		valid(t, "result.schema.json", out)
+		break
+	}
+	if r.Target.Adapter != s.adapter || r.Target.Version == "" {
+		t.Errorf("the target is %q of version %q, want %s and its version", r.Target.Adapter, r.Target.Version, s.adapter)
+	}
+	rates := ratesOf(r)
+	if len(rates) < 3 {
+		t.Fatalf("fewer than three counts answered: %v", rates)
+	}
+	if _, measured := rates[r.Recommendation.Workers]; !measured || len(r.Recommendation.Config) == 0 {
+		t.Errorf("recommended %d with %d texts to paste; measured were %v", r.Recommendation.Workers, len(r.Recommendation.Config), rates)
+	}
+	if s.probe != "" {
+		checkProbes(t, r)
+	}
+	return r
+}
+
+// run is one sweep and its result, which may be that nothing can be recommended: err is the exit code then.
+func (s sweptServer) run(t *testing.T, page cost, flags ...string) (r *reports.Result, out []byte, err error) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("sweeps take minutes: make test-servers")
@@ -97,34 +134,32 @@ func (s sweptServer) sweep(t *testing.T, page cost, flags ...string) *reports.Re
 	run := advise(t, append(append(args, "--"), words...)...)
 	run.Dir = targetstest.Copied(t, s.app)
 	run.Env = append(run.Env, "CPU_MS="+page.cpu, "WAIT_MS="+page.wait, "HOLD_MB="+cmp.Or(s.holds, "0"))
-	out, err := run.Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			t.Fatalf("%v\n%s", err, exit.Stderr)
-		}
-		t.Fatal(err)
+	out, err = run.Output()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
+		t.Fatalf("%v\n%s", err, stderrOf(err))
 	}
-	valid(t, "result.schema.json", out)
-	r := &reports.Result{}
+	r = &reports.Result{}
 	if err := json.Unmarshal(out, r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Target.Adapter != s.adapter || r.Target.Version == "" {
-		t.Errorf("the target is %q of version %q, want %s and its version", r.Target.Adapter, r.Target.Version, s.adapter)
-	}
-	rates := ratesOf(r)
-	if len(rates) < 3 {
-		t.Fatalf("fewer than three counts answered: %v", rates)
-	}
-	if _, measured := rates[r.Recommendation.Workers]; !measured || len(r.Recommendation.Config) == 0 {
-		t.Errorf("recommended %d with %d texts to paste; measured were %v", r.Recommendation.Workers, len(r.Recommendation.Config), rates)
-	}
-	if s.probe != "" {
-		checkProbes(t, r)
-	}
 	targetstest.NothingLeft(t, mark(t))
-	return r
+	return r, out, err
+}
+
+// stderrOf is what a program that failed said.
+func stderrOf(err error) []byte {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.Stderr
+	}
+	return nil
+}
+
+// hurried is true for a sweep in which all went well as far as its time went.
+func hurried(r *reports.Result) bool {
+	failed := slices.ContainsFunc(r.Trials, func(t sweep.Trial) bool { return t.Outcome != sweep.OK })
+	return r.Search.Ended == reports.EndedTime && !failed
 }
 
 // checkProbes holds the probes to what is sure of a server that is full and not overrun: it answers them
@@ -165,6 +200,21 @@ func ratesOf(r *reports.Result) map[int]float64 {
 	return rates
 }
 
+// gainOf is how many times as much as 1 worker 4 answer, or a larger count where that is more: on a slow
+// machine time may be up before 4 is looked at. 0 where that is so of 1, or of all of them.
+func gainOf(r *reports.Result) float64 {
+	rates, most := ratesOf(r), 0.0
+	for n, rate := range rates {
+		if n >= 4 {
+			most = max(most, rate)
+		}
+	}
+	if rates[1] == 0 {
+		return 0
+	}
+	return most / rates[1]
+}
+
 // The servers whose worker takes one request at a time, whatever it waits for.
 var countedServers = map[string]sweptServer{
 	"gunicorn sync":  {need: "gunicorn", command: "gunicorn cost:app", app: "wsgi", adapter: "gunicorn"},
@@ -183,20 +233,21 @@ func TestSweptCounts(t *testing.T) {
 	for name, s := range countedServers {
 		for page, c := range map[string]struct {
 			cost
-			time        string
+			within      time.Duration
 			least, most int
 		}{
-			"computes": {computes, "25s", 1, 2},
-			"waits":    {waits, "30s", 5, 8},
+			"computes": {computes, 25 * time.Second, 1, 2},
+			"waits":    {waits, 30 * time.Second, 5, 8},
 		} {
 			t.Run(name+" "+page, func(t *testing.T) {
-				r := s.sweepTwice(t, c.cost, c.time, func(r *reports.Result) bool { return recommends(r, c.least, c.most) })
+				gains := func(r *reports.Result) bool { return c.cost != waits || gainOf(r) >= oneAtATime }
+				good := func(r *reports.Result) bool { return recommends(r, c.least, c.most) && gains(r) }
+				r := s.sweepUntil(t, c.cost, good, c.within)
 				if !recommends(r, c.least, c.most) {
 					t.Errorf("recommended %d (%d-%d), want %d to %d: %v", r.Recommendation.Workers, r.Recommendation.Low, r.Recommendation.High, c.least, c.most, ratesOf(r))
 				}
-				rates := ratesOf(r)
-				if got := rates[4] / rates[1]; c.cost == waits && !(got >= oneAtATime) {
-					t.Errorf("4 workers answer %.2f times what 1 does, want %.1f: %v", got, oneAtATime, rates)
+				if !gains(r) {
+					t.Errorf("4 workers or more answer %.2f times what 1 does, want %.1f: %v", gainOf(r), oneAtATime, ratesOf(r))
 				}
 				if s.adapter == "php-fpm" {
 					checkFront(t, r)
@@ -212,16 +263,19 @@ func recommends(r *reports.Result, least, most int) bool {
 	return rec.Workers >= least-1 && rec.Workers <= most+1 && rec.High >= least && rec.Low <= most
 }
 
-// sweepTwice sweeps again what did not come out as it should, by another seed. Restarts on a shared
-// machine differ by 5 to 15 %, of which a sweep of half a minute can't average much: what is wrong misses
-// twice.
-func (s sweptServer) sweepTwice(t *testing.T, page cost, time string, good func(*reports.Result) bool) *reports.Result {
+// mostSeeds is how often a sweep may be made until it comes out as it should. Restarts on a shared machine
+// differ by 5 to 15 %, of which a sweep of half a minute can't average much: where one in five misses, three
+// in a row do in one of a hundred, and what is wrong does every time.
+const mostSeeds = 3
+
+// sweepUntil sweeps again, by another seed, what did not come out as it should.
+func (s sweptServer) sweepUntil(t *testing.T, page cost, good func(*reports.Result) bool, within time.Duration, flags ...string) *reports.Result {
 	t.Helper()
 	for seed := 1; ; seed++ {
-		r := s.sweep(t, page, "--time", time, "--seed", strconv.Itoa(seed))
+		r := s.sweep(t, page, within, append(slices.Clone(flags), "--seed", strconv.Itoa(seed))...)
 		rec := r.Recommendation
 		t.Logf("%s %s: %d (%d-%d) of %v, search %s, %d restarts", r.Target.Adapter, r.Target.Version, rec.Workers, rec.Low, rec.High, ratesOf(r), r.Search.Ended, len(r.Trials))
-		if good(r) || seed == 2 {
+		if good(r) || seed == mostSeeds {
 			return r
 		}
 	}
@@ -257,7 +311,7 @@ func TestSweptFiles(t *testing.T) {
 			good := func(r *reports.Result) bool {
 				return r.Recommendation.Workers == 1 || r.Recommendation.LowerBound || r.Search.Ended == reports.EndedGenerator
 			}
-			if r := s.sweepTwice(t, cost{"0", "0"}, "16s", good); !good(r) {
+			if r := s.sweepUntil(t, cost{"0", "0"}, good, 16*time.Second); !good(r) {
 				t.Errorf("recommended %d and does not call it a lower bound: %v", r.Recommendation.Workers, ratesOf(r))
 			}
 		})
@@ -275,12 +329,14 @@ var liveServers = map[string]sweptServer{
 
 // A live sweep starts a server once, and again only for the fresh start that it compares with; each change
 // leaves as many workers as were asked for, none of the old count's and none still to come. As requests all
-// cost the same, a worker's share of them is its share of the CPU time, which is counted in ticks of 10 ms.
+// cost the same, a worker's share of them is its share of the CPU time, but for the warm-up, which is in the
+// first alone, and for the ticks of 10 ms in which the second is counted: in most trials, not in each.
 func TestSweptLive(t *testing.T) {
 	for name, s := range liveServers {
 		t.Run(name, func(t *testing.T) {
-			r := s.sweep(t, waits, "--live", "--time", "16s", "--workers", "2,4")
+			r := s.sweep(t, waits, 16*time.Second, "--live", "--workers", "2,4")
 			changes := map[int]bool{}
+			told, apart := 0, 0
 			for i, trial := range r.Trials {
 				if !trial.Live && i > 0 && trial.Purpose == "" {
 					t.Errorf("trial %d was a restart: %s", trial.ID, trial.Outcome)
@@ -295,11 +351,16 @@ func TestSweptLive(t *testing.T) {
 				if seen != trial.Shape.Workers {
 					t.Errorf("trial %d (live: %t) had %d workers, want %d", trial.ID, trial.Live, seen, trial.Shape.Workers)
 				}
-				for _, w := range trial.Server.PerWorker {
-					if w.RequestsShare != nil && w.CPUShare != nil && math.Abs(*w.RequestsShare-*w.CPUShare) > 0.15 {
-						t.Errorf("trial %d (live: %t): a worker took %.2f of the requests and %.2f of the CPU time", trial.ID, trial.Live, *w.RequestsShare, *w.CPUShare)
+				if off, known := sharesApart(trial.Server.PerWorker); known {
+					told++
+					if off > 0.15 {
+						apart++
+						t.Logf("trial %d (live: %t): a worker's shares of the requests and of the CPU time are %.2f apart", trial.ID, trial.Live, off)
 					}
 				}
+			}
+			if apart > told/2 {
+				t.Errorf("in %d of %d trials a worker's shares of the requests and of the CPU time differ", apart, told)
 			}
 			if len(changes) < 2 {
 				t.Errorf("changed live to %v only", changes)
@@ -309,20 +370,32 @@ func TestSweptLive(t *testing.T) {
 	}
 }
 
+// sharesApart is by how much a worker's shares of the requests and of the CPU time differ at the most; not
+// known where the server tells of none.
+func sharesApart(workers []sweep.Worker) (off float64, known bool) {
+	for _, w := range workers {
+		if w.RequestsShare != nil && w.CPUShare != nil {
+			off, known = max(off, math.Abs(*w.RequestsShare-*w.CPUShare)), true
+		}
+	}
+	return off, known
+}
+
 // An application of 60 MB that is loaded before the workers are forked is there once, and where each worker
 // loads it, as often as there are workers: for the same throughput 4 of them take some 80 MB instead of 260.
 // What is recommended, what was measured of each, and what is to be pasted are of one shape.
 func TestSweptShapes(t *testing.T) {
 	gunicorn := sweptServer{need: "gunicorn", command: "gunicorn cost:app", app: "wsgi", adapter: "gunicorn", holds: "60"}
-	var r *reports.Result
-	for seed := 1; seed <= 2; seed++ { // one in which the throughputs differ by chance is swept again
-		r = gunicorn.sweep(t, waits, "--time", "32s", "--workers", "2,4", "--preload", "off,on", "--seed", strconv.Itoa(seed))
-		if r.Recommendation.Preload == targets.PreloadOn {
-			break
-		}
+	// A sweep does not count in which throughputs differ by chance, nor one in which time was up before each shape had answered with two counts.
+	good := func(r *reports.Result) bool {
+		return r.Recommendation.Preload == targets.PreloadOn && len(r.Shapes) == 2 && r.Shapes[0].MemoryBytes != nil && r.Shapes[1].MemoryBytes != nil
+	}
+	r := gunicorn.sweepUntil(t, waits, good, 32*time.Second, "--workers", "2,4", "--preload", "off,on")
+	if !good(r) {
+		t.Fatalf("recommended %+v of %+v", r.Recommendation.Variant, r.Shapes)
 	}
 	apart, shared := r.Shapes[0], r.Shapes[1]
-	if len(r.Shapes) != 2 || !shared.Recommended || shared.Preload != targets.PreloadOn || r.Recommendation.Preload != targets.PreloadOn {
+	if !shared.Recommended || shared.Preload != targets.PreloadOn {
 		t.Fatalf("recommended %+v of %+v", r.Recommendation.Variant, r.Shapes)
 	}
 	if *shared.MemoryBytes > 0.6**apart.MemoryBytes {

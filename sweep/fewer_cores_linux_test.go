@@ -108,9 +108,10 @@ func TestHalfACore(t *testing.T) {
 	if whole.Cores != 0 || half.Cores != 0.5 {
 		t.Errorf("held to %g and %g cores", whole.Cores, half.Cores)
 	}
-	// A period more or less is served at an end of the window: a tenth. So is the throughput, of 5 ms each.
+	// A period more or less is served at an end of the window: a tenth. So is the throughput, of 5 ms each. A
+	// machine that stands still for 0.2 s has the rest read late. Unheld, the server would use all of the core.
 	answered := half.saturation().ThroughputRPS
-	if used := half.Server.CPUSeconds / half.saturation().WindowSeconds; used > 0.6 || answered > 0.6/0.005 {
+	if used := half.Server.CPUSeconds / half.saturation().WindowSeconds; used > 0.75 || answered > 0.75/0.005 {
 		t.Errorf("used %.2f of a core and answered %.0f/s with a quota of half", used, answered)
 	}
 	if whole.Disturbed() || half.Disturbed() {
@@ -120,7 +121,9 @@ func TestHalfACore(t *testing.T) {
 	if throttled := half.Server.ThrottledShare; throttled == nil || *throttled < 0.5 {
 		t.Errorf("throttled in %v of the periods, want most of them", throttled)
 	}
-	if ratio := answered / whole.saturation().ThroughputRPS; ratio < 0.35 || ratio > 0.65 {
+	// Restarts differ by 15 %, and a host that gives a fifth of the core to others, and does not say so, takes
+	// it from the whole core alone: half of 0.8 is 0.63, and 0.72 with both.
+	if ratio := answered / whole.saturation().ThroughputRPS; ratio < 0.35 || ratio > 0.8 {
 		t.Errorf("answers %.2f of what it does on the whole core (%.0f/s), want about half", ratio, whole.saturation().ThroughputRPS)
 	}
 }

@@ -45,13 +45,17 @@ func drive(t *testing.T, url string, warmup, limit, window time.Duration) (s *ge
 	return s, before
 }
 
-// inOneOf drives up to three servers of the kind: what else the machine does meanwhile hides a change, and
-// does not make one up every time. It returns the first summary that is as wanted, or the last.
+// tries is how many servers of a kind are driven until one shows what it is. A machine that stands still for
+// 0.2 s once in three seconds hides it in four attacks of ten, and in eight of eight once in a thousand times.
+const tries = 8
+
+// inOneOf drives servers of the kind: what else the machine does meanwhile hides a change, and does not
+// make one up every time. It returns the first summary that is as wanted, or the last.
 func inOneOf(t *testing.T, service func(n int) time.Duration, window time.Duration, wanted func(*generator.Summary) bool) *generator.Summary {
 	t.Helper()
 	for try := 1; ; try++ {
 		s, _ := drive(t, changing(t, service), 200*time.Millisecond, 200*time.Millisecond, window)
-		if wanted(s) || try == 3 {
+		if wanted(s) || try == tries {
 			return s
 		}
 	}
@@ -83,16 +87,21 @@ func TestQuickeningIsNotSteady(t *testing.T) {
 	}
 }
 
-// With time to settle the window begins behind it.
+// With time to settle the window begins behind it, unless other load makes all requests alike meanwhile.
 func TestWarmupWaitsForTheQuickening(t *testing.T) {
-	s, before := drive(t, changing(t, quickening), 400*time.Millisecond, 30*time.Second, 500*time.Millisecond)
-	if !s.WarmupSettled || before < quickened {
-		t.Errorf("settled %v after %.1f s and %d requests, of %d that quicken", s.WarmupSettled, s.WarmupSeconds, before, quickened)
+	for try := 1; ; try++ {
+		s, before := drive(t, changing(t, quickening), 400*time.Millisecond, 30*time.Second, 500*time.Millisecond)
+		if s.WarmupSettled && before >= quickened {
+			return
+		}
+		if try == tries {
+			t.Fatalf("settled %v after %.1f s and %d requests, of %d that quicken", s.WarmupSettled, s.WarmupSeconds, before, quickened)
+		}
 	}
 }
 
 // A steady server is let through and left alone, but for what else the machine does meanwhile: of
-// three windows one at least is steady. The slices add up to what the interval is made from.
+// several windows one at least is steady. The slices add up to what the interval is made from.
 func TestSteadyServer(t *testing.T) {
 	url := changing(t, func(int) time.Duration { return 2 * time.Millisecond })
 	for try := 1; ; try++ {
@@ -111,7 +120,7 @@ func TestSteadyServer(t *testing.T) {
 		if s.WarmupSettled && s.Steady {
 			return
 		}
-		if try == 3 {
+		if try == tries {
 			t.Fatalf("settled %v after %.2f s, steady %v, trend %.3f (%.3f to %.3f)", s.WarmupSettled, s.WarmupSeconds, s.Steady, s.TrendShare, s.TrendLow, s.TrendHigh)
 		}
 	}
