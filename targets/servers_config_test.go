@@ -221,7 +221,7 @@ func TestServersConfig(t *testing.T) {
 			}()
 			var workers []hold.Process
 			answers := p.dir != "seen"
-			for deadline := time.Now().Add(30 * time.Second); (len(workers) != want || !answers) && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(30 * time.Second); (len(workers) != want || !answers) && time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 				processes, err := tree.Processes()
 				if err != nil {
 					t.Fatal(err)
