@@ -193,50 +193,66 @@ func TestServersConfig(t *testing.T) {
 			if strings.Contains(p.check, "ruby") {
 				targetstest.Need(t, "ruby")
 			}
-			c := p.paste(t)
-			if p.check != "" {
-				check := exec.Command("sh", "-c", p.check)
-				check.Dir, check.Env = c.Dir, c.Env
-				if out, err := check.CombinedOutput(); err != nil {
-					t.Fatalf("%s: %v\n%s", p.check, err, out)
+			for range portAttempts {
+				if !p.runs(t, want) {
+					return
 				}
 			}
-			words, ok := splitWords(p.start)
-			if !ok {
-				t.Fatalf("%q needs a shell", p.start)
-			}
-			log := filepath.Join(t.TempDir(), "log")
-			tree, err := hold.Start(t.Context(), hold.Spec{Argv: words, Env: c.Env, Dir: c.Dir, Log: log, Limits: hold.Limits{Method: hold.None}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			target, err := Recognise(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := tree.Stop(context.Background(), target.Adapter.StopSignal(), 5*time.Second); err != nil {
-					t.Error(err)
-				}
-			}()
-			var workers []hold.Process
-			answers := p.dir != "seen"
-			for deadline := time.Now().Add(30 * time.Second); (len(workers) != want || !answers) && time.Now().Before(deadline); {
-				processes, err := tree.Processes()
-				if err != nil {
-					t.Fatal(err)
-				}
-				workers, _ = target.Adapter.Workers(processes, tree.PID())
-				answers = answers || (Probe{}).ask(t.Context(), p.url(), time.Second).err == nil
-			}
-			if len(workers) != want || !answers {
-				t.Fatalf("%d workers, want %d\n%s", len(workers), want, strings.Join(tail(log), "\n"))
-			}
-			if p.dir == "seen" {
-				checkSeen(t, p.url(), workers[0], p.shape)
-			}
+			t.Error("each of its ports was taken by somebody else")
 		})
 	}
+}
+
+// runs checks what is pasted and starts a server with it. The port is free when it is chosen, and nobody's
+// until the server listens: it may be taken.
+func (p pasted) runs(t *testing.T, want int) (taken bool) {
+	t.Helper()
+	c := p.paste(t)
+	if p.check != "" {
+		check := exec.Command("sh", "-c", p.check)
+		check.Dir, check.Env = c.Dir, c.Env
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", p.check, err, out)
+		}
+	}
+	words, ok := splitWords(p.start)
+	if !ok {
+		t.Fatalf("%q needs a shell", p.start)
+	}
+	log := filepath.Join(t.TempDir(), "log")
+	tree, err := hold.Start(t.Context(), hold.Spec{Argv: words, Env: c.Env, Dir: c.Dir, Log: log, Limits: hold.Limits{Method: hold.None}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := Recognise(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tree.Stop(context.Background(), target.Adapter.StopSignal(), 5*time.Second); err != nil {
+			t.Error(err)
+		}
+	}()
+	var workers []hold.Process
+	answers := p.dir != "seen"
+	for deadline := time.Now().Add(30 * time.Second); (len(workers) != want || !answers) && time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if addressTaken(tail(log)) {
+			return true
+		}
+		answers = answers || (Probe{}).ask(t.Context(), p.url(), time.Second).err == nil
+		processes, err := tree.Processes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers, _ = target.Adapter.Workers(processes, tree.PID())
+	}
+	if len(workers) != want || !answers {
+		t.Fatalf("%d workers, want %d\n%s", len(workers), want, strings.Join(tail(log), "\n"))
+	}
+	if p.dir == "seen" {
+		checkSeen(t, p.url(), workers[0], p.shape)
+	}
+	return false
 }
 
 func (p *pasted) url() string { return fmt.Sprintf("http://127.0.0.1:%d", p.port) }

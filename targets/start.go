@@ -309,7 +309,10 @@ func (w *wait) complete(ctx context.Context) bool {
 func (w *wait) judge(ctx context.Context, a answer) (ready bool, err error) {
 	w.count()
 	if a.err != nil {
-		w.last = a
+		// One that was cut short by the end of the wait says less than the one before it.
+		if ctx.Err() == nil || w.last == (answer{}) {
+			w.last = a
+		}
 		return false, w.listensElsewhere()
 	}
 	complete := w.complete(ctx)

@@ -137,7 +137,8 @@ func TestDemoStarts(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	quick := func(s *Start) { s.ReadyWithin = time.Second }
+	// Time enough for both workers to start, on a slow machine too: that they did is in the sentences.
+	quick := func(s *Start) { s.ReadyWithin = 3 * time.Second }
 	for name, test := range map[string]struct {
 		args     []string
 		change   func(*Start)
@@ -153,12 +154,12 @@ func TestFaults(t *testing.T) {
 		"never listens": {
 			[]string{"--fault-never-listen"},
 			quick,
-			KindNotReady, "start the demo server with 2 workers: not ready after 1s: 2 of 2 workers, GET / refused", "",
+			KindNotReady, "start the demo server with 2 workers: not ready after 3s: 2 of 2 workers, GET / refused", "",
 		},
 		"answers 500": {[]string{"--fault-status", "500"}, nil, KindStatus, "GET / answered 500 Internal Server Error", "its log says why"},
 		"answers 404": {[]string{"--fault-status", "404"}, nil, KindStatus, "GET / answered 404 Not Found", "--path /url"},
 		"answers 401": {[]string{"--fault-status", "401"}, nil, KindStatus, "GET / answered 401 Unauthorized", "wants a login"},
-		"answers 503": {[]string{"--fault-status", "503"}, quick, KindNotReady, "not ready after 1s: 2 of 2 workers, GET / answered 503", "503 all the time"},
+		"answers 503": {[]string{"--fault-status", "503"}, quick, KindNotReady, "not ready after 3s: 2 of 2 workers, GET / answered 503", "503 all the time"},
 		"too many workers": {
 			[]string{"--fault-exit-above", "1"}, nil, KindExited, "start the demo server with 2 workers: ended", "",
 		},

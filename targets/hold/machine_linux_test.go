@@ -66,13 +66,16 @@ func statusLine(pid, key string) string {
 	return ""
 }
 
+// patience is more than Stop itself has, on a machine that is emulated or busy.
+const patience = time.Minute
+
 // eventually polls for what no channel tells.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !holds() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -82,7 +85,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func nothingLeft(t *testing.T) {
 	t.Helper()
 	var left []string
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		left = append(marked(mark(t)), orphaned()...)
 		if len(left) == 0 {

@@ -99,7 +99,7 @@ func Copied(t testing.TB, name string) string {
 	return filepath.Join(apps, name)
 }
 
-// NothingLeft fails the test unless, within ten seconds, no living process has mark among its
+// NothingLeft fails the test unless, within half a minute, no living process has mark among its
 // arguments or in its environment and no cgroup of advise is without a living owner. The mark is a
 // word that only this test's processes carry.
 func NothingLeft(t testing.TB, mark string) {
@@ -107,7 +107,7 @@ func NothingLeft(t testing.TB, mark string) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		left := append(processes(mark), cgroups()...)
 		if len(left) == 0 {

@@ -69,22 +69,23 @@ func fetchKernel(dir string) (string, error) {
 	if found, _ := filepath.Glob(filepath.Join(dir, "vmlinuz-*")); len(found) > 0 {
 		return found[len(found)-1], nil
 	}
-	depends, err := output(dir, "apt-cache", "depends", kernelPackage)
-	if err != nil {
-		return "", fmt.Errorf("%w (after apt-get update?)", err)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
 	}
-	_, name, found := strings.Cut(depends, "Depends: ")
-	if !found {
-		return "", fmt.Errorf("%s depends on no kernel: %s", kernelPackage, depends)
-	}
-	name, _, _ = strings.Cut(name, "\n")
 	unpacked, err := os.MkdirTemp(dir, "unpacked")
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(unpacked) }()
-	if _, err := output(unpacked, "apt-get", "download", strings.TrimSpace(name)); err != nil {
-		return "", err
+	name, err := download(unpacked)
+	if err != nil {
+		// The archive keeps the newest kernel alone: lists of some days ago may name another one.
+		if _, fault := output(unpacked, "apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", "update"); fault != nil {
+			return "", errors.Join(err, fault)
+		}
+		if name, err = download(unpacked); err != nil {
+			return "", err
+		}
 	}
 	packages, _ := filepath.Glob(filepath.Join(unpacked, "*.deb"))
 	if len(packages) != 1 {
@@ -101,10 +102,23 @@ func fetchKernel(dir string) (string, error) {
 	return kept, os.Rename(kernels[0], kept)
 }
 
-func output(dir, name string, args ...string) (string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// download gets the package of the kernel and says its name.
+func download(dir string) (string, error) {
+	depends, err := output(dir, "apt-cache", "depends", kernelPackage)
+	if err != nil {
 		return "", err
 	}
+	_, name, found := strings.Cut(depends, "Depends: ")
+	if !found {
+		return "", fmt.Errorf("%s depends on no kernel: %s", kernelPackage, depends)
+	}
+	name, _, _ = strings.Cut(name, "\n")
+	name = strings.TrimSpace(name)
+	_, err = output(dir, "apt-get", "-o", "Acquire::Retries=3", "download", name)
+	return name, err
+}
+
+func output(dir, name string, args ...string) (string, error) {
 	c := exec.Command(name, args...)
 	c.Dir = dir
 	text, err := c.Output()
