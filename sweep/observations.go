@@ -109,7 +109,7 @@ func (r *Record) Advice() model.Advice {
 	standings := r.Standings()
 	a, variants := standings.Choice().Advice, r.Plan.Variants()
 	own := r.Of(variants[standings.Chosen])
-	found := []*model.Caveat{own.liveDiffers(a), own.fewAnswers(a), r.unsteady(), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	found := []*model.Caveat{own.liveDiffers(a), own.fewAnswers(a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))
@@ -208,21 +208,40 @@ func (r *Record) fewAnswers(a model.Advice) *model.Caveat {
 }
 
 // CaveatNotSteady marks figures of a server that had not settled. Figures: restarts, trend_share (the
-// largest change over a window).
+// largest change over a window), restarts_decisive (those at the recommended count and at the rule of
+// thumb, which is what the headline compares).
 const CaveatNotSteady = "not_steady"
 
 // notSteadyShare of the restarts, and two at least, are more than chance: each steady one is taken for
-// unsteady in up to one case of a hundred.
+// unsteady in up to one case of a hundred. At the two counts of the headline two are, or half of them.
 const notSteadyShare = 0.1
 
-// unsteady is the caveat on windows in which throughput was still changing.
-func (r *Record) unsteady() *model.Caveat {
+// unsteady is the caveat on windows in which throughput was still changing; own is the record of the
+// recommended variant.
+func (r *Record) unsteady(own *Record, a model.Advice) *model.Caveat {
 	n, all, worst := 0, 0, 0.0
+	decides := func(t Trial) bool {
+		return t.Shape.Workers == a.Workers || t.Shape.Workers == a.RuleOfThumb.Workers
+	}
+	at, unsteadyAt := map[int]int{}, map[int]int{}
+	for _, t := range own.Used() {
+		if t.judged() && decides(t) {
+			at[t.Shape.Workers]++
+			if !t.saturation().Steady {
+				unsteadyAt[t.Shape.Workers]++
+			}
+		}
+	}
+	decisive, certain := 0, false
+	for workers, n := range unsteadyAt {
+		decisive += n
+		certain = certain || n > 1 || 2*n >= at[workers]
+	}
 	for _, t := range r.Used() {
-		p := t.saturation()
-		if p == nil || t.Outcome != OK || t.fewAnswers() { // lumps that look like a change
+		if !t.judged() {
 			continue
 		}
+		p := t.saturation()
 		all++
 		if p.Steady {
 			continue
@@ -232,16 +251,24 @@ func (r *Record) unsteady() *model.Caveat {
 			worst = p.TrendShare
 		}
 	}
-	if n < 2 || float64(n) <= notSteadyShare*float64(all) {
+	if !certain && (n < 2 || float64(n) <= notSteadyShare*float64(all)) {
 		return nil
+	}
+	where := ""
+	if decisive > 0 {
+		where = fmt.Sprintf(", %d of them at the recommended count or the usual one", decisive)
 	}
 	return &model.Caveat{
 		Code: CaveatNotSteady,
-		Message: fmt.Sprintf("Throughput had not settled in %d of %d restarts; in the worst it changed by %+.0f %% while it was measured: a cache that fills, a compiler at work, a leak. Longer windows (--time) tell more.",
-			n, all, 100*worst),
-		Figures: map[string]float64{"restarts": float64(n), "trend_share": worst},
+		Message: fmt.Sprintf("Throughput had not settled in %d of %d restarts%s; in the worst it changed by %+.0f %% while it was measured: a cache that fills, a compiler at work, a leak. Longer windows (--time) tell more.",
+			n, all, where, 100*worst),
+		Figures: map[string]float64{"restarts": float64(n), "trend_share": worst, "restarts_decisive": float64(decisive)},
 	}
 }
+
+// judged is true for a trial whose window can tell whether throughput was steady: few answers come in
+// lumps that look like a change.
+func (t *Trial) judged() bool { return t.Outcome == OK && t.saturation() != nil && !t.fewAnswers() }
 
 // disturbance is the caveat on restarts that the advice had to use though they were disturbed.
 func (r *Record) disturbance() *model.Caveat {

@@ -406,22 +406,29 @@ func TestTimeForConfirmationIsKept(t *testing.T) {
 // What never settles is said, and a single window that chance made look so is not.
 func TestNotSteadyIsACaveat(t *testing.T) {
 	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
-	unsettle := func(every int) *model.Caveat {
+	recommended := r.Advice().Workers
+	unsettle := func(which func(nth int, t Trial) bool) *model.Caveat {
+		at := map[int]int{}
 		for i := range r.Trials {
 			if p := r.Trials[i].saturation(); p != nil {
-				p.Steady = every == 0 || i%every != 0
+				p.Steady = !which(at[r.Trials[i].Shape.Workers], r.Trials[i])
 				p.TrendShare = -0.12
+				at[r.Trials[i].Shape.Workers]++
 			}
 		}
 		return caveatOf(r.Advice(), CaveatNotSteady)
 	}
-	if c := unsettle(0); c != nil {
+	if c := unsettle(func(int, Trial) bool { return false }); c != nil {
 		t.Errorf("all are steady: %+v", c)
 	}
-	if c := unsettle(len(r.Trials)); c != nil {
-		t.Errorf("one of %d is not: %+v", len(r.Trials), c)
+	if c := unsettle(func(nth int, t Trial) bool { return t.Shape.Workers == recommended && nth == 0 }); c != nil {
+		t.Errorf("one of several at the recommended count is not: %+v", c)
 	}
-	if c := unsettle(2); c == nil || c.Figures["trend_share"] != -0.12 || !strings.Contains(c.Message, "-12 %") {
+	if c := unsettle(func(nth int, t Trial) bool { return t.Shape.Workers == recommended && nth < 2 }); c == nil ||
+		c.Figures["restarts_decisive"] != 2 || c.Figures["restarts"] != 2 || !strings.Contains(c.Message, "2 of them at the recommended count") {
+		t.Errorf("two at the recommended count are not: %+v", c)
+	}
+	if c := unsettle(func(nth int, _ Trial) bool { return nth%2 == 0 }); c == nil || c.Figures["trend_share"] != -0.12 || !strings.Contains(c.Message, "-12 %") {
 		t.Errorf("every other one is not: %+v", c)
 	}
 }
