@@ -370,6 +370,20 @@ func TestFewAnswersAreSaid(t *testing.T) {
 	}
 }
 
+// A warm-up that ended before each worker had had its requests is known by it: memory was read at less work.
+func TestLimitedWarmupIsKept(t *testing.T) {
+	for _, limited := range []bool{true, false} {
+		p := phaseOf(load{kind: PhaseSaturation}, generator.Attack{}, &generator.Summary{WarmupLimited: limited}, 0.95)
+		line, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(line, []byte(`"warmup_limited":true`)); got != limited {
+			t.Errorf("limited: %t, want %t: %s", got, limited, line)
+		}
+	}
+}
+
 // Time for confirmation is kept while the search could still use it, and is not begun in vain.
 func TestTimeForConfirmationIsKept(t *testing.T) {
 	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil)
