@@ -287,6 +287,9 @@ func New(o Options) (*Sweep, error) {
 		},
 	}
 	s.plan.Settings.Connections = s.plan.connections()
+	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
+		return nil, err
+	}
 	if s.plan.Scenario.RateRPS > 0 {
 		s.timing.guess += s.timing.warmup + s.timing.windowAt(s.plan.Scenario.RateRPS)
 	}
