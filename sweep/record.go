@@ -31,6 +31,9 @@ type Plan struct {
 	Scenario      Scenario    `json:"scenario"`
 	Budget        Budget      `json:"budget"`
 	Settings      Settings    `json:"settings"`
+	// Variables of the server's environment by name, each with its fingerprint; nil before the sweep
+	// begins, and in a record of before they were kept. No part of the result: it is for Resume alone.
+	Variables map[string]string `json:"variables,omitzero"`
 }
 
 // Tool is the program that measured.
@@ -64,7 +67,7 @@ type Environment struct {
 type Target struct {
 	Adapter string   `json:"adapter"`
 	Command []string `json:"command"`
-	// CommandSHA256 is of the command before secrets in it were masked.
+	// CommandSHA256 is of the command as it is shown here and a fingerprint of what is masked in it.
 	CommandSHA256 string `json:"command_sha256"`
 	Masked        bool   `json:"masked,omitempty"`
 	Version       string `json:"version"`
