@@ -59,6 +59,7 @@ func printError(w io.Writer, err error) {
 		start   *targets.StartError
 		refused *targets.RefusedError
 		differs *sweep.DiffersError
+		inUse   *sweep.InUseError
 		hint    *hinted
 	)
 	if !errors.Is(err, errNoAdvice) {
@@ -78,10 +79,25 @@ func printError(w io.Writer, err error) {
 	if errors.Is(err, sweep.ErrRecordExists) {
 		fmt.Fprintln(w, "advise: hint: go on with that one by --resume, or name another folder")
 	}
+	if errors.As(err, &inUse) {
+		fmt.Fprintf(w, "advise: hint: %s\n", waitFor(inUse))
+	}
 	if errors.As(err, &differs) {
-		fmt.Fprintf(w, "advise: hint: resume it with what it was made with (advise --resume %s), or start a new sweep\n", differs.Dir)
+		fmt.Fprintf(w, "advise: hint: resume it with what it was made with (advise --resume %s), or start a new sweep\n", quote(differs.Dir))
+		if len(differs.Variables) > 0 {
+			fmt.Fprintf(w, "advise: hint: variables that change nothing for the server can be left out: --ignore-env %s\n", strings.Join(differs.Variables, ","))
+		}
 	}
 	if errors.As(err, &hint) {
 		fmt.Fprintf(w, "advise: hint: %s\n", hint.hint)
 	}
+}
+
+// waitFor is the way out for who wants a record that is being written.
+func waitFor(e *sweep.InUseError) string {
+	stop := "stop it"
+	if e.PID > 0 {
+		stop = fmt.Sprintf("stop it by kill -INT %d", e.PID)
+	}
+	return fmt.Sprintf("wait until it has ended, or %s; what it has measured so far: advise report %s", stop, quote(e.Dir))
 }

@@ -89,21 +89,22 @@ func TestNothingIsLeftAfterSIGKILL(t *testing.T) {
 func TestResumeAfterSIGKILL(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "record")
-	send(t, advise(t, demoSweep(dir)...), syscall.SIGKILL, "restart 2:", 1)
+	first := advise(t, demoSweep(dir)...)
+	send(t, first, syscall.SIGKILL, "restart 2:", 1)
 	targetstest.NothingLeft(t, mark(t))
 	r, err := sweep.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resume(t, r)
+	resume(t, r, first)
 	targetstest.NothingLeft(t, mark(t))
 }
 
-// resume goes on with a record and wants its trials kept and a result.
-func resume(t *testing.T, r *sweep.Record) {
+// resume goes on with the record of the first sweep and wants its trials kept and a result.
+func resume(t *testing.T, r *sweep.Record, first *exec.Cmd) {
 	t.Helper()
 	c := advise(t, "--resume", r.Dir)
-	c.Dir = r.Plan.Target.Workdir
+	c.Dir, c.Env = r.Plan.Target.Workdir, first.Env
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,8 @@ func send(t *testing.T, c *exec.Cmd, signal syscall.Signal, text string, times i
 func TestInterruptStopsSavesAndSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "record")
-	code, stderr := send(t, advise(t, demoSweep(dir)...), syscall.SIGINT, "restart 1:", 1)
+	first := advise(t, demoSweep(dir)...)
+	code, stderr := send(t, first, syscall.SIGINT, "restart 1:", 1)
 	if code != 130 || !strings.Contains(stderr, "go on with: advise --resume "+dir) {
 		t.Errorf("exit code %d, want 130:\n%s", code, stderr)
 	}
@@ -170,8 +172,55 @@ func TestInterruptStopsSavesAndSaysHowToGoOn(t *testing.T) {
 	if len(r.Trials) == 0 {
 		t.Fatal("the trial that ended before the interrupt was not saved")
 	}
-	resume(t, r)
+	resume(t, r, first)
 	targetstest.NothingLeft(t, mark(t))
+}
+
+// A record that is being written can be read, and is written by nobody else.
+func TestOneSweepWritesARecord(t *testing.T) {
+	t.Parallel()
+	t.Cleanup(func() { targetstest.NothingLeft(t, mark(t)) })
+	dir := filepath.Join(t.TempDir(), "record")
+	first := advise(t, demoSweep(dir)...)
+	stderr, err := first.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	beside := func(args ...string) (code int, output string) {
+		c := advise(t, args...)
+		c.Dir, c.Env = first.Dir, first.Env
+		out, err := c.CombinedOutput()
+		return exitCode(err), string(out)
+	}
+	asked := false
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if asked || !strings.Contains(lines.Text(), "restart 1:") {
+			continue
+		}
+		asked = true
+		says := fmt.Sprintf("process %d is writing it", first.Process.Pid)
+		if code, out := beside("--resume", dir); code != 1 || !strings.Contains(out, says) || !strings.Contains(out, "hint: wait until it has ended") {
+			t.Errorf("exit code %d, want 1 and %q:\n%s", code, says, out)
+		}
+		if code, out := beside("report", dir); code != 0 && code != 3 {
+			t.Errorf("report: exit code %d:\n%s", code, out)
+		}
+	}
+	if code := exitCode(first.Wait()); !asked || code != 0 && code != 3 {
+		t.Errorf("asked: %t; the sweep ended with %d", asked, code)
+	}
+	r, err := sweep.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, trial := range r.Trials {
+		if trial.ID != i+1 {
+			t.Fatalf("trial %d has the number %d", i+1, trial.ID)
+		}
+	}
 }
 
 // A server that is deaf to SIGTERM is not waited for a second time.

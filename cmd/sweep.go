@@ -48,6 +48,7 @@ type sweepOptions struct {
 	live       bool
 	out        string
 	resume     string
+	ignoreEnv  []string
 	limits     string
 	dryRun     bool
 	output     outputOptions
@@ -135,7 +136,8 @@ not start or did not become ready, 130 interrupted.`,
 	f.BoolVar(&o.live, "live", false, "change the count while the server runs, where it can: see advise targets")
 	f.StringVar(&o.probe, "probe", "", "cheap page, such as /health, to time while the server is full")
 	f.StringVar(&o.out, "out", "", "folder for the record (default: one below "+stateHint+")")
-	f.StringVar(&o.resume, "resume", "", "folder of the record to go on with")
+	f.StringVar(&o.resume, "resume", "", "folder of the record to go on with: by the same command, settings, environment and machine")
+	f.StringSliceVar(&o.ignoreEnv, "ignore-env", nil, "variables that may differ on --resume: those that change nothing for the server")
 	f.StringVar(&o.limits, "limits", string(hold.Auto), "how the server is held: auto, cgroup2, cgroup1, affinity, none")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan, start nothing")
 	o.output.register(f)
@@ -169,13 +171,13 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
 		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
-		Dir: dir, Tool: tool(), Progress: watch.event,
+		Dir: dir, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,
 	})
 	if err != nil {
 		return err
 	}
 	if record != nil {
-		if err := run.Resume(record); err != nil {
+		if err := run.Resume(c.Context(), record); err != nil {
 			return err
 		}
 	}
@@ -238,6 +240,9 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 		return nil, nil, fmt.Errorf("find the current folder: %w", err)
 	}
 	command := targets.Command{Argv: args, Env: os.Environ(), Dir: dir}
+	if len(o.ignoreEnv) > 0 && o.resume == "" {
+		return nil, nil, withHint(errors.New("--ignore-env is for going on with a record"), "add --resume DIR")
+	}
 	if o.resume != "" {
 		r, err := sweep.Open(o.resume)
 		if err != nil {
@@ -300,6 +305,10 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	take("cores", func() { o.cores = cores(p.Budget.Cores) })
 	take("mem", func() { o.memory = memory(p.Budget.MemoryBytes) })
 	take("workers", func() {
+		if p.Settings.MostSlots > 0 { // the range was left to advise
+			o.workers = workers{lowest: p.Settings.Lowest}
+			return
+		}
 		o.workers = workers{lowest: p.Settings.Lowest, highest: p.Settings.Highest}
 		if len(p.Settings.Counts) > 0 {
 			o.workers = workers{counts: p.Settings.Counts}

@@ -140,7 +140,9 @@ func TestTheSchemaRequiresWhatIsPromised(t *testing.T) {
 func TestEveryKeyIsInTheSchema(t *testing.T) {
 	s := schema(t)
 	for _, name := range []string{"gain", "objective", "fewer_cores", "quota", "memory", "uneven", "probe"} {
-		undescribed(t, name, s, decoded(t, resultOf(t, name)))
+		r := resultOf(t, name)
+		r.Trials[0].Phases[0].WarmupLimited = true // as on a slow page
+		undescribed(t, name, s, decoded(t, r))
 	}
 }
 

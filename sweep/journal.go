@@ -114,9 +114,23 @@ func (t *Trial) check() error {
 	return fmt.Errorf("trial %d: unknown outcome %q", t.ID, t.Outcome)
 }
 
-// A journal is a record that is being written.
+// A journal is a record that is being written, by this process alone: it holds the lock on the trials'
+// file, which is never replaced, for as long as it is open.
 type journal struct {
 	trials *os.File
+}
+
+// An InUseError is a record that another process is writing.
+type InUseError struct {
+	Dir string
+	PID int // 0: not known
+}
+
+func (e *InUseError) Error() string {
+	if e.PID > 0 {
+		return fmt.Sprintf("open record %s: process %d is writing it", e.Dir, e.PID)
+	}
+	return fmt.Sprintf("open record %s: another process is writing it", e.Dir)
 }
 
 // create makes the folder and writes the plan. A folder that already holds a record is refused:
@@ -125,44 +139,80 @@ func create(dir string, p Plan) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create record: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, planFile)); err == nil {
-		return nil, fmt.Errorf("create record in %s: %w", dir, ErrRecordExists)
-	}
-	text, err := json.MarshalIndent(p, "", "  ")
+	j, err := lockJournal(dir)
 	if err != nil {
-		return nil, fmt.Errorf("create record: %w", err)
+		return nil, err
 	}
-	if err := WriteFile(filepath.Join(dir, planFile), append(text, '\n')); err != nil {
-		return nil, fmt.Errorf("create record: %w", err)
+	if err = vacant(dir); err == nil {
+		err = savePlan(dir, p)
 	}
-	return reopen(dir)
+	if err != nil {
+		return nil, errors.Join(err, j.close())
+	}
+	return j, nil
+}
+
+// vacant refuses a folder with a plan, or with trials that have lost theirs.
+func vacant(dir string) error {
+	for _, name := range []string{planFile, trialsFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && (name == planFile || info.Size() > 0) {
+			return fmt.Errorf("create record in %s: %w", dir, ErrRecordExists)
+		}
+	}
+	return nil
+}
+
+func savePlan(dir string, p Plan) error {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err == nil {
+		err = WriteFile(filepath.Join(dir, planFile), append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("create record: %w", err)
+	}
+	return nil
 }
 
 // reopen goes on with a record, after cutting off a line that was only partly written.
 func reopen(dir string) (*journal, error) {
-	path := filepath.Join(dir, trialsFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	j, err := lockJournal(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open record: %w", err)
+		return nil, err
 	}
-	text, err := io.ReadAll(f)
+	text, err := io.ReadAll(j.trials)
 	if err == nil {
 		var length int64
 		if _, length, err = parseTrials(text); err == nil {
-			err = f.Truncate(length)
+			err = j.trials.Truncate(length)
 		}
-		if err == nil {
-			_, err = f.Seek(length, io.SeekStart)
-		}
-	}
-	if err == nil {
-		err = syncDir(dir)
 	}
 	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("open record %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("open record %s: read %s: %w", dir, trialsFile, err), j.close())
 	}
-	return &journal{trials: f}, nil
+	return j, nil
+}
+
+// lockJournal opens the trials' file and locks it, or returns an InUseError. The lock ends with the last
+// descriptor of the file, however the process ends: none of its children has one, as they are closed when
+// a child executes its program. Readers take no lock: to them a trial is there or it is not.
+func lockJournal(dir string) (*journal, error) {
+	f, err := os.OpenFile(filepath.Join(dir, trialsFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open record: %w", err)
+	}
+	if err = lock(f); err == nil {
+		err = syncDir(dir)
+	}
+	switch {
+	case err == nil:
+		return &journal{trials: f}, nil
+	case errors.Is(err, errLocked):
+		err = &InUseError{Dir: dir, PID: lockedBy(f)}
+	default:
+		err = fmt.Errorf("open record %s: %w", dir, err)
+	}
+	_ = f.Close()
+	return nil, err
 }
 
 // append puts a trial on disk: when it returns, a kill or a power cut does not lose it.

@@ -31,6 +31,9 @@ type Plan struct {
 	Scenario      Scenario    `json:"scenario"`
 	Budget        Budget      `json:"budget"`
 	Settings      Settings    `json:"settings"`
+	// Variables of the server's environment by name, each with its fingerprint; nil before the sweep
+	// begins, and in a record of before they were kept. No part of the result: it is for Resume alone.
+	Variables map[string]string `json:"variables,omitzero"`
 }
 
 // Tool is the program that measured.
@@ -64,7 +67,7 @@ type Environment struct {
 type Target struct {
 	Adapter string   `json:"adapter"`
 	Command []string `json:"command"`
-	// CommandSHA256 is of the command before secrets in it were masked.
+	// CommandSHA256 is of the command as it is shown here and a fingerprint of what is masked in it.
 	CommandSHA256 string `json:"command_sha256"`
 	Masked        bool   `json:"masked,omitempty"`
 	Version       string `json:"version"`
@@ -240,13 +243,16 @@ type Phase struct {
 	Arrivals string `json:"arrivals,omitempty"`
 	// GeneratorCPUShare is of the generator's cores, GeneratorVerdict its judgement of itself, and
 	// VerdictReason why when that is not ok: cpu, late, unsent, ceiling.
-	GeneratorCPUShare float64           `json:"generator_cpu_share"`
-	GeneratorVerdict  string            `json:"generator_verdict"`
-	VerdictReason     string            `json:"verdict_reason,omitempty"`
-	WarmupSeconds     float64           `json:"warmup_seconds"`
-	WindowSeconds     float64           `json:"window_seconds"`
-	Latency           Latency           `json:"latency_seconds"`
-	Errors            map[string]uint64 `json:"errors"`
+	GeneratorCPUShare float64 `json:"generator_cpu_share"`
+	GeneratorVerdict  string  `json:"generator_verdict"`
+	VerdictReason     string  `json:"verdict_reason,omitempty"`
+	WarmupSeconds     float64 `json:"warmup_seconds"`
+	// WarmupLimited is true when the warm-up ran out of time before each worker had had its requests:
+	// memory is then compared at less work.
+	WarmupLimited bool              `json:"warmup_limited,omitempty"`
+	WindowSeconds float64           `json:"window_seconds"`
+	Latency       Latency           `json:"latency_seconds"`
+	Errors        map[string]uint64 `json:"errors"`
 	// Disturbance is null when an end of the window was not seen.
 	Disturbance *Disturbance `json:"disturbance"`
 	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it

@@ -70,6 +70,8 @@ type Options struct {
 	// Dir is the record's folder.
 	Dir  string
 	Tool Tool
+	// IgnoredVariables of the server's environment may differ from those of a record that is resumed.
+	IgnoredVariables []string
 
 	// Progress is told what happens, in order, from one goroutine. It may be nil.
 	Progress func(Event)
@@ -270,7 +272,7 @@ func New(o Options) (*Sweep, error) {
 			MemoryBytes: machineMemory(), LimitsMethod: string(limits.Method), LimitsShortfall: shortfall,
 		},
 		Target: Target{
-			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
+			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: hashOfCommand(o.Target.Command.Argv),
 			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found, Auto: auto(o.Target),
 		},
 		Scenario: o.describe(),
@@ -287,6 +289,9 @@ func New(o Options) (*Sweep, error) {
 		},
 	}
 	s.plan.Settings.Connections = s.plan.connections()
+	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
+		return nil, err
+	}
 	if s.plan.Scenario.RateRPS > 0 {
 		s.timing.guess += s.timing.warmup + s.timing.windowAt(s.plan.Scenario.RateRPS)
 	}
@@ -347,38 +352,13 @@ func (o *Options) check() error {
 // Plan is what the sweep set out to do.
 func (s *Sweep) Plan() Plan { return s.plan }
 
-// Resume goes on from a record that was made with the same plan; what differs is an error.
-func (s *Sweep) Resume(r *Record) error {
-	if differs := differences(r.Plan, s.plan); len(differs) > 0 {
-		return &DiffersError{Dir: r.Dir, Differences: differs}
-	}
-	s.plan, s.calibration, s.trials = r.Plan, r.Calibration, r.Trials
-	for _, t := range r.Trials {
-		if t.Purpose == model.PurposeConfirm && !t.Live {
-			s.restarted = append(s.restarted, t.Shape)
-		}
-		s.frontDriven = s.frontDriven || t.FrontAlone != nil
-	}
-	return nil
-}
-
 // Run measures until the decision is settled or the time is used up, and returns the record. Each
 // trial is on disk before the next starts.
 //
 // When ctx ends the server is stopped gracefully and the record so far is returned with ctx's error;
 // when abort ends as well, what is left is killed at once.
 func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
-	resumed := s.plan.StartedAt != time.Time{}
-	var j *journal
-	var err error
-	if resumed {
-		j, err = reopen(s.options.Dir)
-	} else {
-		s.plan.StartedAt = time.Now().UTC().Truncate(time.Millisecond)
-		s.plan.Target.Version, _ = s.options.Target.Version(ctx) // "" is: not known
-		s.plan.Target.Auto = auto(s.options.Target)              // which may hang on it
-		j, err = create(s.options.Dir, s.plan)
-	}
+	j, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -397,6 +377,30 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 		err = fmt.Errorf("save record: %w", closed)
 	}
 	return record, err
+}
+
+// open takes hold of the record: of a new one, or of the one to go on with, as it is now that nobody else
+// writes it.
+func (s *Sweep) open(ctx context.Context) (*journal, error) {
+	if s.plan.StartedAt.IsZero() {
+		s.plan.StartedAt = time.Now().UTC().Truncate(time.Millisecond)
+		s.plan.Target.Version, _ = s.options.Target.Version(ctx) // "" is: not known
+		s.plan.Target.Auto = auto(s.options.Target)              // which may hang on it
+		s.plan.Variables = fingerprints(s.options.Target.Command.Env)
+		return create(s.options.Dir, s.plan)
+	}
+	j, err := reopen(s.options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := Open(s.options.Dir)
+	if err == nil {
+		err = s.Resume(ctx, r)
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.close())
+	}
+	return j, nil
 }
 
 // calibrated puts the calibration into the record, unless it is there already.
@@ -629,58 +633,3 @@ func spent(trials []Trial) time.Duration {
 	}
 	return time.Duration(sum * float64(time.Second))
 }
-
-// A DiffersError says why a record can't be gone on with.
-type DiffersError struct {
-	Dir         string
-	Differences []string
-}
-
-func (e *DiffersError) Error() string {
-	text := "resume " + e.Dir + ": it was made otherwise:"
-	for i, d := range e.Differences {
-		if i > 0 {
-			text += ";"
-		}
-		text += " " + d
-	}
-	return text
-}
-
-// differences names what would make the trials of two plans no longer comparable.
-func differences(was, is Plan) []string {
-	var d []string
-	differ := func(what string, was, is any) {
-		if w, i := fmt.Sprint(was), fmt.Sprint(is); w != i {
-			d = append(d, fmt.Sprintf("%s was %s, now %s", what, w, i))
-		}
-	}
-	if was.Target.CommandSHA256 != is.Target.CommandSHA256 {
-		differ("command", was.Target.Command, is.Target.Command)
-	}
-	differ("folder", was.Target.Workdir, is.Target.Workdir)
-	differ("scenario", was.Scenario.Name+" "+short(was.Scenario.SHA256), is.Scenario.Name+" "+short(is.Scenario.SHA256))
-	differ("rate in requests/s", was.Scenario.RateRPS, is.Scenario.RateRPS)
-	differ("objective", was.Scenario.Objective.Flag(), is.Scenario.Objective.Flag())
-	differ("cores to predict", was.Settings.PredictCores, is.Settings.PredictCores)
-	differ("memory to predict", was.Settings.PredictMemory, is.Settings.PredictMemory)
-	differ("cores", was.Budget.Cores, is.Budget.Cores)
-	differ("memory in bytes", was.Budget.MemoryBytes, is.Budget.MemoryBytes)
-	differ("shapes", variantNames(was), variantNames(is))
-	differ("counts", fmt.Sprint(was.Settings.Lowest, was.Settings.Highest, was.Settings.Counts), fmt.Sprint(is.Settings.Lowest, is.Settings.Highest, is.Settings.Counts))
-	differ("time in seconds", was.Settings.TimeSeconds, is.Settings.TimeSeconds)
-	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
-	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
-	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
-	differ("live changes", was.Settings.Live, is.Settings.Live)
-	differ("probe", was.Settings.Probe, is.Settings.Probe)
-	differ("seed", was.Settings.Seed, is.Settings.Seed)
-	differ("kernel", was.Environment.Kernel, is.Environment.Kernel)
-	differ("machine's memory in bytes", was.Environment.MemoryBytes, is.Environment.MemoryBytes)
-	differ("processor", was.Environment.CPUModel, is.Environment.CPUModel)
-	differ("server's cores", was.Environment.CPUsServer, is.Environment.CPUsServer)
-	differ("limits", was.Environment.LimitsMethod, is.Environment.LimitsMethod)
-	return d
-}
-
-func short(sha string) string { return sha[:min(len(sha), 12)] }

@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 			os.Exit(said(serve(os.Args[1], os.Args[2:])))
 		case "busy":
 			os.Exit(said(busy(os.Args[2])))
+		case "hold-record":
+			os.Exit(said(holdRecord(os.Args[2])))
+		case "wait":
+			os.Exit(said(waitForEnd()))
 		}
 	}
 	goleak.VerifyTestMain(m)
@@ -370,6 +374,20 @@ func TestFewAnswersAreSaid(t *testing.T) {
 	}
 }
 
+// A warm-up that ended before each worker had had its requests is known by it: memory was read at less work.
+func TestLimitedWarmupIsKept(t *testing.T) {
+	for _, limited := range []bool{true, false} {
+		p := phaseOf(load{kind: PhaseSaturation}, generator.Attack{}, &generator.Summary{WarmupLimited: limited}, 0.95)
+		line, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(line, []byte(`"warmup_limited":true`)); got != limited {
+			t.Errorf("limited: %t, want %t: %s", got, limited, line)
+		}
+	}
+}
+
 // Time for confirmation is kept while the search could still use it, and is not begun in vain.
 func TestTimeForConfirmationIsKept(t *testing.T) {
 	s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil)
@@ -465,7 +483,7 @@ func TestCalibrationIsKeptAndUsed(t *testing.T) {
 		t.Error("calibrated once more")
 		return r.Calibration, nil
 	}
-	if err := again.Resume(r); err != nil {
+	if err := again.Resume(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	run(t, again)
@@ -890,7 +908,7 @@ func TestResumeAfterAKillAtAnyByte(t *testing.T) {
 		s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {
 			o.Dir, o.Target.Command.Dir = dir, whole.Plan.Target.Workdir
 		})
-		if err := s.Resume(r); err != nil {
+		if err := s.Resume(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 		run(t, s)
@@ -917,7 +935,7 @@ func TestResumeRefusesAnotherQuestion(t *testing.T) {
 		o.MemoryBytes, o.Target.Command.Dir = 1<<30, r.Plan.Target.Workdir
 	})
 	var differs *DiffersError
-	err := s.Resume(r)
+	err := s.Resume(t.Context(), r)
 	if !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), "memory in bytes was 0, now 1073741824") {
 		t.Errorf("err is %v, want the memory's difference alone", err)
 	}
@@ -949,7 +967,7 @@ func TestResumeNamesWhatDiffers(t *testing.T) {
 			}
 		})
 		var differs *DiffersError
-		if err := s.Resume(&other); !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), want) {
+		if err := s.Resume(t.Context(), &other); !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: err is %v", want, err)
 		}
 	}
@@ -1107,7 +1125,7 @@ func TestRateWithHeadroom(t *testing.T) {
 		promise(o)
 		o.RateHeadroom, o.Target.Command.Dir = 0.1, r.Plan.Target.Workdir
 	})
-	if err := s.Resume(r); !errors.As(err, &differs) || !strings.Contains(err.Error(), "rate in requests/s was 360, now 330") {
+	if err := s.Resume(t.Context(), r); !errors.As(err, &differs) || !strings.Contains(err.Error(), "rate in requests/s was 360, now 330") {
 		t.Errorf("resumed with another headroom: %v", err)
 	}
 }

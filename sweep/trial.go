@@ -457,7 +457,7 @@ func phaseOf(l load, a generator.Attack, s *generator.Summary, confidence float6
 	p := Phase{
 		Kind: l.kind, CapacityShare: l.share, Connections: a.Connections, RatePlannedRPS: a.Rate, Arrivals: string(a.Arrivals),
 		Planned: s.Planned, Sent: s.Sent, Late: s.Late, OK: s.OK, Failed: s.Failed, Backlog: s.Backlog, Retried: s.Retried, Sustained: s.Sustained,
-		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WindowSeconds: s.WindowSeconds,
+		ThroughputRPS: s.ThroughputRPS, WarmupSeconds: s.WarmupSeconds, WarmupLimited: s.WarmupLimited, WindowSeconds: s.WindowSeconds,
 		Steady: s.Steady, TrendShare: s.TrendShare,
 		GeneratorCPUShare: s.CPUShare, GeneratorVerdict: string(s.Verdict), VerdictReason: string(s.VerdictReason),
 		Latency: Latency(s.Latency), Errors: s.Errors,

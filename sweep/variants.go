@@ -174,11 +174,3 @@ func (s *Sweep) several(name string) string {
 	}
 	return ""
 }
-
-func variantNames(p Plan) []string {
-	var names []string
-	for _, v := range p.Variants() {
-		names = append(names, v.String())
-	}
-	return names
-}
