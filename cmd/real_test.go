@@ -12,6 +12,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"advise/model"
 	"advise/reports"
 	"advise/sweep"
 	"advise/targets/targetstest"
@@ -88,6 +89,39 @@ func checkFlaskCost(t *testing.T, r *reports.Result) {
 	if median := costs[len(costs)/2]; median < 0.001 || median > 0.004 {
 		t.Errorf("%g CPU seconds per request: %v", median, costs)
 	}
+}
+
+// A page of 300 ms of CPU on one core is answered 3.3 times a second by any number of workers. Thirty
+// seconds hold a few answers at each: no count is ruled out by how many of them happened to end in a window,
+// none has failed, and the result says what it rests on.
+func TestSlowPage(t *testing.T) {
+	var r reports.Result
+	run := advise(t, "--cores", "1", "--workers", "1..4", "--time", "30s", "--json", "--", "advise", "demo", "--cpu", "300ms", "--wait", "0ms")
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	valid(t, "result.schema.json", out)
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Recommendation.Low != 1 {
+		t.Errorf("%d workers (%d to %d): 1 is as good as any", r.Recommendation.Workers, r.Recommendation.Low, r.Recommendation.High)
+	}
+	if !slices.ContainsFunc(r.Caveats, func(c model.Caveat) bool { return c.Code == sweep.CaveatFewAnswers }) {
+		t.Errorf("nothing is said of how few answers there were: %+v", r.Caveats)
+	}
+	for _, trial := range r.Trials {
+		if full := trial.Phases[0]; trial.Outcome == sweep.OK && full.Kind == sweep.PhaseSaturation {
+			// A third more or less: one volley of four among a dozen.
+			if got := full.ThroughputRPS * 0.3; got < 0.66 || got > 1.33 {
+				t.Errorf("trial %d with %d workers: %.2f/s, the core does 3.3/s", trial.ID, trial.Shape.Workers, full.ThroughputRPS)
+			}
+		} else {
+			t.Errorf("trial %d with %d workers: %s %s", trial.ID, trial.Shape.Workers, trial.Outcome, trial.Detail)
+		}
+	}
+	targetstest.NothingLeft(t, mark(t))
 }
 
 // One worker of nginx answers a small text as fast as the generator asks, each on a core of its own. The
