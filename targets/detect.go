@@ -178,7 +178,7 @@ func (f finding) target() (*Target, error) {
 		if !ok {
 			return nil, &StartError{
 				Kind: KindNotFound, Command: c.Argv[0], Hint: pythonMissing(c, s),
-				Err: fmt.Errorf("%s, and %w", f.why(), missing(c.Argv[0])),
+				Err: fmt.Errorf("%s, and %w", strings.Join(append([]string{f.why()}, f.notes...), "; "), missing(c.Argv[0])),
 			}
 		}
 		c.Argv, note = argv, why

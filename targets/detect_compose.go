@@ -18,6 +18,7 @@ import (
 const (
 	// largestCompose bounds a Compose file: parsing takes many times its size.
 	largestCompose = 256 << 10
+	mostSteps      = 1 << 16
 	// deepestYAML bounds brackets and aliases within each other.
 	deepestYAML = 32
 )
@@ -49,7 +50,7 @@ func composeServices(text string, env []string) ([]composeService, error) {
 		if doc.Body == nil {
 			continue
 		}
-		y := yamlReader{anchors: map[string]ast.Node{}}
+		y := yamlReader{anchors: map[string]ast.Node{}, steps: mostSteps}
 		ast.Walk(&y, doc.Body)
 		for _, pair := range y.pairs(y.get(doc.Body, "services"), deepestYAML) {
 			s := composeService{name: pair.key}
@@ -80,7 +81,7 @@ func tooDeep(tokens token.Tokens) bool {
 			brackets++
 		case token.SequenceEndType, token.MappingEndType:
 			brackets--
-		case token.SequenceEntryType, token.MappingValueType, token.MappingKeyType:
+		case token.SequenceEntryType, token.MappingValueType, token.MappingKeyType, token.AnchorType, token.TagType:
 			dashes++
 		}
 		if brackets > deepestYAML || dashes > 8*deepestYAML {
@@ -93,6 +94,7 @@ func tooDeep(tokens token.Tokens) bool {
 // A yamlReader walks a tree, and follows aliases and merged mappings.
 type yamlReader struct {
 	anchors map[string]ast.Node
+	steps   int // still to take: mappings merged into each other can be as many as one likes
 }
 
 // Visit collects the anchors.
@@ -137,7 +139,7 @@ func (y *yamlReader) pairs(n ast.Node, left int) []yamlPair {
 	case *ast.MappingValueNode:
 		own = []*ast.MappingValueNode{v}
 	}
-	if left == 0 {
+	if y.steps--; left == 0 || y.steps < 0 {
 		return nil
 	}
 	var pairs, merged []yamlPair
@@ -151,15 +153,19 @@ func (y *yamlReader) pairs(n ast.Node, left int) []yamlPair {
 				sources = list.Values
 			}
 			for _, source := range sources {
-				if len(merged) < largestCompose {
-					merged = append(merged, y.pairs(source, left/2)...)
-				}
+				merged = append(merged, y.pairs(source, left/2)...)
 			}
 			continue
 		}
 		pairs = append(pairs, yamlPair{v.Key.GetToken().Value, v.Value})
 	}
-	return append(pairs, merged...)
+	// Of the same key the first one holds.
+	seen := map[string]bool{}
+	return slices.DeleteFunc(append(pairs, merged...), func(p yamlPair) bool {
+		before := seen[p.key]
+		seen[p.key] = true
+		return before
+	})
 }
 
 func (y *yamlReader) get(n ast.Node, key string) ast.Node {
@@ -274,9 +280,7 @@ func inCompose(c Command) []finding {
 			return append(found, finding{where: name, what: "can't be read", err: err})
 		}
 		for _, s := range services {
-			if f, ok := s.finding(c, name); ok {
-				found = append(found, f)
-			}
+			found = append(found, s.findings(c, name)...)
 		}
 		// A server of files stands in front of the application's more often than alone.
 		slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(a.front(), b.front()) })
@@ -293,19 +297,26 @@ func (f finding) front() int {
 	return 0
 }
 
-func (s composeService) finding(c Command, file string) (f finding, ok bool) {
-	cmd := s.command
-	if cmd.empty() {
-		cmd = s.entry
-	}
-	if cmd.empty() {
-		return finding{}, false
-	}
-	f = finding{where: at(file, cmd.at), what: "has the command of the service " + s.name}
+func (s composeService) findings(c Command, file string) []finding {
 	in := c
 	if s.context != "" && filepath.IsLocal(s.context) && isFolder(filepath.Join(c.Dir, s.context)) {
 		in.Dir = filepath.Join(c.Dir, s.context)
 	}
+	cmd := s.command
+	if cmd.empty() {
+		cmd = s.entry
+	}
+	if cmd.empty() && in.Dir != c.Dir { // that of the project's own folder is looked at anyway
+		found := inDockerfile(in)
+		for i := range found {
+			found[i].where = filepath.Join(s.context, found[i].where)
+		}
+		return found
+	}
+	if cmd.empty() {
+		return nil
+	}
+	f := finding{where: at(file, cmd.at), what: "has the command of the service " + s.name}
 	st := start{command: in, container: true, vars: s.environment}
 	if cmd.line != "" {
 		f.err = errNeedsShell
@@ -319,5 +330,5 @@ func (s composeService) finding(c Command, file string) (f finding, ok bool) {
 		f.what += ", " + cmd.shown()
 		f.aside = errors.As(f.err, &unknown)
 	}
-	return f, true
+	return []finding{f}
 }

@@ -77,6 +77,10 @@ func TestDetectForms(t *testing.T) {
 			map[string]string{"compose.yml": "services:\n  web:\n    entrypoint: [\"./docker-entrypoint.sh\"]\n    command: gunicorn app:app\n"}, "gunicorn app:app", "not run: the entry point ./docker-entrypoint.sh",
 		},
 
+		"an image that is built one deeper": {
+			map[string]string{"compose.yml": "services:\n  web:\n    build: ./back\n", "back/Dockerfile": "FROM x\nCMD gunicorn a:b\n"}, "gunicorn a:b", "back/Dockerfile:2 has a CMD",
+		},
+
 		// Dockerfile.
 		"ENV in a CMD":       {map[string]string{"Dockerfile": "FROM x\nENV WORKERS=4 LEVEL=info\nCMD gunicorn -w $WORKERS --log-level \"${LEVEL}\" --threads ${T:-2} a:b\n"}, "gunicorn -w 4 --log-level info --threads 2 a:b", "Dockerfile:3 has a CMD: gunicorn -w 4 --log-level info --threads 2 a:b\x00"},
 		"ARG in an ENV":      {map[string]string{"Dockerfile": "ARG V=3\nFROM x:$V\nARG W=4\nENV WORKERS ${W}\nCMD gunicorn -w $WORKERS a:b\n"}, "gunicorn -w 4 a:b", ""},
@@ -109,7 +113,10 @@ func TestDetectForms(t *testing.T) {
 		"yarn":                    {map[string]string{"Procfile": "web: yarn run serve --silent\n", "package.json": `{"scripts":{"serve":"node b.js"}}`}, "node b.js", "package.json:1"},
 		"PM2":                     {map[string]string{"package.json": `{"scripts":{"start":"pm2-runtime start x.js -i max"}}`}, "node x.js", "it runs in a cluster without PM2 here"},
 		"PM2 with its file":       {map[string]string{"package.json": `{"scripts":{"start":"pm2-runtime start ecosystem.config.js --env production"}}`, "ecosystem.config.js": "module.exports = { apps: [{\n  name: 'x',\n  script: './dist/x.js',\n  instances: 'max' }] };\n"}, "node ./dist/x.js", "by ecosystem.config.js:3"},
-		"several processes":       {map[string]string{"Procfile": "release: python manage.py migrate\nworker: celery\nweb: gunicorn a:b\n"}, "gunicorn a:b", "Procfile:3 has a web line"},
+		"rails server":            {map[string]string{"Dockerfile": "FROM x\nENTRYPOINT [\"/rails/bin/docker-entrypoint\"]\nCMD [\"./bin/rails\", \"server\"]\n", "config/puma.rb": "", "config.ru": "", "Gemfile": ""}, "bundle exec puma", "rails server is Puma"},
+		"a script in a Procfile that can't be followed": {map[string]string{"Procfile": "web: ./start.sh\n", "start.sh": "if x; then\n  exec y\nfi\n"}, "./start.sh", "Procfile:1 has a web line: ./start.sh"},
+		"npm of what only npm finds":                    {map[string]string{"Procfile": "web: npm start\n", "package.json": `{"scripts":{"start":"serve -s build"}}`}, "npm start", "Procfile:1 has a web line: npm start"},
+		"several processes":                             {map[string]string{"Procfile": "release: python manage.py migrate\nworker: celery\nweb: gunicorn a:b\n"}, "gunicorn a:b", "Procfile:3 has a web line"},
 		"the second of two": {
 			map[string]string{"Procfile": "web: gunicorn $APP\n", "Dockerfile": "FROM x\nCMD gunicorn a:b\n"},
 			"gunicorn a:b",
@@ -248,6 +255,32 @@ func TestStatementLines(t *testing.T) {
 	}
 }
 
+// What a file could do to the reader of it: mappings merged into each other by the thousand, brackets and
+// anchors by the ten thousand. None of it takes time or memory that is noticed.
+func TestComposeThatIsHostile(t *testing.T) {
+	level := "{<<: [" + strings.Repeat("*%, ", 5000) + "]}\n"
+	merges := ""
+	for _, l := range []string{"ab", "bc", "cd", "de", "ef"} {
+		merges = l[:1] + ": &" + l[:1] + " " + strings.ReplaceAll(level, "%", l[1:]) + merges
+	}
+	for name, text := range map[string]string{
+		"merges":   "f: &f {x: y}\n" + merges + "services: *a\n",
+		"itself":   "services: &a\n  <<: *a\n  web: *a\n",
+		"brackets": "services: " + strings.Repeat("[", 100_000),
+		"braces":   "services: " + strings.Repeat("{a: ", 60_000),
+		"anchors":  "services: " + strings.Repeat("&a ", 80_000),
+		"tags":     "services: " + strings.Repeat("!a ", 80_000),
+		"dashes":   strings.Repeat("- ", 100_000),
+		"keys":     strings.Repeat("? ", 100_000),
+		"large":    strings.Repeat("#\n", largestCompose),
+	} {
+		services, err := composeServices(text, nil)
+		if err == nil && len(services) > 1 {
+			t.Errorf("%s: got %d services", name, len(services))
+		}
+	}
+}
+
 func FuzzSplitChain(f *testing.F) {
 	for _, line := range []string{"a && b; c", "'a && b'", "$(a; b) # c", "a \\\n b", "`a`", "a 'b"} {
 		f.Add(line)
@@ -297,7 +330,7 @@ func FuzzCompose(f *testing.F) {
 			return
 		}
 		for _, s := range services {
-			s.finding(Command{Dir: "/nowhere"}, "compose.yml")
+			s.findings(Command{Dir: "/nowhere"}, "compose.yml")
 		}
 	})
 }

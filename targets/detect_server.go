@@ -16,18 +16,26 @@ const longestWay = 8
 // anyServer follows a start to its server, which may be one of which nothing is known: in a Procfile the
 // web line is one by its name, and is told its port by PORT.
 func (s start) anyServer() (start, error) {
-	found, err := s.follow(longestWay)
-	var unknown *unknownError
-	if errors.As(err, &unknown) {
-		t, err := Recognise(found.command)
-		if err != nil {
-			return s, refusedWhy(err)
-		}
-		found.command.Argv = t.Command.Argv
-		return found, nil
+	found, err := s.server()
+	var (
+		unknown    *unknownError
+		unfollowed *unfollowedError
+	)
+	if !errors.As(err, &unknown) && !errors.As(err, &unfollowed) {
+		return found, err
 	}
-	return found, err
+	t, err := Recognise(s.command)
+	if err != nil {
+		return s, refusedWhy(err)
+	}
+	s.command.Argv = t.Command.Argv
+	return s, nil
 }
+
+// An unfollowedError is a script that can't be read, but may well be run.
+type unfollowedError struct{ error }
+
+func (e *unfollowedError) Unwrap() error { return e.error }
 
 // server follows a start to a server that one of the adapters knows: a file made for another machine may
 // start what is not here, and a command of which nothing is known can't be varied anyway.
@@ -55,7 +63,7 @@ func (s start) follow(left int) (start, error) {
 		return s, errors.New("it starts nothing")
 	}
 	for _, way := range []func(start) (start, bool, error){
-		start.npmScript, start.shellScriptFile, start.pm2, start.flaskRun, start.fastapiRun, start.djangoRunserver, start.pythonScript, start.developed,
+		start.npmScript, start.shellScriptFile, start.railsServer, start.pm2, start.flaskRun, start.fastapiRun, start.djangoRunserver, start.pythonScript, start.developed,
 	} {
 		next, taken, err := way(s)
 		switch {
@@ -154,7 +162,7 @@ func (s start) npmScript() (next start, taken bool, err error) {
 	}
 	next, err = s.shellLine(script)
 	if err != nil {
-		return s, false, fmt.Errorf("package.json runs %s: %w", maskLine(script), err)
+		return s, false, &unfollowedError{fmt.Errorf("package.json runs %s: %w", maskLine(script), err)}
 	}
 	next.notes = append(next.notes, fmt.Sprintf("%s is %s in %s", show(argv), maskLine(script), at("package.json", line)))
 	return next, true, nil
@@ -192,8 +200,25 @@ func (s start) shellScriptFile() (next start, taken bool, err error) {
 	if !strings.HasSuffix(name, ".sh") || !exists(s.here(name)) {
 		return s, false, nil
 	}
-	next, err = s.shellFile(name)
-	return next, err == nil, err
+	if next, err = s.shellFile(name); err != nil {
+		return s, false, &unfollowedError{err}
+	}
+	return next, true, nil
+}
+
+// railsServer is Puma where the project has it: `rails server` runs what the Gemfile names.
+func (s start) railsServer() (next start, taken bool, err error) {
+	argv := s.command.Argv
+	i := slices.IndexFunc(argv, func(w string) bool { return filepath.Base(w) == "rails" })
+	if i < 0 || i+1 >= len(argv) || argv[i+1] != "server" && argv[i+1] != "s" {
+		return s, false, nil
+	}
+	if found := inPuma(s.command); len(found) > 0 {
+		s.command.Argv = found[0].command.Argv
+		s.notes = append(slices.Clip(s.notes), "rails server is Puma, as config/puma.rb is there")
+		return s, true, nil
+	}
+	return s, false, nil
 }
 
 var (
