@@ -265,6 +265,19 @@ func interpolate(text string, env []string) string {
 	return strings.Join(parts, "$")
 }
 
+// dotEnv has the variables of .env, with which Compose fills in its file.
+func dotEnv(c Command) []string {
+	text, _, _ := readFile(c, ".env") // without one there are none
+	var env []string
+	for l := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(l), "export "), "=")
+		if assigns(name + "=") {
+			env = append(env, name+"="+strings.Trim(strings.TrimSpace(value), `"'`))
+		}
+	}
+	return env
+}
+
 // inCompose takes the commands of services, in their order. Those of which nothing is known, as a
 // database's or a queue's, are aside.
 func inCompose(c Command) []finding {
@@ -275,7 +288,7 @@ func inCompose(c Command) []finding {
 		if !ok {
 			continue
 		}
-		services, err := composeServices(text, c.Env)
+		services, err := composeServices(text, slices.Concat(dotEnv(c), c.Env))
 		if err != nil {
 			return append(found, finding{where: name, what: "can't be read", err: err})
 		}
@@ -323,6 +336,11 @@ func (s composeService) findings(c Command, file string) []finding {
 	} else if f.start, f.err = st.inContainer(s.entry, s.command); f.err == nil {
 		if v, ok := getenv(s.environment, "WEB_CONCURRENCY"); ok {
 			f.command.Env = setenv(f.command.Env, "WEB_CONCURRENCY", v)
+		}
+		for _, w := range f.command.Argv {
+			if m := dockerVariable.FindStringSubmatch(w); m != nil && f.err == nil {
+				f.err = fmt.Errorf("the variable %s is not set", m[1]+m[2])
+			}
 		}
 	}
 	if f.err != nil {

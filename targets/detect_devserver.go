@@ -218,7 +218,7 @@ func (s start) pythonScript() (next start, taken bool, err error) {
 	if !ok || app.by == "" && !app.factory {
 		return s, false, nil
 	}
-	what := strings.Join(argv[i:], " ")
+	what := show(argv[i:])
 	switch code := func(s statement) bool { return runsUvicorn.MatchString(s.code) }; {
 	case p.imports("waitress") && !app.factory && !app.async:
 		s.notes = append(slices.Clip(s.notes), what+" runs waitress with its application")

@@ -103,6 +103,8 @@ func execForm(text string) (words []string, ok bool) {
 	return words, err == nil && len(words) > 0
 }
 
+var dockerHeredoc = regexp.MustCompile(`(?i)^\s*(?:RUN|COPY|ADD)\b.*<<-?["']?([A-Za-z_]\w*)`)
+
 type dockerLine struct {
 	text string
 	at   int
@@ -113,9 +115,16 @@ func dockerLines(text string) []dockerLine {
 	var lines []dockerLine
 	var open strings.Builder
 	begun, n := 0, 0
+	until := "" // the end of the text that an instruction is given in the lines below it
 	for l := range strings.Lines(text) {
 		n++
 		l = strings.TrimRight(l, " \t\r\n")
+		if until != "" {
+			if strings.TrimLeft(l, "\t") == until {
+				until = ""
+			}
+			continue
+		}
 		if strings.HasPrefix(strings.TrimLeft(l, " \t"), "#") || l == "" {
 			continue
 		}
@@ -127,6 +136,9 @@ func dockerLines(text string) []dockerLine {
 		if more {
 			open.WriteByte(' ')
 			continue
+		}
+		if m := dockerHeredoc.FindStringSubmatch(open.String()); m != nil {
+			until = m[1]
 		}
 		lines = append(lines, dockerLine{open.String(), begun})
 		open.Reset()

@@ -37,6 +37,7 @@ func TestDetectForms(t *testing.T) {
 		"app made elsewhere":           {map[string]string{"main.py": "from shop.web import create_app\napp = create_app()\n", "shop/web.py": "from starlette.applications import Starlette\ndef create_app():\n    return Starlette()\n"}, "uvicorn main:app", "main.py:2 makes app with Starlette"},
 		"wsgi.py of a FastAPI project": {map[string]string{"wsgi.py": "from shop import app as application\n", "shop/__init__.py": fastapi}, "uvicorn wsgi:application", "wsgi.py:1 makes application with FastAPI"},
 		"another name":                 {map[string]string{"main.py": "from fastapi import FastAPI\napi = FastAPI()\n"}, "uvicorn main:api", "main.py:2 makes api with FastAPI"},
+		"WSGI inside ASGI":             {map[string]string{"asgi.py": "from flask import Flask\nfrom asgiref.wsgi import WsgiToAsgi\napp = WsgiToAsgi(Flask(__name__))\n"}, "uvicorn asgi:app", "asgi.py:3"},
 		"raw ASGI":                     {map[string]string{"app.py": "async def app(scope, receive, send):\n    pass\n"}, "uvicorn app:app", "app.py:1 defines app"},
 		"asgi.py beside wsgi.py": {
 			map[string]string{"wsgi.py": "application = 1\n", "asgi.py": "\napplication = 1\n"},
@@ -72,6 +73,7 @@ func TestDetectForms(t *testing.T) {
 			"gunicorn -w 4 app:app", "it goes before uvicorn api:app (compose.yml:7 has the command of the service api), nginx -c n.conf (compose.yml:3 has the command of the service proxy)\x00",
 		},
 		"Compose's variables": {map[string]string{"compose.yml": "services:\n  web:\n    command: gunicorn -w ${W:-3} -b :${PORT} app:app\n"}, "gunicorn -w 3 -b :{port} app:app", ""},
+		"Compose's .env":      {map[string]string{"compose.yml": "services:\n  web:\n    command: gunicorn --threads $T app:app\n", ".env": "# T=1\nexport T='3'\n"}, "gunicorn --threads 3 app:app", ""},
 		"a folder of its own": {map[string]string{"compose.yml": "services:\n  web:\n    build: ./back\n    command: python manage.py runserver\n", "back/manage.py": manage, "back/shop/wsgi.py": ""}, "gunicorn shop.wsgi", "manage.py runserver is a development server, not what to measure: gunicorn runs its application"},
 		"an entry point": {
 			map[string]string{"compose.yml": "services:\n  web:\n    entrypoint: [\"./docker-entrypoint.sh\"]\n    command: gunicorn app:app\n"}, "gunicorn app:app", "not run: the entry point ./docker-entrypoint.sh",
@@ -93,6 +95,7 @@ func TestDetectForms(t *testing.T) {
 			map[string]string{"Dockerfile": "FROM x\nENTRYPOINT gunicorn a:b\nCMD [\"c:d\"]\n"}, "gunicorn a:b", "Dockerfile:2 has an ENTRYPOINT",
 		},
 		"comments between": {map[string]string{"Dockerfile": "FROM x\ncmd\tgunicorn \\\n  # why\n\n  -w 4 \\\n  a:b\nHEALTHCHECK --interval=5s \\\n  CMD curl x\n"}, "gunicorn -w 4 a:b", "Dockerfile:2"},
+		"a text of lines":  {map[string]string{"Dockerfile": "FROM x\nCMD gunicorn a:b\nRUN <<EOF\nCMD x\nEOF\n"}, "gunicorn a:b", "Dockerfile:2"},
 		"an entry script":  {map[string]string{"Dockerfile": "FROM x\nENTRYPOINT [\"tini\", \"--\", \"/docker-entrypoint.sh\"]\nCMD [\"gunicorn\", \"a:b\"]\n"}, "gunicorn a:b", "not run: the entry point /docker-entrypoint.sh"},
 		"tini":             {map[string]string{"Dockerfile": "FROM x\nENTRYPOINT [\"/usr/bin/tini\", \"-g\", \"--\", \"gosu\", \"www\"]\nCMD [\"/opt/venv/bin/gunicorn\", \"a:b\"]\n"}, "gunicorn a:b", ""},
 		"a start script":   {map[string]string{"Dockerfile": "FROM x\nWORKDIR /app\nCOPY . .\nCMD [\"sh\", \"/app/start.sh\"]\n", "start.sh": "#!/bin/sh\nset -e\nif [ x ]; then\n  y; fi\n# serve\nexec gunicorn a:b \\\n  -w 2\n"}, "gunicorn a:b -w 2", "start.sh is not run, only the server at its end"},
@@ -186,6 +189,7 @@ func TestDetectHidesSecrets(t *testing.T) {
 		"in the command":  {"Procfile": "web: API_TOKEN=hunter2 gunicorn a:b\n"},
 		"unusable":        {"Procfile": "web: API_TOKEN=hunter2 gunicorn $X\n"},
 		"in a container":  {"Dockerfile": "FROM x\nENV TOKEN=hunter2\nCMD celery --token $TOKEN\n"},
+		"in a script":     {"Dockerfile": "FROM x\nCMD python app.py --token hunter2\n", "app.py": "from flask import Flask\napp = Flask(__name__)\n"},
 		"in a service":    {"compose.yml": "services:\n  a:\n    command: celery --token hunter2\n"},
 	} {
 		target, err := Detect(folder(t, files), withPath(t))

@@ -121,6 +121,10 @@ func (p pythonFile) kind(name string, left int) (by string, async, ok bool) {
 		return m[1], true, true
 	case n != nil:
 		return n[1], false, true
+	case strings.Contains(s.code, "WsgiToAsgi("), strings.Contains(s.code, "WSGIMiddleware("):
+		return "", true, true // around one of the other kind
+	case strings.Contains(s.code, "AsgiToWsgi("), strings.Contains(s.code, "ASGIMiddleware("):
+		return "", false, true
 	case rawASGI.MatchString(s.code):
 		return "", true, true
 	case rawWSGI.MatchString(s.code):

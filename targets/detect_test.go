@@ -189,6 +189,7 @@ func TestDetectRefuses(t *testing.T) {
 		"a variable of the build": {
 			map[string]string{"Dockerfile": "FROM x\nARG W=4\nCMD gunicorn -w $W a:b\n"}, "the variable W is not set: W is an ARG, which is gone when the container runs", "advise -- COMMAND",
 		},
+		"a variable of Compose's":   {map[string]string{"compose.yml": "services:\n  web:\n    command: gunicorn --threads ${T} a:b\n"}, "the variable T is not set", "advise -- COMMAND"},
 		"next start":                {map[string]string{"package.json": `{"scripts":{"start":"next start"}}`}, "next start serves from one process", "advise -- node .next/standalone/server.js"},
 		"PM2 without its file":      {map[string]string{"package.json": `{"scripts":{"start":"pm2-runtime start ecosystem.config.js"}}`}, "PM2 starts what ecosystem.config.js names", "advise -- node SCRIPT"},
 		"PM2 with two scripts":      {map[string]string{"package.json": `{"scripts":{"start":"pm2-runtime e.config.js"}}`, "e.config.js": "module.exports={apps:[{script:'a.js'},{script:'b.js'}]}\n"}, "which one script PM2 starts can't be seen", "advise -- node SCRIPT"},
