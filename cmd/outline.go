@@ -23,10 +23,13 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	p := o.Plan
 	if standIn(p.Target) {
 		fmt.Fprintf(&b, "target    the built-in demo server: NO SERVER OF YOURS WAS FOUND in %s\n", p.Target.Workdir)
+		for _, line := range seenBelow(p.Target) {
+			fmt.Fprintf(&b, "          %s\n", line)
+		}
 	} else {
 		fmt.Fprintf(&b, "target    %s: %s\n", p.Target.Adapter, strings.Join(p.Target.Command, " "))
 		if p.Target.Found != "" {
-			fmt.Fprintf(&b, "          %s\n", p.Target.Found)
+			fmt.Fprintf(&b, "          %s\n", strings.ReplaceAll(p.Target.Found, "\n", "\n          "))
 		}
 	}
 	fmt.Fprintf(&b, "limits    %s\n          %s\n", held(p), driven(p))

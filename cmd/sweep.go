@@ -267,9 +267,10 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 		return t, nil, err
 	}
 	t, err := targets.Detect(dir, command.Env)
-	if errors.Is(err, targets.ErrNothingFound) {
+	var nothing *targets.NothingFoundError
+	if errors.As(err, &nothing) {
 		t := targets.Demo(nil, command.Env, dir)
-		t.Found = fmt.Sprintf("no server of yours was found in %s: the built-in demo server runs instead", dir)
+		t.Found = strings.Join(append([]string{fmt.Sprintf("no server of yours was found in %s: the built-in demo server runs instead", dir)}, nothing.Below...), "\n")
 		return t, nil, nil
 	}
 	return t, nil, err
@@ -415,3 +416,6 @@ func quote(path string) string {
 
 // standIn is true when the demo server runs because nothing else was found.
 func standIn(t sweep.Target) bool { return t.Adapter == targets.DemoName && t.Found != "" }
+
+// seenBelow is what was seen one folder deeper where the demo server stands in.
+func seenBelow(t sweep.Target) []string { return strings.Split(t.Found, "\n")[1:] }

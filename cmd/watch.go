@@ -36,13 +36,16 @@ func (p *watch) begin(plan sweep.Plan, dir string) {
 	if standIn(plan.Target) {
 		fmt.Fprintf(p.w, "advise: NO SERVER OF YOURS WAS FOUND in %s\n", plan.Target.Workdir)
 		fmt.Fprintf(p.w, "advise: the built-in demo server runs instead: its figures are not yours\n")
+		for _, line := range seenBelow(plan.Target) {
+			fmt.Fprintf(p.w, "advise: %s\n", line)
+		}
 		fmt.Fprintf(p.w, "advise: hint: put your start command behind --: advise -- gunicorn app:app\n")
 	}
 	if p.quiet {
 		return
 	}
 	if plan.Target.Found != "" && !standIn(plan.Target) {
-		fmt.Fprintf(p.w, "advise: %s\n", plan.Target.Found)
+		fmt.Fprintf(p.w, "advise: %s\n", strings.ReplaceAll(plan.Target.Found, "\n", "\nadvise: "))
 	}
 	fmt.Fprintf(p.w, "advise: command: %s\n", strings.Join(plan.Target.Command, " "))
 	fmt.Fprintf(p.w, "advise: %s\nadvise: %s\n", held(plan), driven(plan))

@@ -46,7 +46,7 @@ func server(r *Result) []string {
 		lines = append(lines, "in "+r.Target.Workdir)
 	}
 	if r.Target.Found != "" {
-		lines = append(lines, r.Target.Found)
+		lines = append(lines, strings.Split(r.Target.Found, "\n")...)
 	}
 	return lines
 }

@@ -444,16 +444,3 @@ func FuzzApache(f *testing.F) {
 		}
 	})
 }
-
-func FuzzDockerfile(f *testing.F) {
-	f.Add("FROM a\nCMD [\"gunicorn\", \"a:b\"]\n")
-	f.Add("ENTRYPOINT x \\\n y\nCMD z | y\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		entry, cmd := dockerfileCommands(text)
-		if _, ok := execForm(entry); ok && entry == "" {
-			t.Error("a command from nothing")
-		}
-		_, _ = parseProcfile(cmd, nil)
-		_, _ = parseProcfile(entry, nil)
-	})
-}

@@ -1,9 +1,11 @@
 package targets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,61 +13,164 @@ import (
 )
 
 // ErrNothingFound is a folder in which Detect sees no application.
-var ErrNothingFound = errors.New("no start command found: no Procfile with a web line, no CMD of a Dockerfile, no gunicorn.conf.py with wsgi_app, " +
-	"no uwsgi.ini, no config/puma.rb or config/unicorn.rb, no manage.py, no wsgi.py, asgi.py, app.py or main.py with app or application, " +
+var ErrNothingFound = errors.New("no start command found: no Procfile, no Dockerfile, no Compose file, no gunicorn.conf.py with wsgi_app, " +
+	"no uwsgi.ini, no config/puma.rb or config/unicorn.rb, no manage.py, no wsgi.py, asgi.py, app.py or main.py with an application, here or in a package, " +
 	"no config.ru, and no start script in package.json")
 
-// A finding is a start command that a file suggests.
-type finding struct {
-	command Command
-	set     []string // variables that it sets for the command, NAME=value
-	why     string   // the file and what is in it
+// A NothingFoundError is an [ErrNothingFound] of a folder, with what may be meant instead.
+type NothingFoundError struct {
+	Dir   string
+	Below []string // applications one folder deeper, each with the way there
 }
 
-// Detect finds the start command of the application in a folder. What is found first holds, in the
-// order from what was written to start it to what can be guessed from its code; the rest is named
-// with it. What can't be read is passed over. With nothing found it is ErrNothingFound.
+func (e *NothingFoundError) Error() string {
+	return fmt.Sprintf("look in %s: %v", e.Dir, ErrNothingFound)
+}
+
+func (e *NothingFoundError) Unwrap() error { return ErrNothingFound }
+
+// A finding is what a file says of how the server is started, or why that can't be used.
+type finding struct {
+	where string // the file, and the line where there is one: Procfile:3
+	what  string // what stands there, behind it in a sentence: has a web line
+	start
+	err error // why it can't be used
+	// aside is what need not be a server at all: it is named where nothing else was found.
+	aside bool
+}
+
+func (f finding) why() string { return f.where + " " + f.what }
+
+// at names a line of a file.
+func at(file string, line int) string {
+	if line == 0 {
+		return file
+	}
+	return fmt.Sprintf("%s:%d", file, line)
+}
+
+// Detect finds the start command of the application in a folder, without running anything of it. What
+// is found first holds, in the order from what was written to start it to what can be guessed from its
+// code; all else that was seen is named with it, and why it was passed over. Where something was seen
+// and none of it can be used it is a RefusedError, and with nothing seen a NothingFoundError.
 func Detect(dir string, env []string) (*Target, error) {
 	c := Command{Env: env, Dir: dir}
-	looks := []func(Command) (*finding, error){
-		inProcfile, inDockerfile, inCompose, inGunicornConf, inUwsgiIni, inPuma, inUnicorn, inManagePy, inModule, inConfigRu, inPackageJSON,
-	}
-	for i, look := range looks {
-		f, err := look(c)
-		if err != nil {
-			return nil, err
-		}
-		if f == nil {
+	seen := look(c)
+	for i, f := range seen {
+		if f.err != nil {
 			continue
 		}
 		t, err := f.target()
 		if err == nil {
-			t.Found += others(c, f, looks[i+1:])
+			t.Found += rest(f, slices.Concat(seen[:i], seen[i+1:]))
 		}
 		return t, err
 	}
-	return nil, fmt.Errorf("look in %s: %w", dir, ErrNothingFound)
+	if len(seen) == 0 {
+		return nil, &NothingFoundError{Dir: dir, Below: below(c)}
+	}
+	return nil, none(dir, seen)
 }
 
-// others names what was found too and is another command.
-func others(c Command, chosen *finding, looks []func(Command) (*finding, error)) string {
-	seen := []string{show(chosen.command.Argv)}
-	var also []string
-	for _, look := range looks {
-		f, err := look(c)
-		if err != nil || f == nil || slices.Contains(seen, show(f.command.Argv)) {
-			continue
+// look is all that is seen in a folder, the best first. Of the same command the first place holds.
+func look(c Command) []finding {
+	var seen []finding
+	for _, in := range []func(Command) []finding{
+		inProcfile, inDockerfile, inCompose, inGunicornConf, inUwsgiIni, inPuma, inUnicorn, inManagePy, inModules, inConfigRu, inPackageJSON,
+	} {
+		for _, f := range in(c) {
+			if f.err != nil || !slices.ContainsFunc(seen, f.same) {
+				seen = append(seen, f)
+			}
 		}
-		seen = append(seen, show(f.command.Argv))
-		also = append(also, fmt.Sprintf("%s (%s)", show(f.command.Argv), f.why))
 	}
-	if len(also) == 0 {
-		return ""
-	}
-	return "; it goes before " + strings.Join(also, ", ")
+	return seen
 }
 
-func (f *finding) target() (*Target, error) {
+// same says whether it would start the same.
+func (f finding) same(other finding) bool {
+	name := func(f finding) string { return strings.TrimSuffix(show(f.command.Argv), ":application") }
+	return other.err == nil && name(f) == name(other) && f.command.Dir == other.command.Dir
+}
+
+// rest names what was seen beside the chosen one.
+func rest(chosen finding, seen []finding) string {
+	var also, unused []string
+	for _, f := range seen {
+		switch {
+		case f.err == nil:
+			also = append(also, fmt.Sprintf("%s (%s)", show(f.command.Argv), f.why()))
+		case !f.aside:
+			unused = append(unused, "\nnot used: "+f.why()+": "+f.err.Error())
+		}
+	}
+	text := ""
+	for _, n := range chosen.notes {
+		text += "\n" + n
+	}
+	if len(also) > 0 {
+		text += "\nit goes before " + strings.Join(also, ", ")
+	}
+	return text + strings.Join(unused, "")
+}
+
+// none is the error where nothing that was seen can be used.
+func none(dir string, seen []finding) error {
+	hint := ""
+	var reasons []string
+	for _, f := range seen {
+		if !f.aside {
+			hint = cmp.Or(hint, hintOf(f.err))
+		}
+		reasons = append(reasons, f.why()+": "+f.err.Error())
+	}
+	hint = cmp.Or(hint, "give the server's start command: advise -- COMMAND")
+	if len(seen) == 1 {
+		f := seen[0]
+		return &RefusedError{Command: f.where, Reason: "it " + f.what + ": " + f.err.Error(), Hint: hint}
+	}
+	return &RefusedError{
+		Command: "what is in " + dir, Reason: "nothing of it starts a server that can be measured\n  " + strings.Join(reasons, "\n  "), Hint: hint,
+	}
+}
+
+// mostBelow bounds how many are pointed at.
+const mostBelow = 5
+
+// below looks for applications one folder deeper. They are only pointed at: which of them is meant
+// can't be known.
+func below(c Command) []string {
+	var seen []string
+	for _, name := range folders(c.Dir) {
+		in := c
+		in.Dir = filepath.Join(c.Dir, name)
+		found := look(in)
+		if len(found) > 0 && len(seen) < mostBelow {
+			f := found[0]
+			seen = append(seen, fmt.Sprintf("one folder deeper, %s %s: cd %s && advise", filepath.Join(name, f.where), f.what, quote(name)))
+		}
+	}
+	return seen
+}
+
+// mostFolders bounds how many folders are looked into.
+const mostFolders = 64
+
+// folders are those in which people keep applications.
+func folders(dir string) []string {
+	entries, _ := os.ReadDir(dir) // one that can't be read has none to look into
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains([]string{
+			"tests", "test", "docs", "doc", "examples", "venv", "env", "node_modules", "site-packages", "migrations", "build", "dist", "scripts", "__pycache__", "vendor",
+		}, e.Name()) && len(names) < mostFolders {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func (f finding) target() (*Target, error) {
 	c := f.command
 	note := ""
 	if s, ok := pythonServerOf(c.Argv[0]); ok {
@@ -73,7 +178,7 @@ func (f *finding) target() (*Target, error) {
 		if !ok {
 			return nil, &StartError{
 				Kind: KindNotFound, Command: c.Argv[0], Hint: pythonMissing(c, s),
-				Err: fmt.Errorf("%s, and %w", f.why, missing(c.Argv[0])),
+				Err: fmt.Errorf("%s, and %w", strings.Join(append([]string{f.why()}, f.notes...), "; "), missing(c.Argv[0])),
 			}
 		}
 		c.Argv, note = argv, why
@@ -85,7 +190,7 @@ func (f *finding) target() (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Found = fmt.Sprintf("%s: %s%s", f.why, show(t.Command.Argv), note)
+	t.Found = fmt.Sprintf("%s: %s%s", f.why(), show(t.Command.Argv), note)
 	return t, nil
 }
 
@@ -105,64 +210,89 @@ func withPython(c Command, s pythonServer) (argv []string, note string, ok bool)
 	return nil, "", false
 }
 
-func inProcfile(c Command) (*finding, error) {
-	text, err := readSmall(filepath.Join(c.Dir, "Procfile"))
-	if err != nil {
-		return nil, nothing(err)
+// readFile is the text of a file, if there is one. What is there and can't be read is a finding.
+func readFile(c Command, name string) (text string, f []finding, ok bool) {
+	path := filepath.Join(c.Dir, name)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "", nil, false // a folder of that name, or a pipe
 	}
-	line, ok := procfileWeb(string(text))
-	if !ok {
-		return nil, nil
+	read, err := readSmall(path)
+	switch {
+	case err == nil:
+		return string(read), nil, true
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil, false
+	case errors.Is(err, errNotText):
+		err = errNotText
 	}
-	p, err := parseProcfile(line, c.Env)
-	if err != nil {
-		reason := fmt.Sprintf("the web line of the Procfile can't be used: %v", err)
-		hint := "give the server's start command: advise -- COMMAND"
-		if last, err := parseProcfile(lastOf(line), c.Env); err == nil && lastOf(line) != line {
-			hint = "run what comes first yourself, then: advise -- " + show(last.argv)
-		}
-		return nil, &RefusedError{Command: show([]string{line}), Reason: reason, Hint: hint}
-	}
-	c.Argv, c.Dir = p.argv, inDir(c.Dir, p.dir)
-	return &finding{command: c, set: p.set, why: "the Procfile has a web line"}, nil
+	return "", []finding{{where: name, what: "can't be read", err: err}}, false
 }
 
-// nothing makes of a file that is not there, or is not what it is called, no error at all.
-func nothing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, errNotText) {
+func inProcfile(c Command) []finding {
+	text, unread, ok := readFile(c, "Procfile")
+	if !ok {
+		return unread
+	}
+	var kinds []string
+	for _, p := range procfile(text) {
+		if p.kind != "web" {
+			kinds = append(kinds, p.kind)
+			continue
+		}
+		f := finding{where: at("Procfile", p.at), what: "has a web line"}
+		f.start, f.err = start{command: c}.shellLine(p.line)
+		if f.err == nil {
+			f.start, f.err = f.anyServer()
+		}
+		if f.err != nil {
+			f.what += ", " + maskLine(p.line)
+		}
+		return []finding{f}
+	}
+	if len(kinds) == 0 {
 		return nil
 	}
-	return fmt.Errorf("look for a start command: %w", err)
+	return []finding{{where: "Procfile", what: "has lines for " + strings.Join(kinds, " and "), err: errors.New("none of them is called web"), aside: true}}
 }
 
-func inGunicornConf(c Command) (*finding, error) {
-	text, err := readSmall(filepath.Join(c.Dir, "gunicorn.conf.py"))
-	if err != nil {
-		return nil, nothing(err)
+// suggested is a finding of a command that no file has as it is.
+func suggested(c Command, where, what string, argv ...string) finding {
+	c.Argv = argv
+	return finding{where: where, what: what, start: start{command: c}}
+}
+
+func inGunicornConf(c Command) []finding {
+	text, unread, ok := readFile(c, gunicornFile)
+	if !ok {
+		return unread
 	}
-	app := literals(scanPython(string(text)))["wsgi_app"]
+	module := scanPython(text)
+	app := literals(module)["wsgi_app"]
 	if app == "" {
-		return nil, nil
+		return nil
 	}
-	c.Argv = []string{"gunicorn"}
-	return &finding{command: c, why: "gunicorn.conf.py names the application " + app}, nil
+	s, _ := defines(module, "wsgi_app")
+	return []finding{suggested(c, at(gunicornFile, s.line), "names the application "+app, "gunicorn")}
 }
 
 var settingsModule = regexp.MustCompile(`(?:setdefault\(|environ\[) *"(\d+)" *(?:\] *=|,) *"(\d+)"`)
 
 // inManagePy finds the project from the settings that manage.py names: shop.settings, or
 // config.settings.local, stand beside shop/wsgi.py and config/wsgi.py.
-func inManagePy(c Command) (*finding, error) {
-	text, err := readSmall(filepath.Join(c.Dir, "manage.py"))
-	if err != nil {
-		return nil, nothing(err)
+func inManagePy(c Command) []finding {
+	text, unread, ok := readFile(c, "manage.py")
+	if !ok {
+		return unread
 	}
-	settings := ""
-	for _, s := range scanPython(string(text)) {
+	settings, line := "", 0
+	for _, s := range scanPython(text) {
 		m := settingsModule.FindStringSubmatch(s.code)
 		if m != nil && s.strings[atoi(m[1])] == "DJANGO_SETTINGS_MODULE" {
-			settings = s.strings[atoi(m[2])]
+			settings, line = s.strings[atoi(m[2])], s.line
 		}
+	}
+	if settings == "" {
+		return nil
 	}
 	var projects []string
 	if before, _, ok := strings.Cut(settings, ".settings"); ok {
@@ -171,16 +301,24 @@ func inManagePy(c Command) (*finding, error) {
 	if first, _, _ := strings.Cut(settings, "."); first != "" {
 		projects = append(projects, first)
 	}
-	for _, p := range projects {
+	where := at("manage.py", line)
+	var found []finding
+	for _, p := range slices.Compact(projects) {
 		if !moduleName.MatchString(p) {
 			continue
 		}
-		if exists(filepath.Join(c.Dir, strings.ReplaceAll(p, ".", "/"), "wsgi.py")) {
-			c.Argv = []string{"gunicorn", p + ".wsgi"}
-			return &finding{command: c, why: "manage.py belongs to the Django project " + p}, nil
+		folder := filepath.Join(c.Dir, strings.ReplaceAll(p, ".", "/"))
+		if exists(filepath.Join(folder, "wsgi.py")) {
+			found = append(found, suggested(c, where, "belongs to the Django project "+p, "gunicorn", p+".wsgi"))
+		}
+		if exists(filepath.Join(folder, "asgi.py")) {
+			found = append(found, suggested(c, where, "belongs to the Django project "+p+", which has an asgi.py", "uvicorn", p+".asgi:application"))
 		}
 	}
-	return nil, nil
+	if len(found) == 0 {
+		return []finding{{where: where, what: "names the settings " + settings, err: errors.New("there is no wsgi.py or asgi.py beside them")}}
+	}
+	return found
 }
 
 var moduleName = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
@@ -191,46 +329,4 @@ func atoi(digits string) int {
 		n = 10*n + int(d-'0')
 	}
 	return n
-}
-
-func inModule(c Command) (*finding, error) {
-	for _, file := range []struct {
-		module string
-		names  []string
-	}{
-		{"wsgi", []string{"application", "app"}},
-		{"asgi", []string{"application", "app"}},
-		{"app", []string{"app", "application"}},
-		{"main", []string{"app", "application"}},
-	} {
-		text, err := readSmall(filepath.Join(c.Dir, file.module+".py"))
-		if err != nil {
-			if err := nothing(err); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		module := scanPython(string(text))
-		for _, name := range file.names {
-			s, ok := defines(module, name)
-			if !ok {
-				continue
-			}
-			app := file.module + ":" + name
-			m := asyncServer.FindStringSubmatch(s.code)
-			switch {
-			case m != nil:
-				c.Argv = []string{"uvicorn", app}
-				return &finding{command: c, why: fmt.Sprintf("%s.py makes %s with %s", file.module, name, m[1])}, nil
-			case file.module == "asgi":
-				c.Argv = []string{"uvicorn", app}
-			case file.module == "main" && !syncServer.MatchString(s.code):
-				continue // a usual name for what is no server
-			default:
-				c.Argv = []string{"gunicorn", app}
-			}
-			return &finding{command: c, why: fmt.Sprintf("%s.py defines %s", file.module, name)}, nil
-		}
-	}
-	return nil, nil
 }

@@ -39,27 +39,27 @@ func TestDetect(t *testing.T) {
 	}{
 		"Procfile": {
 			map[string]string{"Procfile": "# web: no\nrelease: x\nweb: gunicorn app:app -b :$PORT\n", "app.py": "app = 1"},
-			"gunicorn app:app -b :{port}", "the Procfile has a web line: gunicorn app:app -b :{port}",
+			"gunicorn app:app -b :{port}", "Procfile:3 has a web line: gunicorn app:app -b :{port}",
 		},
 		"Procfile of something else": {
 			map[string]string{"Procfile": "web: A=1 node server.js --port ${PORT:-3000} -n \"$WEB_CONCURRENCY\"\r\n"},
-			"env A=1 node server.js --port {port} -n {workers}", "the Procfile has a web line",
+			"env A=1 node server.js --port {port} -n {workers}", "Procfile:1 has a web line",
 		},
 		"Procfile without web": {
 			map[string]string{"Procfile": "worker: x\n", "app.py": "app = Flask(__name__)\n"},
-			"gunicorn app:app", "app.py defines app: gunicorn app:app",
+			"gunicorn app:app", "app.py:1 defines app: gunicorn app:app",
 		},
 		"gunicorn.conf.py": {
 			map[string]string{"gunicorn.conf.py": "# conf\nwsgi_app = 'shop.web:make()'\n", "manage.py": manage("'shop.settings'"), "shop/wsgi.py": ""},
-			"gunicorn", "gunicorn.conf.py names the application shop.web:make()",
+			"gunicorn", "gunicorn.conf.py:2 names the application shop.web:make()",
 		},
 		"gunicorn.conf.py without an application": {
 			map[string]string{"gunicorn.conf.py": "workers = 2\n", "wsgi.py": "from shop import app as application\n"},
-			"gunicorn wsgi:application", "wsgi.py defines application",
+			"gunicorn wsgi:application", "wsgi.py:1 defines application",
 		},
 		"Django": {
 			map[string]string{"manage.py": manage("'shop.settings'"), "shop/wsgi.py": "", "app.py": "app = 1"},
-			"gunicorn shop.wsgi", "manage.py belongs to the Django project shop",
+			"gunicorn shop.wsgi", "manage.py:3 belongs to the Django project shop",
 		},
 		"Django with settings in a package": {
 			map[string]string{"manage.py": manage("\"config.settings.local\""), "config/wsgi.py": ""}, "gunicorn config.wsgi", "config",
@@ -68,7 +68,7 @@ func TestDetect(t *testing.T) {
 			map[string]string{"manage.py": "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'a.b.settings'\n", "a/b/wsgi.py": ""}, "gunicorn a.b.wsgi", "a.b",
 		},
 		"manage.py without wsgi.py": {
-			map[string]string{"manage.py": manage("'shop.settings'"), "app.py": "app: Flask = Flask(__name__)\n"}, "gunicorn app:app", "app.py defines app",
+			map[string]string{"manage.py": manage("'shop.settings'"), "app.py": "app: Flask = Flask(__name__)\n"}, "gunicorn app:app", "app.py:1 defines app: gunicorn app:app\nnot used: manage.py:3 names the settings shop.settings: there is no wsgi.py or asgi.py beside them",
 		},
 		"manage.py that is not Django's": {
 			map[string]string{"manage.py": manage("'../../etc.settings'"), "app.py": "application = app = create_app()\n"}, "gunicorn app:app", "app.py",
@@ -76,13 +76,13 @@ func TestDetect(t *testing.T) {
 		"wsgi.py before app.py": {
 			map[string]string{"wsgi.py": "def application(environ, start_response):\n    pass\n", "app.py": "app = 1\n"}, "gunicorn wsgi:application", "wsgi.py",
 		},
-		"FastAPI":             {map[string]string{"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"}, "uvicorn main:app", "main.py makes app with FastAPI"},
+		"FastAPI":             {map[string]string{"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"}, "uvicorn main:app", "main.py:2 makes app with FastAPI"},
 		"Starlette in app.py": {map[string]string{"app.py": "app = starlette.applications.Starlette(routes=[])\n"}, "uvicorn app:app", "with Starlette"},
-		"asgi.py":             {map[string]string{"asgi.py": "application = make()\n"}, "uvicorn asgi:application", "asgi.py defines application"},
-		"Flask in main.py":    {map[string]string{"main.py": "app = Flask(__name__)\n"}, "gunicorn main:app", "main.py defines app"},
+		"asgi.py":             {map[string]string{"asgi.py": "application = make()\n"}, "uvicorn asgi:application", "asgi.py:1 defines application"},
+		"Flask in main.py":    {map[string]string{"main.py": "app = Flask(__name__)\n"}, "gunicorn main:app", "main.py:1 defines app"},
 		"Dockerfile": {
 			map[string]string{"Dockerfile": "FROM a AS b\nCMD [\"x\"]\nFROM c\nCMD [\"gunicorn\", \\\n  \"-w\", \"4\", \"shop:app\"]\n", "app.py": "app = 1\n"},
-			"gunicorn -w 4 shop:app", "the Dockerfile has a CMD: gunicorn -w 4 shop:app; it goes before gunicorn app:app (app.py defines app)",
+			"gunicorn -w 4 shop:app", "Dockerfile:4 has a CMD: gunicorn -w 4 shop:app\nit goes before gunicorn app:app (app.py:1 defines app)",
 		},
 		"Dockerfile with an entry point": {
 			map[string]string{"Dockerfile": "FROM c\nENTRYPOINT [\"gunicorn\"]\nCMD [\"shop:app\"]\n"}, "gunicorn shop:app", "Dockerfile",
@@ -95,19 +95,19 @@ func TestDetect(t *testing.T) {
 		},
 		"Compose": {
 			map[string]string{"docker-compose.yml": "services:\n  db:\n    command: postgres -c x=1\n  web:\n    command: \"uvicorn shop:app --port 80\"\n"},
-			"uvicorn shop:app --port 80", "a service of docker-compose.yml has a command",
+			"uvicorn shop:app --port 80", "docker-compose.yml:5 has the command of the service web",
 		},
 		"Compose with a list": {
 			map[string]string{"compose.yaml": "services:\n  web:\n    command: [\"gunicorn\", \"shop:app\"]\n"}, "gunicorn shop:app", "compose.yaml",
 		},
-		"uwsgi.ini":         {map[string]string{"uwsgi.ini": "[uwsgi]\nmodule = shop:app\n"}, "uwsgi --ini uwsgi.ini", "uwsgi.ini names the application shop:app"},
+		"uwsgi.ini":         {map[string]string{"uwsgi.ini": "[uwsgi]\nmodule = shop:app\n"}, "uwsgi --ini uwsgi.ini", "uwsgi.ini:2 names the application shop:app"},
 		"Rails":             {map[string]string{"config/puma.rb": "", "config.ru": "", "Gemfile": ""}, "bundle exec puma", "config/puma.rb"},
 		"Rack":              {map[string]string{"config.ru": ""}, "puma", "config.ru is there"},
 		"unicorn":           {map[string]string{"config/unicorn.rb": "", "config.ru": ""}, "unicorn -c config/unicorn.rb", "config/unicorn.rb"},
 		"unicorn by a gem":  {map[string]string{"Gemfile": "gem 'unicorn', '~> 6'\n", "config.ru": ""}, "bundle exec unicorn", "the Gemfile has unicorn"},
 		"Node":              {map[string]string{"package.json": `{"scripts": {"start": "NODE_ENV=production node ./bin/www"}}`}, "env NODE_ENV=production node ./bin/www", "start script"},
 		"Node by default":   {map[string]string{"package.json": `{}`, "server.js": ""}, "node server.js", "no start script"},
-		"Node and a server": {map[string]string{"package.json": `{"scripts": {"start": "node x.js"}}`, "app.py": "app = 1\n"}, "gunicorn app:app", "it goes before node x.js (package.json has the start script)"},
+		"Node and a server": {map[string]string{"package.json": `{"scripts": {"start": "node x.js"}}`, "app.py": "app = 1\n"}, "gunicorn app:app", "it goes before node x.js (package.json:1 has the start script)"},
 		"the project's own gunicorn": {
 			map[string]string{"app.py": "app = 1\n", ".venv/bin/gunicorn": "#!/bin/sh\n"},
 			"./.venv/bin/gunicorn app:app", "with the gunicorn of the virtual environment",
@@ -166,9 +166,55 @@ func TestDetectRefuses(t *testing.T) {
 		sentence, hint string
 	}{
 		"commands": {
-			map[string]string{"Procfile": "web: python manage.py migrate && gunicorn shop.wsgi\n"},
-			"it needs a shell",
-			"run what comes first yourself, then: advise -- gunicorn shop.wsgi",
+			map[string]string{"Procfile": "web: python manage.py migrate && gunicorn shop.wsgi -b :$WHERE\n"},
+			"the variable WHERE is not set",
+			"run what comes first yourself, then: advise -- gunicorn shop.wsgi -b :$WHERE",
+		},
+		"a pipeline at the end": {map[string]string{"Procfile": "web: gunicorn app:app | tee log\n"}, "use Procfile:1: it has a web line, gunicorn app:app | tee log: it needs a shell", "advise -- COMMAND"},
+		"nothing but what is unusable": {
+			map[string]string{
+				"package.json": `{"scripts": {"start": "vite"}}`, "Dockerfile": "FROM x\nCMD x | y\n",
+				"compose.yml": "services:\n  x:\n    command: redis\n", "uwsgi.ini": "[uwsgi]\n",
+			},
+			"nothing of it starts a server that can be measured\n  Dockerfile:2 has a CMD, x | y: it needs a shell\n  " +
+				"compose.yml:3 has the command of the service x, redis: it is no server that is known, and no {port} is in it\n  " +
+				"package.json:1 has the start script, vite: vite is a development server, not what to measure",
+			"give what serves in production",
+		},
+		"files that are broken": {map[string]string{"package.json": `{`, "compose.yml": "  command: [x\n"}, "package.json can't be read: it is not JSON", "advise -- COMMAND"},
+		"an image of which nothing is known": {
+			map[string]string{"Dockerfile": "FROM tiangolo/uvicorn-gunicorn-fastapi\nCOPY ./app /app\n"},
+			"use Dockerfile: it has neither CMD nor ENTRYPOINT: what the image tiangolo/uvicorn-gunicorn-fastapi starts can't be seen", "advise -- COMMAND",
+		},
+		"a variable of the build": {
+			map[string]string{"Dockerfile": "FROM x\nARG W=4\nCMD gunicorn -w $W a:b\n"}, "the variable W is not set: W is an ARG, which is gone when the container runs", "advise -- COMMAND",
+		},
+		"a variable of Compose's":   {map[string]string{"compose.yml": "services:\n  web:\n    command: gunicorn --threads ${T} a:b\n"}, "the variable T is not set", "advise -- COMMAND"},
+		"next start":                {map[string]string{"package.json": `{"scripts":{"start":"next start"}}`}, "next start serves from one process", "advise -- node .next/standalone/server.js"},
+		"PM2 without its file":      {map[string]string{"package.json": `{"scripts":{"start":"pm2-runtime start ecosystem.config.js"}}`}, "PM2 starts what ecosystem.config.js names", "advise -- node SCRIPT"},
+		"PM2 with two scripts":      {map[string]string{"package.json": `{"scripts":{"start":"pm2-runtime e.config.js"}}`, "e.config.js": "module.exports={apps:[{script:'a.js'},{script:'b.js'}]}\n"}, "which one script PM2 starts can't be seen", "advise -- node SCRIPT"},
+		"nodemon":                   {map[string]string{"package.json": `{"scripts":{"start":"nodemon x.js"}}`}, "nodemon x.js is a development server", "advise -- node SCRIPT"},
+		"a script that runs itself": {map[string]string{"package.json": `{"scripts":{"start":"npm start"}}`}, "it leads to itself", "advise -- COMMAND"},
+		"a factory with arguments": {
+			map[string]string{"app.py": "from flask import Flask\ndef create_app(config: str, debug=False):\n    return Flask(config)\n"},
+			"use app.py:2: it defines create_app: create_app has to be given config", "advise -- gunicorn 'app:create_app(...)'",
+		},
+		"a factory of nobody knows what": {
+			map[string]string{"app.py": "from shop import make\ndef create_app():\n    return make()\n"},
+			"of which kind what create_app makes is can't be seen", "advise -- uvicorn --factory app:create_app",
+		},
+		"an application inside a function": {
+			map[string]string{"main.py": "from fastapi import FastAPI\ndef main():\n    app = FastAPI()\n"}, "use main.py: it imports FastAPI: it has no app", "advise -- COMMAND",
+		},
+		"runserver without a project": {map[string]string{"Dockerfile": "FROM x\nCMD python manage.py runserver 0.0.0.0:80\n"}, "manage.py runserver is a development server, not what to measure: manage.py names no settings", "advise -- COMMAND"},
+		"flask run without an application": {
+			map[string]string{"Dockerfile": "FROM x\nCMD flask run --host=0.0.0.0\n"}, "flask run is a development server, not what to measure, and which application it runs can't be seen", "advise -- gunicorn MODULE:APPLICATION",
+		},
+		"python of something unknown": {
+			map[string]string{"Dockerfile": "FROM x\nCMD [\"python\", \"bot.py\"]\n", "bot.py": "print()\n"}, "it is no server that is known", "from PORT: advise -- python bot.py",
+		},
+		"a script that ends in a condition": {
+			map[string]string{"Dockerfile": "FROM x\nCMD [\"./start.sh\"]\n", "start.sh": "if x; then\n  exec gunicorn a:b\nfi\n"}, "what the script ./start.sh runs at its end depends on how it is run", "advise -- COMMAND",
 		},
 		"variable":     {map[string]string{"Procfile": "web: gunicorn $APP\n"}, "the variable APP is not set", "advise -- COMMAND"},
 		"substitution": {map[string]string{"Procfile": "web: gunicorn -w $(nproc) app:app\n"}, "it needs a shell", "advise -- COMMAND"},
@@ -187,11 +233,10 @@ func TestDetectRefuses(t *testing.T) {
 
 func TestDetectFindsNothing(t *testing.T) {
 	for name, files := range map[string]map[string]string{
-		"empty folder":  {},
-		"no servers":    {"package.json": `{"scripts": {"start": "vite"}}`, "Dockerfile": "FROM x\nCMD x | y\n", "compose.yml": "services:\n  x:\n    command: redis\n", "uwsgi.ini": "[uwsgi]\n"},
-		"broken":        {"package.json": `{`, "Dockerfile": "CMD [\n", "compose.yml": "  command: [x\n"},
-		"other modules": {"main.py": "app = 1\n", "app.py": "if True:\n    app = 1\ndef f():\n    application = 2\n'''\napp = 3\n'''\napp.run()\napp == 1\napplication[1] = 2\n"},
-		"folders":       {"app.py/x": "", "Procfile/x": "", "manage.py/x": ""},
+		"empty folder":    {},
+		"no start script": {"package.json": `{"scripts": {"build": "vite"}}`, "uwsgi.ini": "[uwsgi]\n"},
+		"other modules":   {"main.py": "app = 1\n", "app.py": "if True:\n    app = 1\ndef f():\n    application = 2\n'''\napp = 3\n'''\napp.run()\napp == 1\napplication[1] = 2\n"},
+		"folders":         {"app.py/x": "", "Procfile/x": "", "manage.py/x": ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Detect(folder(t, files), withPath(t))
@@ -208,7 +253,7 @@ func TestDetectFindsNothing(t *testing.T) {
 func TestDetectWithoutGunicorn(t *testing.T) {
 	dir := folder(t, map[string]string{"app.py": "app = 1\n", "none/x": "", "py/bin/python3": "", "py/lib/python3.11/site-packages/gunicorn/__main__.py": ""})
 	_, err := Detect(dir, []string{"PATH=" + filepath.Join(dir, "none")})
-	failed(t, err, KindNotFound, "start gunicorn: app.py defines app, and gunicorn was not found", "pip install gunicorn")
+	failed(t, err, KindNotFound, "start gunicorn: app.py:1 defines app, and gunicorn was not found", "pip install gunicorn")
 
 	target, err := Detect(dir, []string{"PATH=" + filepath.Join(dir, "py/bin")})
 	if err != nil {
@@ -340,16 +385,17 @@ func FuzzProcfile(f *testing.F) {
 		f.Add(text, "1 2")
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {
-		line, ok := procfileWeb(text)
-		if !ok {
-			return
-		}
 		if strings.ContainsRune(value, 0) {
 			return
 		}
-		p, err := parseProcfile(line, []string{"A=" + value})
-		if err == nil && len(p.argv) == 0 {
-			t.Errorf("%q: no command and no error", line)
+		for _, p := range procfile(text) {
+			if !strings.Contains(text, p.line) || p.at < 1 || p.at > 1+strings.Count(text, "\n") {
+				t.Errorf("%q in line %d is not in the text", p.line, p.at)
+			}
+			s, err := start{command: Command{Env: []string{"A=" + value}}}.shellLine(p.line)
+			if err == nil && len(s.command.Argv) == 0 {
+				t.Errorf("%q: no command and no error", p.line)
+			}
 		}
 		quoted, err := expand(`"$A"`, []string{"A=" + value})
 		if err != nil {

@@ -8,52 +8,23 @@ import (
 
 var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
-// procfileWeb is the command of a Procfile's web process.
-func procfileWeb(text string) (line string, ok bool) {
+// A process is one line of a Procfile.
+type process struct {
+	kind, line string
+	at         int // the line's number
+}
+
+func procfile(text string) []process {
+	var found []process
+	at := 0
 	for l := range strings.Lines(text) {
-		m := procfileLine.FindStringSubmatch(strings.TrimSpace(l))
-		if m != nil && m[1] == "web" {
-			return m[2], true
+		at++
+		if m := procfileLine.FindStringSubmatch(strings.TrimSpace(l)); m != nil {
+			found = append(found, process{kind: m[1], line: m[2], at: at})
 		}
 	}
-	return "", false
+	return found
 }
-
-// A procfileCommand is a line that needs no shell: variables set before the program, and the program.
-type procfileCommand struct {
-	dir  string   // of a leading cd
-	set  []string // NAME=value
-	argv []string
-}
-
-// parseProcfile splits a Procfile's command and puts values in the place of variables, as the shell
-// would that usually runs it. PORT, HOST and WEB_CONCURRENCY become placeholders. A line that only a
-// shell can run is an error that says why.
-func parseProcfile(line string, env []string) (procfileCommand, error) {
-	var p procfileCommand
-	if m := leadingCD.FindStringSubmatch(line); m != nil {
-		p.dir, line = m[1], m[2]
-	}
-	expanded, err := expand(line, env)
-	if err != nil {
-		return p, err
-	}
-	words, ok := splitWords(expanded)
-	if !ok {
-		return p, fmt.Errorf("it needs a shell")
-	}
-	for len(words) > 0 && assigns(words[0]) {
-		p.set = append(p.set, words[0])
-		words = words[1:]
-	}
-	if len(words) == 0 {
-		return p, fmt.Errorf("it starts nothing")
-	}
-	p.argv = unwrapShell(words)
-	return p, nil
-}
-
-var leadingCD = regexp.MustCompile(`^\s*cd\s+([\w./-]+)\s*&&\s*(.+)$`)
 
 var placeholders = map[string]string{"PORT": "{port}", "HOST": "{host}", "WEB_CONCURRENCY": "{workers}"}
 
@@ -120,10 +91,4 @@ func protect(value string, double bool) string {
 		fields[i] = quote(f)
 	}
 	return strings.Join(fields, " ")
-}
-
-// lastOf is the last command of a list joined by &&: in `migrate && serve`, the server.
-func lastOf(line string) string {
-	parts := strings.Split(line, "&&")
-	return strings.TrimSpace(parts[len(parts)-1])
 }

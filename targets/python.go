@@ -9,6 +9,7 @@ import (
 // A statement is a logical line of Python at any depth: brackets and line ends escaped by \ are
 // joined, comments are gone, and each string literal is its number in quotes.
 type statement struct {
+	line    int // where it begins, from 1
 	indent  int // columns before it; 0 is the module's level
 	code    string
 	strings []string
@@ -22,6 +23,7 @@ func scanPython(text string) []statement {
 		s     statement
 		code  strings.Builder
 		depth int
+		line  = 1
 		fresh = true // nothing of the statement has been seen yet
 	)
 	end := func(indent int) {
@@ -30,6 +32,11 @@ func scanPython(text string) []statement {
 		}
 		s, fresh = statement{indent: indent}, true
 		code.Reset()
+	}
+	begin := func() {
+		if fresh {
+			s.line, fresh = line, false
+		}
 	}
 	text = strings.TrimPrefix(text, "\ufeff")
 	for i := 0; i < len(text); {
@@ -45,22 +52,27 @@ func scanPython(text string) []statement {
 			if strings.HasPrefix(text[i:], "\r\n") {
 				i++
 			}
+			line++
 			code.WriteByte(' ')
 		case c == ';' && depth == 0:
 			// The next one has the same indent, and no space of its own counts.
 			end(s.indent)
-			fresh = false
+			s.line, fresh = line, false
 		case c == '\n' || c == '\r':
 			if depth == 0 {
 				end(0)
 			} else {
 				code.WriteByte(' ')
 			}
+			if c == '\n' {
+				line++
+			}
 		case c == '"' || c == '\'':
+			begin()
 			value, length := pythonString(text[i:])
+			line += strings.Count(text[i:i+length], "\n")
 			code.WriteString(`"` + strconv.Itoa(len(s.strings)) + `"`)
 			s.strings = append(s.strings, value)
-			fresh = false
 			i += length
 			continue
 		case fresh && (c == ' ' || c == '\t' || c == '\f'):
@@ -72,7 +84,7 @@ func scanPython(text string) []statement {
 			case ')', ']', '}':
 				depth = max(0, depth-1)
 			}
-			fresh = false
+			begin()
 			code.WriteByte(c)
 		}
 		i++

@@ -161,7 +161,7 @@ var adapters = []Adapter{
 type Target struct {
 	Adapter Adapter
 	Command Command
-	Found   string // why this command, as a sentence, when it was found by Detect
+	Found   string // when it was found by Detect: why this command, and on further lines what else was seen
 
 	port func() (int, error) // chooses where to listen; nil: any free port
 }
