@@ -51,7 +51,7 @@ func chooseCurve(groups []group, cores, confidence float64) (Fit, *parametricCur
 	}
 	counts := countsBetween(groups[0].workers, groups[len(groups)-1].workers)
 	values := unimodalAt(groups)
-	fit.Candidates = append(fit.Candidates, Candidate{Model: ModelUnimodal, Parameters: map[string]float64{}, RMSE: rmse(groups, values), Accepted: chosen == nil})
+	fit.Candidates = append(fit.Candidates, Candidate{Model: ModelUnimodal, Parameters: map[string]float64{}, RMSE: new(rmse(groups, values)), Accepted: chosen == nil})
 	if chosen == nil {
 		fit.Model, fit.Parameters = ModelUnimodal, map[string]float64{}
 		fit.LackOfFitP = fit.Candidates[0].LackOfFitP
@@ -83,7 +83,7 @@ func chooseCurve(groups []group, cores, confidence float64) (Fit, *parametricCur
 //
 // Draper, Smith, Applied Regression Analysis, 3rd edition, 1998, section 2.1.
 func (c *parametricCurve) test(groups []group) {
-	c.candidate.RMSE = rmse(groups, c.at)
+	c.candidate.RMSE = new(rmse(groups, c.at))
 	n, pure, lack, size := 0, 0.0, 0.0, 0.0
 	for _, g := range groups {
 		d := g.mean - c.at(g.workers)
@@ -201,6 +201,11 @@ func uslCurve(groups []group, confidence float64) parametricCurve {
 		"coherency": fit.Coherency, "coherency_low": fit.CoherencyLow, "coherency_high": fit.CoherencyHigh,
 		"rate_rps": fit.Rate, "rate_low_rps": fit.RateLow, "rate_high_rps": fit.RateHigh,
 	}
+	if fit.RateError > 0 {
+		c.candidate.Parameters["contention_error"] = fit.ContentionError
+		c.candidate.Parameters["coherency_error"] = fit.CoherencyError
+		c.candidate.Parameters["rate_error_rps"] = fit.RateError
+	}
 	c.candidate.Reading = uslReading(fit, groups)
 	return c
 }
@@ -208,7 +213,7 @@ func uslCurve(groups []group, confidence float64) parametricCurve {
 func samplesIn(groups []group) []Sample {
 	var samples []Sample
 	for _, g := range groups {
-		samples = append(samples, Sample{Workers: float64(g.workers), Throughput: g.mean, Restarts: g.n})
+		samples = append(samples, Sample{Workers: float64(g.workers), Throughput: g.mean, Restarts: g.n, Squares: g.squares})
 	}
 	return samples
 }

@@ -78,7 +78,7 @@ func TestLackOfFitByHand(t *testing.T) {
 		t.Fatalf("got %+v", c.candidate)
 	}
 	near(t, "p", *c.candidate.LackOfFitP, math.Pow(1+8.0/3, -1.5), 1e-9)
-	near(t, "RMSE", c.candidate.RMSE, math.Sqrt((16+6)/6.0), 1e-9)
+	near(t, "RMSE", *c.candidate.RMSE, math.Sqrt((16+6)/6.0), 1e-9)
 }
 
 func TestLackOfFitWithoutATest(t *testing.T) {
@@ -116,7 +116,7 @@ func TestLackOfFitWithoutSpread(t *testing.T) {
 func TestUSLReading(t *testing.T) {
 	law := USL{0.03, 0.001, 500}
 	fit, _ := chooseCurve(tabulate(noisy([]int{1, 2, 4, 8, 16, 32}, 0, 0.01, func(n int) float64 { return law.ThroughputAt(float64(n)) })).groups, 8, 0.95)
-	if fit.Model != ModelUSL || fit.Reading != "one worker answers 500 requests per second; 3 % of the work is serialised and each pair of workers costs 0.1 % more" {
+	if fit.Model != ModelUSL || fit.Reading != "one worker answers 500 requests per second (482 to 518); 3 % (2.3 % to 3.7 %) of the work is serialised and each pair of workers costs 0.1 % more (0.09 % to 0.11 %)" {
 		t.Errorf("got %s: %q", fit.Model, fit.Reading)
 	}
 	if c := candidate(t, fit, ModelClosedNetwork); c.WhyNot != "CPU time per request was not measured" {
