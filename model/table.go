@@ -258,6 +258,17 @@ func (t table) smallestKilled() int {
 	return 0
 }
 
+// smallestOver returns the smallest count that took more memory than limit, and how much, in bytes; 0
+// when none did, or there is no limit.
+func (t table) smallestOver(limit float64) (workers int, bytes float64) {
+	for _, g := range t.groups {
+		if limit > 0 && g.memoryMost > limit {
+			return g.workers, g.memoryMost
+		}
+	}
+	return 0, 0
+}
+
 // estimate is a count's own throughput; without any repeat its error is not known and 0.
 func (t table) estimate(g group) estimate {
 	return estimate{g.logMean, t.spread / math.Sqrt(float64(max(g.n, 1)))}
