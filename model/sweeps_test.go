@@ -259,22 +259,44 @@ func BenchmarkSweeps(b *testing.B) {
 	}
 }
 
-// BenchmarkAdvise fits and advises on 10,000 trials of 32 counts.
+// BenchmarkAdvise fits and advises on 10,000 trials, of few counts many times each or of many counts
+// once, where either formula is accepted: then its bootstrap is what costs. The knee moves with the counts,
+// into their middle.
 func BenchmarkAdvise(b *testing.B) {
-	random := rand.New(rand.NewPCG(1, 1))
-	network := ClosedNetwork{Cores: 4, Demand: 0.002, Wait: 0.006}
-	observations := make([]Observation, 10_000)
-	for i := range observations {
-		n := 1 + i%32
-		observations[i] = Observation{
-			Workers: n, Throughput: network.ThroughputAt(n) * math.Exp(0.03*random.NormFloat64()),
-			CPUPerRequest: 0.002, Memory: 1e8 + 4e7*float64(n)*math.Exp(0.01*random.NormFloat64()),
-		}
-	}
-	q := Question{Cores: 4, CoresMeasured: 4, MemoryBytes: 4e9, RuleOfThumb: 9, Highest: 32}
-	for b.Loop() {
-		if a := Advise(observations, q); a.Workers != 19 {
-			b.Fatalf("got %d workers, want 19: 384.383 of 400 in METHOD 4, scaled", a.Workers)
+	const trials = 10_000
+	for _, counts := range []int{32, 100, 500, 2_000, 10_000} {
+		network := ClosedNetwork{Cores: 4, Demand: 0.002, Wait: 0.006 * float64(counts) / 32}
+		law := USL{1 / float64(counts), 4 / float64(counts) / float64(counts), 500}
+		for _, c := range []struct {
+			model  string
+			demand float64
+			at     func(workers int) float64
+		}{
+			{ModelClosedNetwork, network.Demand, network.ThroughputAt},
+			{ModelUSL, 0, func(n int) float64 { return law.ThroughputAt(float64(n)) }},
+		} {
+			random := rand.New(rand.NewPCG(1, 1))
+			observations := make([]Observation, trials)
+			for i := range observations {
+				n := 1 + i%counts
+				observations[i] = Observation{
+					Workers: n, Throughput: c.at(n) * math.Exp(0.03*random.NormFloat64()),
+					CPUPerRequest: c.demand, Memory: 1e8 + 4e7*float64(n)*math.Exp(0.01*random.NormFloat64()),
+				}
+			}
+			q := Question{Cores: 4, CoresMeasured: 4, RuleOfThumb: 9, SpreadFromNeighbours: true}
+			b.Run(fmt.Sprintf("counts=%d/%s", counts, c.model), func(b *testing.B) {
+				right := float64(curveKnee(countsBetween(1, counts, counts), c.at, 0.05))
+				for b.Loop() {
+					a := Advise(observations, q)
+					if a.Fit.Model != c.model && counts < trials { // counts that were not repeated test nothing
+						b.Fatalf("got %s: %+v", a.Fit.Model, a.Fit.Candidates)
+					}
+					if float64(a.Low) > 1.05*right || float64(a.High) < 0.95*right {
+						b.Fatalf("got %d workers (%d-%d), the curve has %g", a.Workers, a.Low, a.High, right)
+					}
+				}
+			})
 		}
 	}
 }
