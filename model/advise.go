@@ -178,7 +178,7 @@ func (m memoryCap) endsAt(workers, highest int) bool {
 	if workers >= highest {
 		return false
 	}
-	return m.killed > workers && m.killed <= highest || m.over > workers && m.over <= highest || m.line != nil && m.line.HighestWithinCap >= 0 && m.line.HighestWithinCap <= workers
+	return m.killed > workers && m.killed <= highest || m.line != nil && m.line.HighestWithinCap >= 0 && m.line.HighestWithinCap <= workers
 }
 
 // feasible says whether a count can be run at all, and why not.
@@ -409,7 +409,7 @@ func (a *Advice) failures(t table) {
 func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table, q Question) {
 	last := p.groups[len(p.groups)-1]
 	if c.rising && c.limitedBy != LimitedByMemory {
-		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: the best count may be higher.", quantity(last.workers, "worker")),
+		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: not resolved up to there, the best count may be higher.", quantity(last.workers, "worker")),
 			map[string]float64{"workers": float64(last.workers), "throughput_rps": last.mean})
 	}
 	if i := slices.IndexFunc(p.groups, func(g group) bool { return g.bound }); i >= 0 {
