@@ -19,7 +19,7 @@ type fitOptions struct {
 	memory     memory
 	tolerance  share
 	confidence share
-	headroom   share
+	headroom   margin
 	output     outputOptions
 }
 
@@ -42,7 +42,8 @@ that begin with # are left out:
   repeat      optional: numbers the measurements of one count
 
 Several rows of one count are repeats: intervals come from them. A throughput of
-0 is a count that did not work.
+0 is a count that did not work; a latency, memory or CPU time of 0 is not known.
+Other columns are left out, and named in a caveat.
 
 Exit codes: 0 done, 1 failed or not a table, 3 no trustworthy recommendation.`,
 		Example: `  advise fit measurements.csv --cores 4 --mem 1.5G

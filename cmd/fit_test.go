@@ -39,12 +39,12 @@ func TestFitPublished(t *testing.T) {
 	}
 	c := r.Fit.Candidates[usl]
 	for _, p := range []struct {
-		name, low, high string
-		want            float64
+		name, err, low, high string
+		want                 float64
 	}{
-		{"contention", "contention_low", "contention_high", 0.02671591},
-		{"coherency", "coherency_low", "coherency_high", 7.690945e-4},
-		{"rate_rps", "rate_low_rps", "rate_high_rps", 995.6486},
+		{"contention", "contention_error", "contention_low", "contention_high", 0.02671591},
+		{"coherency", "coherency_error", "coherency_low", "coherency_high", 7.690945e-4},
+		{"rate_rps", "rate_error_rps", "rate_low_rps", "rate_high_rps", 995.6486},
 	} {
 		if got := c.Parameters[p.name]; math.Abs(got/p.want-1) > 0.001 {
 			t.Errorf("%s: got %g, want %g within 0.1 %%", p.name, got, p.want)
@@ -52,6 +52,14 @@ func TestFitPublished(t *testing.T) {
 		if low, high := c.Parameters[p.low], c.Parameters[p.high]; !(low < p.want && p.want < high) {
 			t.Errorf("%s: the interval %g to %g does not hold %g", p.name, low, high, p.want)
 		}
+		// Student's t at 0.975 with 32 - 3 degrees of freedom is 2.045.
+		if got := (c.Parameters[p.high] - c.Parameters[p.name]) / c.Parameters[p.err]; !(math.Abs(got-2.045) < 0.001) {
+			t.Errorf("%s: the interval ends %g standard errors above, want 2.045", p.name, got)
+		}
+	}
+	network := slices.IndexFunc(r.Fit.Candidates, func(c reports.Candidate) bool { return c.Model == "closed_network" })
+	if n := r.Fit.Candidates[network]; c.RMSERPS == nil || n.RMSERPS != nil || n.WhyNot == "" {
+		t.Errorf("%v is left over of the law and %v of the network, which was not fitted: want none of that", c.RMSERPS, n.RMSERPS)
 	}
 	if c.Accepted || !strings.Contains(c.WhyNot, "no count was repeated") {
 		t.Errorf("a curve that can't be tested was accepted: %+v", c)

@@ -41,7 +41,7 @@ type sweepOptions struct {
 	time       time.Duration
 	tolerance  share
 	confidence share
-	headroom   share
+	headroom   margin
 	seed       int64
 	arrivals   string
 	probe      string
@@ -319,7 +319,7 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	take("time", func() { o.time = time.Duration(p.Settings.TimeSeconds * float64(time.Second)) })
 	take("tolerance", func() { o.tolerance = share(p.Settings.Tolerance) })
 	take("confidence", func() { o.confidence = share(p.Settings.Confidence) })
-	take("mem-headroom", func() { o.headroom = share(p.Settings.MemoryHeadroom) })
+	take("mem-headroom", func() { o.headroom = margin(p.Settings.MemoryHeadroom) })
 	take("headroom", func() { o.surplus = surplus(p.Settings.RateHeadroom) })
 	take("predict-cores", func() { o.predict = p.Settings.PredictCores })
 	take("predict-mem", func() { o.predictMem = p.Settings.PredictMemory })

@@ -72,6 +72,9 @@ func (m *memory) Set(text string) error {
 	if strings.HasPrefix(strings.TrimSpace(text), "-") {
 		return errors.New("want more than 0 bytes")
 	}
+	if strings.Contains(text, ",") { // humanize takes 1,5G for 15
+		return errors.New("decimals are written with a point, thousands without anything between")
+	}
 	v, err := humanize.ParseBytes(text)
 	switch {
 	case err != nil:
@@ -166,6 +169,25 @@ func (s *share) Set(text string) error {
 		return errors.New("want more than 0% and less than 100%")
 	}
 	*s = share(v)
+	return nil
+}
+
+// margin is a flag's share that may be nothing: 0% or 10%.
+type margin float64
+
+func (m *margin) Type() string { return "share" }
+
+func (m *margin) String() string { return (*share)(m).String() }
+
+func (m *margin) Set(text string) error {
+	v, err := parseShare(text)
+	if err != nil {
+		return err
+	}
+	if v < 0 || v >= 1 {
+		return errors.New("want 0% or more and less than 100%")
+	}
+	*m = margin(v)
 	return nil
 }
 

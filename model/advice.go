@@ -145,8 +145,9 @@ type Candidate struct {
 	Model      string
 	Parameters map[string]float64
 	LackOfFitP *float64
-	RMSE       float64
-	Accepted   bool
+	// RMSE in requests per second; nil for a curve that could not be fitted.
+	RMSE     *float64
+	Accepted bool
 	// WhyNot says why it was not accepted.
 	WhyNot string
 	// Reading says in words what the parameters mean, whether it was accepted or not; empty where there

@@ -55,6 +55,7 @@ func decide(everything []Observation, q Question) decision {
 	t := tabulate(observations)
 	line := fitMemory(everything, q.usableMemory(), q.Confidence)
 	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
+	m.over, m.overBytes = t.smallestOver(m.limit)
 	d := decision{table: t, memory: m, advice: Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}}
 	a := &d.advice
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
@@ -140,15 +141,23 @@ type memoryCap struct {
 	line   *MemoryLine
 	limit  float64 // bytes, headroom taken off; 0 without
 	killed int     // the smallest count that was killed; 0 without
+	// over is the smallest count that took more than the limit, overBytes what it took; 0 without.
+	over      int
+	overBytes float64
 }
 
 // needs is what a count may need, in bytes: the upper bound of the line, or the most that was
-// measured where that is more; 0 when nothing is known.
+// measured where that is more; 0 when nothing is known. Memory may be known for some counts only: above
+// one that took too much it is at least that.
 func (m memoryCap) needs(g group) float64 {
-	if m.line == nil {
-		return g.memoryMost
+	needs := g.memoryMost
+	if m.over > 0 && g.workers > m.over {
+		needs = math.Max(needs, m.overBytes)
 	}
-	return math.Max(g.memoryMost, m.line.UpperAt(float64(g.workers)))
+	if m.line != nil {
+		needs = math.Max(needs, m.line.UpperAt(float64(g.workers)))
+	}
+	return needs
 }
 
 // at is the memory of a count: as measured, or else from the line; 0 when nothing is known.
@@ -183,6 +192,8 @@ func (m memoryCap) feasible(g group) (bool, string) {
 		return false, "did not work"
 	case m.killed > 0 && g.workers > m.killed:
 		return false, fmt.Sprintf("%s already ran out of memory", quantity(m.killed, "worker"))
+	case m.over > 0 && g.workers > m.over:
+		return false, fmt.Sprintf("%s already took more than the %s it can have", quantity(m.over, "worker"), megabytes(m.limit))
 	case !m.fits(g):
 		return false, fmt.Sprintf("may need %s of the %s it can have", megabytes(m.needs(g)), megabytes(m.limit))
 	}
@@ -262,9 +273,12 @@ func (a *Advice) meetObjective(c choice, fitting []group) (choice, bool) {
 // objective and memory leave, and around the choice.
 func (a *Advice) bracket(c choice, p plateau, t table, q Question, curve *parametricCurve) {
 	in := p.interval(t, q.Confidence)
-	if curve != nil && in.resolved {
+	if curve != nil {
 		low, high := curve.bootstrap(t, p.groups, q)
-		in.low, in.high = min(in.low, low), max(in.high, high)
+		in.low = min(in.low, low)
+		if in.resolved {
+			in.high = max(in.high, high)
+		}
 	}
 	a.HighResolved = in.resolved && !(c.rising && c.limitedBy != LimitedByMemory)
 	if c.ceiling <= in.high {
@@ -395,7 +409,7 @@ func (a *Advice) failures(t table) {
 func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table, q Question) {
 	last := p.groups[len(p.groups)-1]
 	if c.rising && c.limitedBy != LimitedByMemory {
-		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: the best count may be higher.", quantity(last.workers, "worker")),
+		a.caveat(CaveatSearchRange, fmt.Sprintf("Throughput was still rising at %s, the most that were measured: not resolved up to there, the best count may be higher.", quantity(last.workers, "worker")),
 			map[string]float64{"workers": float64(last.workers), "throughput_rps": last.mean})
 	}
 	if i := slices.IndexFunc(p.groups, func(g group) bool { return g.bound }); i >= 0 {
@@ -410,7 +424,7 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 		return
 	}
 	if !a.HighResolved && !(c.rising && c.limitedBy != LimitedByMemory) {
-		a.caveat(CaveatNotResolved, fmt.Sprintf("The restarts differ too much, or are too few, to say which count up to %d is enough: more time would tell.", last.workers),
+		a.caveat(CaveatNotResolved, fmt.Sprintf("Not resolved up to %s: the restarts differ too much, or are too few, to say which count is enough; more time would tell.", quantity(last.workers, "worker")),
 			map[string]float64{"workers_measured": float64(last.workers), "spread_share": t.spread})
 	}
 	if n := c.group.n + len(confirmed(observations, c.group.workers)); n < 3 || t.freedom == 0 {

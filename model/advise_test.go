@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,34 @@ func TestAdviseMemory(t *testing.T) {
 		t.Errorf("got %d workers in less memory than one needs", a.Workers)
 	}
 	needCaveat(t, a, CaveatMemoryTooSmall, "Even 1 worker may need", map[string]float64{"workers": 1, "limit_bytes": 90e6})
+}
+
+// The one count whose memory is known takes too much: those above it, whose memory is not, take no less.
+func TestAdviseMemoryOfSomeCounts(t *testing.T) {
+	observations := measured([]int{1, 2, 3, 4}, alikeServer)
+	for i := range observations {
+		observations[i].Memory = 0
+	}
+	observations[1].Memory = 500e6
+	q := oneCore()
+	q.MemoryBytes, q.MemoryHeadroom = 400e6, 0
+	a := Advise(observations, q)
+	if a.Made {
+		t.Errorf("got %d workers in 400 MB, where 1 takes 500", a.Workers)
+	}
+	needCaveat(t, a, CaveatMemoryTooSmall, "Even 1 worker may need 500 MB", map[string]float64{"workers": 1, "memory_bytes": 500e6, "limit_bytes": 400e6})
+	if p := a.Points[3]; p.Feasible || p.WhyInfeasible != "1 worker already took more than the 400 MB it can have" {
+		t.Errorf("got %+v", p)
+	}
+	// Where one worker may not be recommended, two need no less.
+	q.Lowest = 2
+	needCaveat(t, Advise(observations, q), CaveatMemoryTooSmall, "Even 2 workers may need 500 MB", nil)
+	// Below one that takes too much there is room, and memory is why it ends there.
+	q.Lowest = 1
+	observations[1].Memory, observations[7].Memory = 0, 500e6
+	if a = Advise(observations, q); !a.Made || a.Workers != 2 || a.LimitedBy != LimitedByMemory || a.High != 2 || !a.HighResolved {
+		t.Errorf("got %d (%d-%d, resolved %t) limited by %s, want 2 by memory", a.Workers, a.Low, a.High, a.HighResolved, a.LimitedBy)
+	}
 }
 
 // Five workers were killed while throughput still grew at four: METHOD 1.
@@ -259,9 +288,33 @@ func TestAdviseDoubts(t *testing.T) {
 	}
 	a := Advise(observations, oneCore())
 	needCaveat(t, a, CaveatNoisy, "more than the 5 % that decide", map[string]float64{"tolerance_share": 0.05})
-	needCaveat(t, a, CaveatNotResolved, "which count up to 3 is enough", map[string]float64{"workers_measured": 3})
+	needCaveat(t, a, CaveatNotResolved, "Not resolved up to 3 workers: ", map[string]float64{"workers_measured": 3})
 	needCaveat(t, a, CaveatMemoryUnknown, "Memory was not measured", map[string]float64{"limit_bytes": 1e9})
 	needCaveat(t, a, CaveatFewRepeats, "1 worker had 2 restarts", map[string]float64{"restarts": 2})
+}
+
+// The interval begins where an accepted curve's bootstrap does, whether its end is resolved or not: here
+// the restarts of 12 workers rule these out, and the law through all counts does not.
+func TestAdviseUnresolvedIntervalHasTheBootstrap(t *testing.T) {
+	law, random := USL{0.05, 0.002, 100}, rand.New(rand.NewPCG(94, 3))
+	var observations []Observation
+	for _, n := range []int{1, 2, 4, 6, 8, 10, 12, 14, 16} {
+		for range 2 {
+			observations = append(observations, Observation{Workers: n, Throughput: law.ThroughputAt(float64(n)) * math.Exp(0.04*random.NormFloat64())})
+		}
+	}
+	q := Question{Cores: 2, Highest: 16, Seed: 1}.complete()
+	d := decide(observations, q)
+	in := d.plateau.interval(d.table, q.Confidence)
+	if in != (interval{13, 16, false}) || d.curve == nil {
+		t.Fatalf("got %+v of an accepted curve (%t), want the ratio test to leave it open from 13", in, d.curve != nil)
+	}
+	if low, _ := d.curve.bootstrap(d.table, d.plateau.groups, q); low != 12 {
+		t.Fatalf("the bootstrap begins at %d, want 12", low)
+	}
+	if a := Advise(observations, q); a.Low != 12 || a.HighResolved {
+		t.Errorf("got %d-%d, resolved %t, want it to begin at 12", a.Low, a.High, a.HighResolved)
+	}
 }
 
 func TestAdviseWithoutAnAnswer(t *testing.T) {

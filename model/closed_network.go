@@ -33,24 +33,54 @@ func (n ClosedNetwork) ThroughputAt(slots int) float64 {
 	if !(n.Wait > 0) {
 		return math.Min(float64(slots), n.Cores) / n.Demand
 	}
-	rate := func(k int) float64 { return math.Min(float64(k), n.Cores) / n.Demand }
-	// ratio is the probability of k requests at the cores over that of k-1; it falls with k.
-	ratio := func(k int) float64 { return float64(slots-k+1) / n.Wait / rate(k) }
-	// Only ratios matter, so the sums start at the most likely number and stop on either side
-	// where the rest is lost in rounding: about the square root of slots terms.
-	likeliest := n.likeliest(slots)
-	total, completed := 1.0, rate(likeliest)
+	throughput, _ := n.slope(slots)
+	return throughput
+}
+
+// slope returns the throughput of so many slots and its derivative by the wait. Demand, Wait and Cores
+// are more than 0.
+//
+// The probability of k requests at the cores over that of k-1 is (slots-k+1)/Wait over the rate of
+// completion at k; it falls with k. Only these ratios matter, so the sums start at the most likely number
+// and stop on either side where the rest is lost in rounding: about the square root of slots terms. Every
+// probability goes with Wait to the power of -k, so the derivative of the mean rate is minus the
+// covariance of rate and k, over Wait.
+func (n ClosedNetwork) slope(slots int) (throughput, slope float64) {
+	if n.saturated(slots) {
+		return n.Saturation(), 0
+	}
+	demands, likeliest := n.Wait/n.Demand, n.likeliest(slots)
+	// Distances from the likeliest number keep the covariance exact.
+	busy, away := min(float64(likeliest), n.Cores), 0.0
+	total, sumBusy, sumAway, sumBoth := 1.0, busy, 0.0, 0.0
 	for k, p := likeliest+1, 1.0; k <= slots && p > 1e-18*total; k++ {
-		p *= ratio(k)
+		busy, away = min(float64(k), n.Cores), away+1
+		p *= float64(slots-k+1) / (demands * busy)
 		total += p
-		completed += p * rate(k)
+		sumBusy += p * busy
+		sumAway += p * away
+		sumBoth += p * busy * away
 	}
+	busy, away = min(float64(likeliest), n.Cores), 0
 	for k, p := likeliest, 1.0; k > 0 && p > 1e-18*total; k-- {
-		p /= ratio(k)
+		p *= demands * busy / float64(slots-k+1)
+		busy, away = min(float64(k-1), n.Cores), away-1
 		total += p
-		completed += p * rate(k-1)
+		sumBusy += p * busy
+		sumAway += p * away
+		sumBoth += p * busy * away
 	}
-	return completed / total
+	mean := sumBusy / total
+	return mean / n.Demand, -(sumBoth/total - mean*sumAway/total) / n.Demand / n.Wait
+}
+
+// saturated is true where a core is idle less often than rounding shows: those that wait are a Poisson
+// number around what the cores send there, and Bernstein's inequality bounds how often it is so large.
+func (n ClosedNetwork) saturated(slots int) bool {
+	const hardlyEver = 42 // exp(-42) is less than 1e-18
+	waiting := n.Cores * n.Wait / n.Demand
+	beyond := float64(slots) - n.Cores - waiting
+	return beyond > 0 && beyond*beyond > 2*hardlyEver*(waiting+beyond/3)
 }
 
 // likeliest returns how many of the slots are most often at the cores: where ratio passes 1.
@@ -100,9 +130,6 @@ func fitWait(samples []demandSample, cores float64) (wait, sse float64, err erro
 	if len(samples) == 0 || !(cores > 0) {
 		return 0, 0, fmt.Errorf("fit a closed network to %d: %w", len(samples), ErrTooFewCounts)
 	}
-	at := func(s demandSample, wait float64) float64 {
-		return ClosedNetwork{Cores: cores, Demand: s.demand, Wait: wait}.ThroughputAt(s.slots)
-	}
 	// The smallest count queues least: Little's law there gives the start.
 	start := samples[0]
 	for _, s := range samples {
@@ -110,22 +137,68 @@ func fitWait(samples []demandSample, cores float64) (wait, sse float64, err erro
 			start = s
 		}
 	}
-	first := math.Max(start.demand*1e-3, float64(start.slots)/start.throughput-start.demand)
+	near := math.Max(start.demand*1e-3, float64(start.slots)/start.throughput-start.demand)
+	wait, sse = fitWaitNear(near, thinnedSamples(samples, mostFitted), cores, 0)
+	return wait, sse, nil
+}
+
+// mostFitted is to how many samples a network is fitted: there is one figure to find.
+const mostFitted = 256
+
+// thinnedSamples joins neighbours, beyond so many, to their mean.
+func thinnedSamples(samples []demandSample, most int) []demandSample {
+	if len(samples) <= most {
+		return samples
+	}
+	joined := make([]demandSample, most)
+	for i := range joined {
+		slots, restarts, throughput, demand := 0, 0, 0.0, 0.0
+		for _, s := range samples[i*len(samples)/most : (i+1)*len(samples)/most] {
+			slots += s.restarts * s.slots
+			restarts += s.restarts
+			throughput += float64(s.restarts) * s.throughput
+			demand += float64(s.restarts) * s.demand
+		}
+		n := float64(restarts)
+		joined[i] = demandSample{slots: int(math.Round(float64(slots) / n)), restarts: restarts, throughput: throughput / n, demand: demand / n}
+	}
+	return joined
+}
+
+// leastWait is the share of its demand that a request is taken to wait at the least, where the curve is
+// flat to the last digit.
+const leastWait = 1e-9
+
+// fitWaitNear is fitWait from a wait that is near already, to a precision as of [leastSquares]; there are
+// samples, and cores.
+func fitWaitNear(near float64, samples []demandSample, cores, precision float64) (wait, sse float64) {
+	values, slopes, of := make([]float64, len(samples)), make([]float64, len(samples)), math.NaN()
+	evaluate := func(wait float64) {
+		if wait == of {
+			return
+		}
+		for i, s := range samples {
+			n := ClosedNetwork{Cores: cores, Demand: s.demand, Wait: math.Max(wait, leastWait*s.demand)}
+			values[i], slopes[i] = n.slope(s.slots)
+		}
+		of = wait
+	}
 	problem := leastSquares{
-		lower: []float64{0},
-		rows:  len(samples),
+		lower: []float64{0}, precision: precision,
+		rows: len(samples),
 		residuals: func(p, r []float64) {
+			evaluate(p[0])
 			for i, s := range samples {
-				r[i] = math.Sqrt(float64(s.restarts)) * (s.throughput - at(s, p[0]))
+				r[i] = math.Sqrt(float64(s.restarts)) * (s.throughput - values[i])
 			}
 		},
 		jacobian: func(p []float64, j *mat.Dense) {
+			evaluate(p[0])
 			for i, s := range samples {
-				h := 1e-6 * (p[0] + s.demand)
-				j.Set(i, 0, math.Sqrt(float64(s.restarts))*(at(s, p[0]+h)-at(s, p[0]))/h)
+				j.Set(i, 0, math.Sqrt(float64(s.restarts))*slopes[i])
 			}
 		},
 	}
-	best := problem.solve([]float64{first})
-	return best.parameters[0], best.sse, nil
+	best := problem.solve([]float64{near})
+	return best.parameters[0], best.sse
 }

@@ -81,3 +81,49 @@ func TestSlotsFor(t *testing.T) {
 		t.Errorf("up to 6: got %d, want none", slots)
 	}
 }
+
+// Where no core is ever idle the sums are left out, and have to come to the same: what the last one below
+// has is cores over demand to the last digits.
+func TestClosedNetworkSaturated(t *testing.T) {
+	for _, n := range []ClosedNetwork{{0.5, 0.002, 0.001}, {1, 0.002, 0.006}, {4, 0.002, 0.6}, {7.5, 0.002, 2}} {
+		slots := 1
+		for ; !n.saturated(slots); slots++ {
+			if slots > mostSlots {
+				t.Fatalf("%+v is never saturated", n)
+			}
+		}
+		near(t, "share of what it can do", n.ThroughputAt(slots-1)/n.Saturation(), 1, 1e-14)
+		if got := n.ThroughputAt(slots); got != n.Saturation() {
+			t.Errorf("%+v: got %g, want %g", n, got, n.Saturation())
+		}
+	}
+}
+
+// The derivative that the fit goes by is that of the curve.
+func TestClosedNetworkSlope(t *testing.T) {
+	for _, n := range []ClosedNetwork{{0.5, 0.002, 0.004}, {1, 0.002, 0.006}, {4, 0.002, 0.006}, {2.5, 0.002, 0.1}} {
+		for _, slots := range []int{1, 2, 5, 12, 40} {
+			h := 1e-5 * n.Wait
+			above, below := n, n
+			above.Wait, below.Wait = n.Wait+h, n.Wait-h
+			want := (above.ThroughputAt(slots) - below.ThroughputAt(slots)) / (2 * h)
+			if _, got := n.slope(slots); math.Abs(got-want) > 1e-6*math.Abs(want)+1e-4 {
+				t.Errorf("%+v, %d slots: got %g, the differences give %g", n, slots, got, want)
+			}
+		}
+	}
+}
+
+// Thousands of counts are fitted by some means of theirs: the wait they were made with comes out.
+func TestFitWaitOfManyCounts(t *testing.T) {
+	n := ClosedNetwork{Cores: 4, Demand: 0.002, Wait: 0.9}
+	var samples []demandSample
+	for slots := 1; slots <= 5000; slots++ {
+		samples = append(samples, demandSample{slots: slots, restarts: 1 + slots%3, throughput: n.ThroughputAt(slots), demand: n.Demand})
+	}
+	wait, _, err := fitWait(samples, n.Cores)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "wait", wait/n.Wait, 1, 2e-3)
+}

@@ -53,8 +53,10 @@ func estimates(groups []group, cores, spread float64) []estimate {
 		return alone
 	}
 	excess, weights, squaredWeights := 0.0, 0.0, 0.0
-	for _, g := range groups {
-		n, off := float64(g.n), g.logMean-math.Log(at(g.workers))
+	network := make([]float64, len(groups))
+	for i, g := range groups {
+		network[i] = math.Log(at(g.workers))
+		n, off := float64(g.n), g.logMean-network[i]
 		excess += n * off * off / (spread * spread)
 		weights += n
 		squaredWeights += n * n
@@ -70,7 +72,7 @@ func estimates(groups []group, cores, spread float64) []estimate {
 	for i, e := range alone {
 		own := misfit / (misfit + e.err*e.err)
 		drawn[i] = estimate{
-			log: own*e.log + (1-own)*math.Log(at(groups[i].workers)),
+			log: own*e.log + (1-own)*network[i],
 			err: math.Sqrt(own) * e.err,
 		}
 	}

@@ -49,9 +49,9 @@ func chooseCurve(groups []group, cores, confidence float64) (Fit, *parametricCur
 			chosen = &curve
 		}
 	}
-	counts := countsBetween(groups[0].workers, groups[len(groups)-1].workers)
+	counts := countsBetween(groups[0].workers, groups[len(groups)-1].workers, longestCurve)
 	values := unimodalAt(groups)
-	fit.Candidates = append(fit.Candidates, Candidate{Model: ModelUnimodal, Parameters: map[string]float64{}, RMSE: rmse(groups, values), Accepted: chosen == nil})
+	fit.Candidates = append(fit.Candidates, Candidate{Model: ModelUnimodal, Parameters: map[string]float64{}, RMSE: new(rmse(groups, values)), Accepted: chosen == nil})
 	if chosen == nil {
 		fit.Model, fit.Parameters = ModelUnimodal, map[string]float64{}
 		fit.LackOfFitP = fit.Candidates[0].LackOfFitP
@@ -83,7 +83,6 @@ func chooseCurve(groups []group, cores, confidence float64) (Fit, *parametricCur
 //
 // Draper, Smith, Applied Regression Analysis, 3rd edition, 1998, section 2.1.
 func (c *parametricCurve) test(groups []group) {
-	c.candidate.RMSE = rmse(groups, c.at)
 	n, pure, lack, size := 0, 0.0, 0.0, 0.0
 	for _, g := range groups {
 		d := g.mean - c.at(g.workers)
@@ -92,6 +91,7 @@ func (c *parametricCurve) test(groups []group) {
 		lack += float64(g.n) * d * d
 		size += float64(g.n) * g.mean * g.mean
 	}
+	c.candidate.RMSE = new(math.Sqrt((lack + pure) / float64(n)))
 	m := len(groups)
 	if m <= c.parameters {
 		c.candidate.WhyNot = fmt.Sprintf("%s for %s: nothing is left to test it with", quantity(m, "count"), quantity(c.parameters, "parameter"))
@@ -140,14 +140,14 @@ func closedNetworkCurve(groups []group, cores float64) parametricCurve {
 			return c
 		}
 	}
-	c.refit = func(groups []group) (func(int) float64, error) {
-		wait, _, err := fitWait(demandSamples(groups), cores)
-		return networkAt(groups, cores, wait), err
-	}
 	wait, _, err := fitWait(demandSamples(groups), cores)
 	if err != nil {
 		c.candidate.WhyNot = err.Error()
 		return c
+	}
+	c.refit = func(groups []group) (func(int) float64, error) {
+		again, _ := fitWaitNear(wait, demandSamples(groups), cores, drawnPrecision)
+		return networkAt(groups, cores, again), nil
 	}
 	c.at = networkAt(groups, cores, wait)
 	demand := medianDemand(groups)
@@ -201,6 +201,11 @@ func uslCurve(groups []group, confidence float64) parametricCurve {
 		"coherency": fit.Coherency, "coherency_low": fit.CoherencyLow, "coherency_high": fit.CoherencyHigh,
 		"rate_rps": fit.Rate, "rate_low_rps": fit.RateLow, "rate_high_rps": fit.RateHigh,
 	}
+	if fit.RateError > 0 {
+		c.candidate.Parameters["contention_error"] = fit.ContentionError
+		c.candidate.Parameters["coherency_error"] = fit.CoherencyError
+		c.candidate.Parameters["rate_error_rps"] = fit.RateError
+	}
 	c.candidate.Reading = uslReading(fit, groups)
 	return c
 }
@@ -208,7 +213,7 @@ func uslCurve(groups []group, confidence float64) parametricCurve {
 func samplesIn(groups []group) []Sample {
 	var samples []Sample
 	for _, g := range groups {
-		samples = append(samples, Sample{Workers: float64(g.workers), Throughput: g.mean, Restarts: g.n})
+		samples = append(samples, Sample{Workers: float64(g.workers), Throughput: g.mean, Restarts: g.n, Squares: g.squares})
 	}
 	return samples
 }
@@ -241,17 +246,25 @@ func interpolated(groups []group, value func(i int) float64) func(int) float64 {
 	}
 }
 
-func countsBetween(lowest, highest int) []int {
+// countsBetween returns every count of a range, or of a longer one some most that are spread evenly.
+func countsBetween(lowest, highest, most int) []int {
 	var counts []int
-	step := max(1, (highest-lowest+longestCurve-1)/longestCurve)
+	step := max(1, (highest-lowest+most-1)/most)
 	for n := lowest; n < highest; n += step {
 		counts = append(counts, n)
 	}
 	return append(counts, highest)
 }
 
-// bootstraps is how many times the means are drawn again.
-const bootstraps = 200
+const (
+	// bootstraps is how many times the means are drawn again.
+	bootstraps = 200
+	// mostDrawn is to how many counts: 200 fits to thousands take seconds, and the same restarts at
+	// fewer counts tell as much.
+	mostDrawn = 100
+	// drawnPrecision is what a whole count takes.
+	drawnPrecision = 1e-6
+)
 
 // bootstrap returns the interval of the curve's own plateau knee: the means are drawn again around
 // the curve with the spread between restarts, the curve is fitted again, its knee is taken.
@@ -261,12 +274,16 @@ const bootstraps = 200
 // Efron, Tibshirani, An Introduction to the Bootstrap, 1993, section 6.5 (parametric bootstrap).
 func (c *parametricCurve) bootstrap(t table, groups []group, q Question) (low, high int) {
 	random := rand.New(rand.NewPCG(uint64(q.Seed), 0x9e3779b97f4a7c15))
-	counts := countsBetween(groups[0].workers, groups[len(groups)-1].workers)
-	drawn := slices.Clone(groups)
+	counts := countsBetween(groups[0].workers, groups[len(groups)-1].workers, mostDrawn)
+	drawn := thinned(groups, mostDrawn)
+	expected := make([]float64, len(drawn))
+	for i, g := range drawn {
+		expected[i] = c.at(g.workers)
+	}
 	var knees []int
 	for range bootstraps {
-		for i, g := range groups {
-			drawn[i].mean = c.at(g.workers) * math.Exp(t.spread/math.Sqrt(float64(g.n))*random.NormFloat64())
+		for i, g := range drawn {
+			drawn[i].mean = expected[i] * math.Exp(t.spread/math.Sqrt(float64(g.n))*random.NormFloat64())
 		}
 		at, err := c.refit(drawn)
 		if err != nil {
@@ -282,16 +299,47 @@ func (c *parametricCurve) bootstrap(t table, groups []group, q Question) (low, h
 	return knees[tail], knees[len(knees)-1-tail]
 }
 
-// curveKnee returns the smallest count whose value on the curve reaches (1 - tolerance) of the best.
-func curveKnee(counts []int, at func(int) float64, tolerance float64) int {
-	best := 0.0
-	for _, n := range counts {
-		best = math.Max(best, at(n))
+// thinned is a copy of the groups, no more than most: beyond that neighbours are joined, all their restarts
+// at the count in their middle.
+func thinned(groups []group, most int) []group {
+	if len(groups) <= most {
+		return slices.Clone(groups)
 	}
-	for _, n := range counts {
-		if at(n) >= (1-tolerance)*best {
-			return n
+	joined := make([]group, most)
+	for i := range joined {
+		same := groups[i*len(groups)/most : (i+1)*len(groups)/most]
+		joined[i] = same[len(same)/2]
+		joined[i].n = 0
+		for _, g := range same {
+			joined[i].n += g.n
 		}
 	}
-	return counts[len(counts)-1]
+	return joined
+}
+
+// curveKnee returns the smallest count whose value on the curve reaches (1 - tolerance) of the best. It
+// looks at some counts, and between two of them takes the curve to rise where it crosses.
+func curveKnee(counts []int, at func(int) float64, tolerance float64) int {
+	values, best := make([]float64, len(counts)), 0.0
+	for i, n := range counts {
+		values[i] = at(n)
+		best = math.Max(best, values[i])
+	}
+	line := (1 - tolerance) * best
+	i := slices.IndexFunc(values, func(v float64) bool { return v >= line })
+	switch i {
+	case -1: // no figure at all
+		return counts[len(counts)-1]
+	case 0:
+		return counts[0]
+	}
+	low, high := counts[i-1], counts[i]
+	for high-low > 1 {
+		if middle := low + (high-low)/2; at(middle) >= line {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return high
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -78,7 +79,7 @@ func TestLackOfFitByHand(t *testing.T) {
 		t.Fatalf("got %+v", c.candidate)
 	}
 	near(t, "p", *c.candidate.LackOfFitP, math.Pow(1+8.0/3, -1.5), 1e-9)
-	near(t, "RMSE", c.candidate.RMSE, math.Sqrt((16+6)/6.0), 1e-9)
+	near(t, "RMSE", *c.candidate.RMSE, math.Sqrt((16+6)/6.0), 1e-9)
 }
 
 func TestLackOfFitWithoutATest(t *testing.T) {
@@ -116,10 +117,56 @@ func TestLackOfFitWithoutSpread(t *testing.T) {
 func TestUSLReading(t *testing.T) {
 	law := USL{0.03, 0.001, 500}
 	fit, _ := chooseCurve(tabulate(noisy([]int{1, 2, 4, 8, 16, 32}, 0, 0.01, func(n int) float64 { return law.ThroughputAt(float64(n)) })).groups, 8, 0.95)
-	if fit.Model != ModelUSL || fit.Reading != "one worker answers 500 requests per second; 3 % of the work is serialised and each pair of workers costs 0.1 % more" {
+	if fit.Model != ModelUSL || fit.Reading != "one worker answers 500 requests per second (482 to 518); 3 % (2.3 % to 3.7 %) of the work is serialised and each pair of workers costs 0.1 % more (0.09 % to 0.11 %)" {
 		t.Errorf("got %s: %q", fit.Model, fit.Reading)
 	}
 	if c := candidate(t, fit, ModelClosedNetwork); c.WhyNot != "CPU time per request was not measured" {
 		t.Errorf("closed network: %q", c.WhyNot)
+	}
+}
+
+// Beyond so many counts neighbours share one, and no restart is lost: of 250 in 100, two or three each.
+func TestThinned(t *testing.T) {
+	var groups []group
+	restarts := 0
+	for i := range 250 {
+		groups = append(groups, group{workers: 1 + i, n: 1 + i%3})
+		restarts += 1 + i%3
+	}
+	got := thinned(groups, 250)
+	if !slices.Equal(workersIn(got), workersIn(groups)) {
+		t.Errorf("as many as are allowed: got %d", len(got))
+	}
+	got = thinned(groups, 100)
+	if len(got) != 100 || got[0].workers != 2 || got[99].workers != 249 || !slices.IsSorted(workersIn(got)) {
+		t.Errorf("got %v", workersIn(got))
+	}
+	for _, g := range got {
+		restarts -= g.n
+	}
+	if restarts != 0 {
+		t.Errorf("%d restarts were lost", restarts)
+	}
+}
+
+func workersIn(groups []group) []int {
+	var counts []int
+	for _, g := range groups {
+		counts = append(counts, g.workers)
+	}
+	return counts
+}
+
+// A long range is looked at in steps, and the count between two of them found: 95 % of 1000.
+func TestCurveKneeBetweenSteps(t *testing.T) {
+	at := func(n int) float64 { return math.Min(float64(n), 1000) }
+	for _, step := range []int{1, 7, 64, 400} {
+		var counts []int
+		for n := 1; n <= 2000; n += step {
+			counts = append(counts, n)
+		}
+		if got := curveKnee(counts, at, 0.05); got != 950 {
+			t.Errorf("steps of %d: got %d, want 950 of 1000", step, got)
+		}
 	}
 }

@@ -123,11 +123,11 @@ type interval struct {
 }
 
 // interval holds each count against the level of the top by the ratio of their throughputs: a
-// difference of mean logarithms, with the pooled spread and Student's t. A count below the top whose
-// ratio is surely under (1 - tolerance) is ruled out, and so is everything below it. The first whose
-// ratio is surely no less ends the interval. The top's own error counts even for a count that is
-// part of it: being the highest is no proof of being the best. A count that leaves less than the
-// tolerance of the cores unused needs no comparison.
+// difference of mean logarithms, with the pooled spread and Student's t. Up to the top, the counts whose
+// ratio is surely under (1 - tolerance) are ruled out until the first that is not: a tooth further up
+// says nothing about that one. The first whose ratio is surely no less ends the interval. The top's own
+// error counts even for a count that is part of it: being the highest is no proof of being the best. A
+// count that leaves less than the tolerance of the cores unused needs no comparison.
 //
 // # References
 //
@@ -140,10 +140,11 @@ func (p plateau) interval(t table, confidence float64) interval {
 		return in
 	}
 	factor := studentT(confidence, t.freedom) * t.spread
+	ruledOut := true // as every count before
 	for i, g := range p.groups {
 		above := g.logMean - p.line
 		width := factor * math.Sqrt(1/float64(g.n)+1/float64(p.topRestarts))
-		if above+width < 0 && i < p.best {
+		if ruledOut = ruledOut && above+width < 0 && i < p.best; ruledOut {
 			in.low = g.workers + 1
 		}
 		if (above-width >= 0 || i >= p.proven) && !in.resolved {

@@ -110,3 +110,26 @@ func TestIntervalByHand(t *testing.T) {
 		t.Errorf("no repeats: got %+v", got)
 	}
 }
+
+// METHOD 5: low is the smallest count that is not surely below the line. Four workers are, by a fifth;
+// of one to three nothing says so, and they stay in.
+func TestIntervalAboveATooth(t *testing.T) {
+	var observations []Observation
+	for i, x := range []float64{100, 100, 100, 80, 100, 100, 100, 103} {
+		for _, by := range []float64{0.99, 1.01} {
+			observations = append(observations, Observation{Workers: i + 1, Throughput: x * by})
+		}
+	}
+	table := tabulate(observations)
+	p, ok := plateauOf(table, yardstick{lowest: 1, highest: 8, tolerance: 0.05})
+	if !ok {
+		t.Fatal("got no plateau")
+	}
+	factor := studentT(0.95, table.freedom) * table.spread
+	if tooth := table.groups[3].logMean - p.line + factor; tooth >= 0 { // a wider interval than that of two restarts against more
+		t.Fatalf("4 workers are not surely below the line: %g", tooth)
+	}
+	if got := p.interval(table, 0.95); got.low != 1 {
+		t.Errorf("got %+v, want it to begin at 1", got)
+	}
+}

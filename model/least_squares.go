@@ -14,7 +14,12 @@ type leastSquares struct {
 	rows      int
 	residuals func(p, r []float64)
 	jacobian  func(p []float64, j *mat.Dense)
+	// precision is the share of its value that a parameter has to be known to; 0 is to rounding.
+	precision float64
 }
+
+// leastPrecision is as near as a parameter comes.
+const leastPrecision = 1e-11
 
 // mostSteps is far more than any fit needed: it ends those that creep.
 const mostSteps = 300
@@ -52,7 +57,7 @@ func (l leastSquares) solve(start []float64) solution {
 			next[i] = math.Max(l.lower[i], p[i]+step[i])
 			moved = math.Max(moved, math.Abs(next[i]-p[i])/(math.Abs(p[i])+1e-12))
 		}
-		if moved < 1e-11 || damping > 1e12 {
+		if moved < math.Max(l.precision, leastPrecision) || damping > 1e12 {
 			break
 		}
 		l.residuals(next, trial)

@@ -15,14 +15,15 @@ type BreakingRate struct {
 	Holds float64
 	// Breaks is the lowest rate at which it broke, or can only break; 0 when no such rate is known.
 	Breaks float64
-	// Measured is true when Breaks was tried. Otherwise it is the most that the server answered at full
+	// Measured is true when Breaks was tried. Otherwise it is the most that the server may answer at full
 	// load: more than that can't be sustained.
 	Measured bool
 }
 
 // BracketRate returns where an objective breaks, by the rates that were tried. A rate that was tried
 // several times holds when it held each time. A rate above one that broke proves nothing: it is the
-// lower one that broke that counts. capacity is the most answered at full load; 0 is unknown.
+// lower one that broke that counts. capacity is the most it may answer at full load, the upper end
+// of an interval; 0 is unknown.
 func BracketRate(tried []RateTried, capacity float64) BreakingRate {
 	var b BreakingRate
 	for _, t := range tried {

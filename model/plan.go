@@ -354,7 +354,7 @@ func (s Search) foreseen(v survey, low, high int) (n int, ok bool) {
 		}
 	}
 	last := v.plateau.groups[len(v.plateau.groups)-1].workers
-	return min(max(curveKnee(countsBetween(low, last), at, s.Tolerance), low+1), high-1), true
+	return min(max(curveKnee(countsBetween(low, last, longestCurve), at, s.Tolerance), low+1), high-1), true
 }
 
 func narrowEnough(low, high int) bool { return high-low <= max(1, high/16) }

@@ -5,27 +5,38 @@ import (
 	"math"
 )
 
-// uslReading says what the law's parameters mean for a server: with the CPU time known, where a
-// request spends its time; else what one worker answers.
+// uslReading says what the law's parameters mean for a server, with their intervals: with the CPU time
+// known, where a request spends its time; else what one worker answers.
 func uslReading(f USLFit, groups []group) string {
 	reading, ok := demandReading(groups)
 	if !ok {
-		reading = fmt.Sprintf("one worker answers %s requests per second", figure(f.Rate))
+		reading = fmt.Sprintf("one worker answers %s requests per second", figure(f.Rate)) + fromTo(f.RateError, f.RateLow, f.RateHigh, figure)
 	}
 	if f.Contention > 0 {
-		reading += fmt.Sprintf("; %s of the work is serialised", smallShare(f.Contention))
+		reading += fmt.Sprintf("; %s%s of the work is serialised", smallShare(f.Contention), fromTo(f.ContentionError, f.ContentionLow, f.ContentionHigh, smallShare))
 	} else {
 		reading += "; none of the work is serialised"
+		if f.ContentionError > 0 {
+			reading += fmt.Sprintf(" (%s at the most)", smallShare(f.ContentionHigh))
+		}
 	}
 	if f.Coherency > 0 {
-		reading += fmt.Sprintf(" and each pair of workers costs %s more", smallShare(f.Coherency))
+		reading += fmt.Sprintf(" and each pair of workers costs %s more%s", smallShare(f.Coherency), fromTo(f.CoherencyError, f.CoherencyLow, f.CoherencyHigh, smallShare))
 	}
 	return reading
 }
 
+// fromTo is an interval behind its estimate, nothing where the standard error is not known.
+func fromTo(err, low, high float64, words func(float64) string) string {
+	if err == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s to %s)", words(low), words(high))
+}
+
 // smallShare does not round to nothing what is more than that.
 func smallShare(share float64) string {
-	if share < 0.5e-4 {
+	if share > 0 && share < 0.5e-4 {
 		return "less than 0.01 %"
 	}
 	return percent(share)

@@ -16,6 +16,17 @@ func TestReadings(t *testing.T) {
 			uslReading(USLFit{USL: USL{0.03, 0.00077, 99}}, unknown),
 			"one worker answers 99.0 requests per second; 3 % of the work is serialised and each pair of workers costs 0.08 % more",
 		},
+		{
+			uslReading(USLFit{
+				USL: USL{0.03, 0.00077, 99}, ContentionError: 0.01, ContentionLow: 0.011, ContentionHigh: 0.049,
+				CoherencyError: 0.0005, CoherencyHigh: 0.00173, RateError: 2, RateLow: 95.1, RateHigh: 102.9,
+			}, unknown),
+			"one worker answers 99.0 requests per second (95.1 to 103); 3 % (1.1 % to 4.9 %) of the work is serialised and each pair of workers costs 0.08 % more (0 % to 0.17 %)",
+		},
+		{
+			uslReading(USLFit{USL: USL{0, 0, 99}, ContentionError: 0.01, ContentionHigh: 0.02}, known),
+			"each request holds a core for 2.1 ms and waits about 8.0 ms; none of the work is serialised (2 % at the most)",
+		},
 		{uslReading(USLFit{USL: USL{0, 1e-6, 99}}, unknown), "one worker answers 99.0 requests per second; none of the work is serialised and each pair of workers costs less than 0.01 % more"},
 		{
 			unimodalReading(known, true),

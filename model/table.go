@@ -64,12 +64,14 @@ type table struct {
 	freedom  int
 	// estimated is true when no count was repeated and the spread is that of neighbours.
 	estimated bool
+	// leastDemand is the least service demand of the counts that work; infinite without any.
+	leastDemand float64
 	// ignored counts the observations that were no measurements.
 	ignored int
 }
 
 func tabulate(observations []Observation) table {
-	var t table
+	t := table{leastDemand: math.Inf(1)}
 	byCount := map[int][]Observation{}
 	for _, o := range observations {
 		if !usable(o) {
@@ -85,6 +87,9 @@ func tabulate(observations []Observation) table {
 	t.counting = countingSpread(observations)
 	slices.SortFunc(t.groups, func(a, b group) int { return a.workers - b.workers })
 	for _, g := range t.groups {
+		if g.busyN > 0 && g.works() {
+			t.leastDemand = math.Min(t.leastDemand, g.demand)
+		}
 		if g.n > 1 {
 			squares += g.logSquares
 			t.freedom += g.n - 1
@@ -131,7 +136,8 @@ func gather(same []Observation) group {
 			g.bound = false
 		}
 	}
-	var throughput, logs, demand, busy, memory []float64
+	figures := func() []float64 { return make([]float64, 0, len(same)) }
+	throughput, logs, demand, busy, memory := figures(), figures(), figures(), figures(), figures()
 	for _, o := range same {
 		if o.Failed || (o.GeneratorBound && !g.bound) {
 			continue
@@ -186,16 +192,10 @@ func gather(same []Observation) group {
 // Denning, Buzen, The operational analysis of queueing network models, Computing Surveys 10, 1978
 // (the utilisation law, X = U/D).
 func (t table) reach(g group, cores float64) (log float64, ok bool) {
-	least := math.Inf(1)
-	for _, other := range t.groups {
-		if other.busyN > 0 && other.works() {
-			least = math.Min(least, other.demand)
-		}
-	}
 	if g.busyN == 0 || g.bound || !(cores > 0) {
 		return 0, false
 	}
-	return g.logBusy - math.Log(cores) + math.Log(least/g.demand), true
+	return g.logBusy - math.Log(cores) + math.Log(t.leastDemand/g.demand), true
 }
 
 // provenConfidence is that of a count's proof: one-sided.
@@ -256,6 +256,17 @@ func (t table) smallestKilled() int {
 		}
 	}
 	return 0
+}
+
+// smallestOver returns the smallest count that took more memory than limit, and how much, in bytes; 0
+// when none did, or there is no limit.
+func (t table) smallestOver(limit float64) (workers int, bytes float64) {
+	for _, g := range t.groups {
+		if limit > 0 && g.memoryMost > limit {
+			return g.workers, g.memoryMost
+		}
+	}
+	return 0, 0
 }
 
 // estimate is a count's own throughput; without any repeat its error is not known and 0.

@@ -50,6 +50,9 @@ type Sample struct {
 	Throughput float64
 	// Restarts is how many restarts Throughput is the mean of; 0 counts as 1.
 	Restarts int
+	// Squares is the sum of squares of these restarts about Throughput, in (requests per second)
+	// squared; 0 for one restart.
+	Squares float64
 }
 
 func (s Sample) weight() float64 { return float64(max(s.Restarts, 1)) }
@@ -75,8 +78,11 @@ type USLFit struct {
 var ErrTooFewCounts = errors.New("too few distinct counts")
 
 // FitUSL fits the law by least squares on throughput with Contention >= 0, Coherency >= 0 and
-// Rate > 0. Fewer than three distinct counts is ErrTooFewCounts; a count below 1 or a throughput
-// that is not a positive number is an error.
+// Rate > 0. Fewer than three distinct counts is ErrTooFewCounts; a count below 1, a throughput that
+// is not a positive number and squares below 0 are an error.
+//
+// Means with their restarts and squares give what the single restarts would: the squares about the
+// means add to the SSE whatever the curve, and to what its parameters are uncertain by.
 //
 // N/X is linear in (1, N-1, N(N-1)), so the bounded problem there is solved exactly, by one QR
 // for each set of active bounds; Levenberg-Marquardt goes on from it on X itself. Without the
@@ -87,12 +93,16 @@ var ErrTooFewCounts = errors.New("too few distinct counts")
 // Gunther, Guerrilla Capacity Planning, 2007, section 5.2; Seber, Wild, Nonlinear Regression,
 // 1989, section 2.1 (standard errors).
 func FitUSL(samples []Sample, confidence float64) (USLFit, error) {
-	distinct, n := map[float64]bool{}, 0
+	distinct, n, pure := map[float64]bool{}, 0, 0.0
 	for _, s := range samples {
 		if !(s.Workers >= 1) || !(s.Throughput > 0) || math.IsInf(s.Workers, 0) || math.IsInf(s.Throughput, 0) {
 			return USLFit{}, fmt.Errorf("fit the scalability law: %g requests per second at %g workers is no measurement", s.Throughput, s.Workers)
 		}
+		if !(s.Squares >= 0) || math.IsInf(s.Squares, 0) {
+			return USLFit{}, fmt.Errorf("fit the scalability law: a sum of squares of %g at %g workers", s.Squares, s.Workers)
+		}
 		distinct[s.Workers] = true
+		pure += s.Squares
 		n += max(s.Restarts, 1)
 	}
 	if len(distinct) < 3 {
@@ -121,7 +131,7 @@ func FitUSL(samples []Sample, confidence float64) (USLFit, error) {
 		rows: len(samples),
 	}
 	best := problem.solve([]float64{start.Contention, start.Coherency, start.Rate})
-	fit := USLFit{USL: USL{best.parameters[0], best.parameters[1], best.parameters[2]}, SSE: best.sse, DegreesOfFreedom: n - 3}
+	fit := USLFit{USL: USL{best.parameters[0], best.parameters[1], best.parameters[2]}, SSE: best.sse + pure, DegreesOfFreedom: n - 3}
 	fit.intervals(best, confidence)
 	return fit, nil
 }

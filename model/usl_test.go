@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
@@ -127,6 +128,74 @@ func TestFitUSLPublished(t *testing.T) {
 	})
 }
 
+// Repeats are fitted by their means, and have to come out as their single rows do. The figures are scipy
+// 1.17's: curve_fit(lambda n, a, b, g: g*n/(1+a*(n-1)+b*n*(n-1)), n, x, p0=[.03, .001, 500]) on these ten
+// rows, the standard errors the roots of the covariance's diagonal, the intervals with t.ppf(.975, 7).
+func TestFitUSLRepeated(t *testing.T) {
+	var observations []Observation
+	for _, row := range [][2]float64{{1, 498}, {1, 511}, {1, 489}, {2, 963}, {2, 978}, {4, 1822}, {8, 3203}, {8, 3110}, {16, 4759}, {32, 5419}} {
+		observations = append(observations, Observation{Workers: int(row[0]), Throughput: row[1]})
+	}
+	fit := fitted(t, samplesIn(tabulate(observations).groups))
+	for _, f := range []struct {
+		what      string
+		got, want float64
+	}{
+		{"contention", fit.Contention, 2.75894149e-02},
+		{"its error", fit.ContentionError, 2.51836294e-03},
+		{"contention from", fit.ContentionLow, 2.16344328e-02},
+		{"contention to", fit.ContentionHigh, 3.35443970e-02},
+		{"coherency", fit.Coherency, 1.08437231e-03},
+		{"its error", fit.CoherencyError, 5.20820283e-05},
+		{"coherency from", fit.CoherencyLow, 9.61217881e-04},
+		{"coherency to", fit.CoherencyHigh, 1.20752674e-03},
+		{"rate", fit.Rate, 496.611585},
+		{"its error", fit.RateError, 6.60994364},
+		{"rate from", fit.RateLow, 480.981552},
+		{"rate to", fit.RateHigh, 512.241618},
+		{"sum of squares", fit.SSE, 5319.583877682721},
+		{"sigma", fit.Sigma, 27.5670193157453},
+	} {
+		near(t, f.what, f.got/f.want, 1, 2e-5)
+	}
+	if fit.DegreesOfFreedom != 7 {
+		t.Errorf("degrees of freedom: got %d, want 10 rows less 3 parameters", fit.DegreesOfFreedom)
+	}
+}
+
+// In 95 of 100 tables of six counts with three restarts each, as noisy as restarts are, the interval of
+// each parameter has to hold the true one. Of 400, 380 come out with a standard deviation of 4.4: these
+// bounds are four of them away.
+func TestFitUSLIntervalsCover(t *testing.T) {
+	const tables, restarts, noise = 400, 3, 10.0
+	truth := USL{0.03, 0.001, 500}
+	random := rand.New(rand.NewPCG(1, 2))
+	covered := map[string]int{}
+	for range tables {
+		var observations []Observation
+		for _, n := range []int{1, 2, 4, 8, 16, 32} {
+			for range restarts {
+				observations = append(observations, Observation{Workers: n, Throughput: truth.ThroughputAt(float64(n)) + noise*random.NormFloat64()})
+			}
+		}
+		fit := fitted(t, samplesIn(tabulate(observations).groups))
+		for name, in := range map[string]bool{
+			"contention": fit.ContentionLow <= truth.Contention && truth.Contention <= fit.ContentionHigh,
+			"coherency":  fit.CoherencyLow <= truth.Coherency && truth.Coherency <= fit.CoherencyHigh,
+			"rate":       fit.RateLow <= truth.Rate && truth.Rate <= fit.RateHigh,
+		} {
+			if in {
+				covered[name]++
+			}
+		}
+	}
+	for _, name := range []string{"contention", "coherency", "rate"} {
+		if n := covered[name]; n < 362 || n > 398 {
+			t.Errorf("%s: %d of %d intervals hold the true one, want about 380", name, n, tables)
+		}
+	}
+}
+
 func TestFitUSLRefuses(t *testing.T) {
 	if _, err := FitUSL(samplesOf([]float64{1, 2, 2}, []float64{10, 20, 21}), 0.95); !errors.Is(err, ErrTooFewCounts) {
 		t.Errorf("two distinct counts: got %v, want %v", err, ErrTooFewCounts)
@@ -134,6 +203,13 @@ func TestFitUSLRefuses(t *testing.T) {
 	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1)} {
 		if _, err := FitUSL(samplesOf([]float64{1, 2, 3}, []float64{10, 20, bad}), 0.95); err == nil {
 			t.Errorf("throughput %g: got no error", bad)
+		}
+	}
+	for _, bad := range []float64{-1, math.NaN(), math.Inf(1)} {
+		samples := samplesOf([]float64{1, 2, 3}, []float64{10, 20, 30})
+		samples[1].Squares = bad
+		if _, err := FitUSL(samples, 0.95); err == nil {
+			t.Errorf("squares %g: got no error", bad)
 		}
 	}
 }

@@ -505,7 +505,7 @@ func fit(f model.Fit) Fit {
 	for _, c := range f.Candidates {
 		out.Candidates = append(out.Candidates, Candidate{
 			Model: c.Model, Parameters: finiteOnly(c.Parameters), LackOfFitP: finiteAt(c.LackOfFitP),
-			RMSERPS: finite(c.RMSE), Accepted: c.Accepted, WhyNot: c.WhyNot, Reading: c.Reading,
+			RMSERPS: finiteAt(c.RMSE), Accepted: c.Accepted, WhyNot: c.WhyNot, Reading: c.Reading,
 		})
 	}
 	for _, p := range f.Curve {

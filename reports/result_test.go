@@ -193,7 +193,7 @@ func TestNothingIsEverNaNOrInfinite(t *testing.T) {
 	adv.Memory, adv.RuleOfThumb.Ratio, adv.RuleOfThumb.RatioLow, adv.RuleOfThumb.MemoryDifference = nan, inf, nan, nan
 	adv.Fit.LackOfFitP, adv.Fit.Parameters = &nan, map[string]float64{"contention": inf, "rate_rps": 100}
 	adv.Fit.Curve = []model.CurvePoint{{Workers: 1, Throughput: nan}}
-	adv.Fit.Candidates = []model.Candidate{{RMSE: nan, LackOfFitP: &inf, Parameters: map[string]float64{"x": nan}}}
+	adv.Fit.Candidates = []model.Candidate{{RMSE: &nan, LackOfFitP: &inf, Parameters: map[string]float64{"x": nan}}}
 	adv.MemoryLine = &model.MemoryLine{Base: nan, Marginal: inf}
 	adv.Prediction = &model.Prediction{Throughput: inf}
 	adv.Caveats = []model.Caveat{{Code: "odd", Figures: map[string]float64{"spread_share": nan}}}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"advise/model"
 	"advise/sweep"
@@ -52,7 +53,12 @@ type TableSource struct {
 	// Counts is the name of the column that was taken for workers.
 	Counts string `json:"counts"`
 	Rows   int    `json:"rows"`
+	// IgnoredColumns are the titles of those that say nothing here.
+	IgnoredColumns []string `json:"ignored_columns"`
 }
+
+// CaveatIgnoredColumns: columns of the table were left out. Figures: columns.
+const CaveatIgnoredColumns = "ignored_columns"
 
 // TableBudget is what the table's server had; nil is not known.
 type TableBudget struct {
@@ -87,7 +93,7 @@ func NewTable(name string, from *table.Table, q model.Question, adv model.Advice
 	shown := points(nil, adv.Points)
 	r := &TableResult{
 		SchemaVersion: sweep.SchemaVersion, Tool: tool,
-		Table:    TableSource{Name: name, SHA256: from.SHA256, Counts: from.Counts, Rows: len(from.Rows)},
+		Table:    TableSource{Name: name, SHA256: from.SHA256, Counts: from.Counts, Rows: len(from.Rows), IgnoredColumns: orEmpty(from.Ignored)},
 		Budget:   TableBudget{Cores: known(q.Cores), MemoryBytes: known(q.MemoryBytes)},
 		Settings: TableGiven{Tolerance: q.Tolerance, Confidence: q.Confidence, MemoryHeadroom: q.MemoryHeadroom},
 		Points:   make([]TablePoint, 0, len(shown)),
@@ -111,7 +117,26 @@ func NewTable(name string, from *table.Table, q model.Question, adv model.Advice
 		r.RuleOfThumb = &rule
 	}
 	r.Headline = headline(r.asResult())
+	if n := len(from.Ignored); n > 0 {
+		r.Caveats = append(r.Caveats, model.Caveat{
+			Code: CaveatIgnoredColumns, Message: "Left out of the table: " + ignoredWords(from.Ignored) + ".",
+			Figures: map[string]float64{"columns": float64(n)},
+		})
+	}
 	return r
+}
+
+// ignoredWords names the columns, the first ones of many.
+func ignoredWords(titles []string) string {
+	const named = 5
+	words := "the column " + titles[0]
+	if len(titles) > 1 {
+		words = "the columns " + strings.Join(titles[:min(len(titles), named)], ", ")
+	}
+	if more := len(titles) - named; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
+	}
+	return words
 }
 
 func medianOf(v []float64) *float64 {

@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -39,9 +40,9 @@ var tables = map[string]struct {
 `,
 		model.Question{Cores: 1, CoresMeasured: 1, MemoryBytes: 512e6, MemoryHeadroom: 0.1, RuleOfThumb: 3},
 	},
-	// Nothing but counts and throughput, once each.
+	// Nothing but counts and throughput, once each, beside what is not known here.
 	"table_bare": {
-		"clients;x\n1;955\n2;1879\n4;3549\n8;6531\n12;8647\n16;9897\n24;12089\n32;12074\n", model.Question{},
+		"clients;x;host;\n1;955;a;\n2;1879;a;\n4;3549;a;\n8;6531;a;\n12;8647;b;\n16;9897;b;\n24;12089;b;\n32;12074;b;\n", model.Question{},
 	},
 	"table_nothing": {"n,x\n1,0\n2,0\n4,0\n", model.Question{}},
 }
@@ -111,6 +112,42 @@ func TestTableWithoutAnAnswer(t *testing.T) {
 	}
 	if p := r.Points[0]; p.ThroughputRPS != nil || p.Feasible || p.WhyInfeasible != "the throughput is 0" {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// What was left out is named, the first five of many.
+func TestTableWithoutSomeColumns(t *testing.T) {
+	r := tableOf(t, "table_bare")
+	if !slices.Equal(r.Table.IgnoredColumns, []string{"host"}) || r.Caveats[len(r.Caveats)-1].Message != "Left out of the table: the column host." {
+		t.Errorf("got %q, %+v", r.Table.IgnoredColumns, r.Caveats)
+	}
+	if got := ignoredWords([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "the columns a, b, c, d, e and 2 more" {
+		t.Errorf("got %q", got)
+	}
+	if r := tableOf(t, "table"); r.Table.IgnoredColumns == nil || len(r.Table.IgnoredColumns) > 0 {
+		t.Errorf("got %v, want an empty list", r.Table.IgnoredColumns)
+	}
+}
+
+// The curve that could not be fitted for want of cores has nothing left over, not nothing wrong; the
+// standard errors of the one that was are beside its intervals, half as wide over Student's t: 2.571 for
+// eight counts and three parameters.
+func TestTableFits(t *testing.T) {
+	candidates := tableOf(t, "table_bare").Fit.Candidates
+	for _, c := range candidates {
+		if fitted := c.Model != model.ModelClosedNetwork; (c.RMSERPS != nil) != fitted || fitted && *c.RMSERPS <= 0 {
+			t.Errorf("%s: rmse %v", c.Model, c.RMSERPS)
+		}
+	}
+	usl := candidates[slices.IndexFunc(candidates, func(c Candidate) bool { return c.Model == model.ModelUSL })]
+	for _, p := range []struct{ at, err, high string }{
+		{"contention", "contention_error", "contention_high"},
+		{"coherency", "coherency_error", "coherency_high"},
+		{"rate_rps", "rate_error_rps", "rate_high_rps"},
+	} {
+		if t975 := (usl.Parameters[p.high] - usl.Parameters[p.at]) / usl.Parameters[p.err]; !(math.Abs(t975-2.571) < 0.001) {
+			t.Errorf("%s: the interval ends %g standard errors above, want 2.571", p.at, t975)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type Traffic struct {
 	// UtilisationShare is RateRPS x CPU time per request, over the cores; above 1 they can't bear it.
 	UtilisationShare *float64 `json:"utilisation_share"`
 	// The objective holds at HoldsRPS and breaks at BreaksRPS, or somewhere below it. BreaksMeasured is
-	// true when that rate was tried; otherwise it is the most answered at full load.
+	// true when that rate was tried; otherwise it is the upper end of what was answered at full load.
 	HoldsRPS       *float64 `json:"holds_rps"`
 	BreaksRPS      *float64 `json:"breaks_rps"`
 	BreaksMeasured bool     `json:"breaks_measured"`
@@ -195,11 +195,11 @@ func breaks(t *Traffic) string {
 	case t.HoldsRPS == nil && t.BreaksMeasured:
 		return fmt.Sprintf("%ssomewhere below %s requests/s, the lowest rate that was tried", with, Number(*t.BreaksRPS))
 	case t.HoldsRPS == nil:
-		return fmt.Sprintf("%ssomewhere below %s requests/s, the most it answers at full load", with, Number(*t.BreaksRPS))
+		return fmt.Sprintf("%ssomewhere below %s requests/s, the upper end of what it answers at full load", with, Number(*t.BreaksRPS))
 	case t.BreaksMeasured:
 		line = fmt.Sprintf("%sbetween %s and %s requests/s, both measured", with, Number(*t.HoldsRPS), Number(*t.BreaksRPS))
 	default:
-		line = fmt.Sprintf("%sbetween %s requests/s, the highest rate that held, and %s, the most it answers at full load", with, Number(*t.HoldsRPS), Number(*t.BreaksRPS))
+		line = fmt.Sprintf("%sbetween %s requests/s, the highest rate that held, and %s, the upper end of what it answers at full load", with, Number(*t.HoldsRPS), Number(*t.BreaksRPS))
 	}
 	if t.EstimateRPS != nil {
 		line += fmt.Sprintf("; about %s is an estimate from mean latencies", Number(*t.EstimateRPS))

@@ -64,6 +64,21 @@ func TestOutOfReachSaysWhatWouldDo(t *testing.T) {
 	}
 }
 
+// A rate that nothing was tried above breaks where full load ends, and the words have to fit those of the
+// most that was answered: 505 is the end of 490 ± 15.
+func TestBreaksNamesTheEndOfFullLoad(t *testing.T) {
+	most, end := 490.0, 505.0
+	tr := Traffic{Workers: 16, MostRPS: &most, BreaksRPS: &end}
+	if got, want := breaks(&tr), "with 16 workers it breaks somewhere below 505 requests/s, the upper end of what it answers at full load"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	holds := 450.0
+	tr.HoldsRPS = &holds
+	if got, want := breaks(&tr), "the highest rate that held, and 505, the upper end of what it answers at full load"; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // Where the rate held everywhere below full load, the curve's mean says about where it breaks in between.
 func TestEstimateLiesBetweenWhatWasMeasured(t *testing.T) {
 	flow := model.ClosedNetwork{Cores: 1, Demand: 0.002, Wait: 0.008}.FlowServer(8)
@@ -164,7 +179,7 @@ func TestHeldOut(t *testing.T) {
 			t.Errorf("%s is %g, want %g", what, c[0], c[1])
 		}
 	}
-	if best := mostAnswered(r.Points); *best != h.MeasuredRPS {
+	if best := mostAnswered(r.Points); math.Abs(*best/h.MeasuredRPS-1) > 1e-9 { // summed up in another order
 		t.Errorf("measured %g, want the %g of the best count", h.MeasuredRPS, *best)
 	}
 	if slices.ContainsFunc(r.Caveats, func(c model.Caveat) bool { return strings.HasPrefix(c.Code, "prediction_") }) {

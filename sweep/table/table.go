@@ -39,7 +39,10 @@ type Table struct {
 	SHA256 string
 	// Counts is the name that the column of counts has in the header.
 	Counts string
-	Rows   []Row
+	// Ignored are the titles of the columns that were left out, because they are no figure that is known
+	// here; a column with neither a title nor a figure is not among them.
+	Ignored []string
+	Rows    []Row
 }
 
 // A Row is one measurement. Zero is not known, except for Throughput.
@@ -106,6 +109,7 @@ func Read(r io.Reader) (*Table, error) {
 	for {
 		fields, err := next(lines)
 		if errors.Is(err, io.EOF) {
+			t.Ignored = columns.ignored()
 			return t, t.check()
 		}
 		if err != nil {
@@ -231,20 +235,26 @@ func known() []column {
 	}
 }
 
-// columns say what each field of a row is.
+// columns say what each field of a row is. Those that are not known here read nothing.
 type columns struct {
 	titles []string
 	fields []column
 	counts string
+	// filled is true for the columns with anything in them.
+	filled []bool
 }
 
 func columnsOf(header []string, line int) (columns, error) {
-	var c columns
+	c := columns{filled: make([]bool, len(header))}
 	for _, title := range header {
 		title = strings.ToLower(strings.TrimSpace(title))
 		i := slices.IndexFunc(known(), func(k column) bool { return slices.Contains(k.names, title) })
 		if i < 0 {
-			return c, refuse(line, "no column is called %q: want %s", title, wanted())
+			if title != "" && slices.Contains(c.titles, title) {
+				return c, refuse(line, "two columns are called %q", title)
+			}
+			c.titles, c.fields = append(c.titles, title), append(c.fields, column{})
+			continue
 		}
 		found := known()[i]
 		if before := slices.IndexFunc(c.fields, func(k column) bool { return sameFigure(k, found) }); before >= 0 {
@@ -255,6 +265,9 @@ func columnsOf(header []string, line int) (columns, error) {
 		}
 		c.titles, c.fields = append(c.titles, title), append(c.fields, found)
 	}
+	if !slices.ContainsFunc(c.fields, column.isKnown) {
+		return c, refuse(line, "no column is called %q: want %s", c.titles[0], wanted())
+	}
 	for _, k := range known() {
 		if k.required && !slices.ContainsFunc(c.fields, func(f column) bool { return sameFigure(f, k) }) {
 			return c, refuse(line, "there is no column %s (or %s)", k.names[0], strings.Join(k.names[1:], ", "))
@@ -263,8 +276,28 @@ func columnsOf(header []string, line int) (columns, error) {
 	return c, nil
 }
 
+func (c column) isKnown() bool { return c.read != nil }
+
+// ignored are the titles of the columns that were left out.
+func (c columns) ignored() []string {
+	var titles []string
+	for i, f := range c.fields {
+		switch {
+		case f.isKnown():
+		case c.titles[i] != "":
+			titles = append(titles, c.titles[i])
+		case c.filled[i]:
+			titles = append(titles, fmt.Sprintf("number %d without a title", i+1))
+		}
+	}
+	return titles
+}
+
 // sameFigure is true for two columns of one figure; latency has two, of two units.
 func sameFigure(a, b column) bool {
+	if !a.isKnown() || !b.isKnown() {
+		return false
+	}
 	figure := func(c column) string {
 		name, _, _ := strings.Cut(c.names[0], "_")
 		return name
@@ -284,7 +317,8 @@ func (c columns) row(fields []string, line int) (Row, error) {
 	r := Row{Line: line}
 	for i, f := range c.fields {
 		cell := strings.TrimSpace(fields[i])
-		if cell == "" && !f.required {
+		c.filled[i] = c.filled[i] || cell != ""
+		if !f.isKnown() || cell == "" && !f.required {
 			continue
 		}
 		if err := f.read(&r, cell); err != nil {
@@ -321,7 +355,8 @@ func readThroughput(r *Row, cell string) (err error) {
 	return err
 }
 
-// readTime reads a time in the column's unit, or with a unit of its own: 12ms.
+// readTime reads a time in the column's unit, or with a unit of its own: 12ms. 0 is not known, as where
+// nothing was answered.
 func readTime(seconds *float64, cell string, unit float64) error {
 	v, err := number(cell)
 	if err == nil {
@@ -334,20 +369,26 @@ func readTime(seconds *float64, cell string, unit float64) error {
 		v = d.Seconds()
 	}
 	*seconds = v
+	if v == 0 {
+		return nil
+	}
 	return within(v, leastSeconds, mostSeconds, cell)
 }
 
-// readMemory reads bytes, or a size with its unit: 512M, 512Mi.
+// readMemory reads bytes, or a size with its unit: 512M, 512Mi. 0 is not known.
 func readMemory(r *Row, cell string) error {
 	v, err := number(cell)
 	if err != nil {
 		bytes, noSize := humanize.ParseBytes(cell)
-		if noSize != nil || strings.HasPrefix(cell, "-") {
+		if noSize != nil || strings.ContainsAny(cell, "-,") { // which takes 1,5G for 15
 			return err
 		}
 		v = float64(bytes)
 	}
 	r.Memory = v
+	if v == 0 {
+		return nil
+	}
 	return within(v, 1, mostMemory, cell)
 }
 
@@ -365,8 +406,10 @@ func number(cell string) (float64, error) {
 	switch {
 	case cell == "":
 		return 0, errors.New("it is empty")
-	case err != nil && strings.Count(cell, ",") == 1:
-		return 0, fmt.Errorf("%q is not a number: decimals are written with a point", cell)
+	case strings.Contains(cell, ","):
+		return 0, fmt.Errorf("%q is not a number: decimals are written with a point, thousands without anything between", cell)
+	case strings.ContainsAny(cell, "_xX"): // Go's own notations
+		return 0, fmt.Errorf("%q is not a number: digits, a point and an exponent make one: 1000, 0.5, 1e3", cell)
 	case errors.Is(err, strconv.ErrRange) || math.IsInf(v, 0):
 		return 0, fmt.Errorf("%q is not finite", cell)
 	case err != nil || math.IsNaN(v):

@@ -53,6 +53,47 @@ func TestReadComments(t *testing.T) {
 	}
 }
 
+// What is not known here is left out by name; a spreadsheet's empty column has none.
+func TestReadIgnores(t *testing.T) {
+	for text, want := range map[string][]string{
+		"Date,workers,throughput,colour\n2026-11-21,1,10,red\n,2,20,\n,3,30,\n": {"date", "colour"},
+		"workers,throughput,\n1,10,\n2,20,\n3,30, \n":                           nil,
+		"workers,throughput,,\n1,10,,\n2,20,,late\n3,30,,\n":                    {"number 4 without a title"},
+	} {
+		got, err := Read(strings.NewReader(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if d := cmp.Diff(want, got.Ignored); d != "" {
+			t.Errorf("%q: %s", text, d)
+		}
+		if r := got.Rows[2]; r != (Row{Line: 4, Workers: 3, Throughput: 30}) {
+			t.Errorf("%q: got %+v", text, r)
+		}
+	}
+}
+
+// A tool that writes zeros where nothing worked says that nothing is known, not that it took no time.
+func TestReadZeros(t *testing.T) {
+	got, err := Read(strings.NewReader("workers,throughput,latency,memory,cpu\n1,1e3,10ms,50M,2ms\n2,190,0,0,0\n8,0,0,0,0.0\n4,0,0ms,0M,-0\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []model.Observation{
+		{Workers: 1, Throughput: 1000, Memory: 50e6, CPUPerRequest: 0.002},
+		{Workers: 2, Throughput: 190},
+		{Workers: 8, Failed: true, Why: "the throughput is 0"},
+		{Workers: 4, Failed: true, Why: "the throughput is 0"},
+	}
+	if d := cmp.Diff(want, got.Observations()); d != "" {
+		t.Error(d)
+	}
+	if got := got.Latencies(); len(got) != 1 || len(got[1]) != 1 {
+		t.Errorf("got latencies %v, want that of 1 worker alone", got)
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	const rows = "1,10\n2,20\n3,30\n"
 	for name, c := range map[string]struct {
@@ -64,7 +105,9 @@ func TestReadRefuses(t *testing.T) {
 		"comments alone":        {"# nothing\n\n", 0, "it is empty"},
 		"a header alone":        {"workers,throughput\n", 0, "no measurement"},
 		"no header":             {rows, 1, `no column is called "1": want workers, throughput, latency`},
-		"an unknown column":     {"workers,throughput,colour\n1,10,red\n", 1, `no column is called "colour"`},
+		"no known column":       {"colour,taste\n1,10\n", 1, `no column is called "colour": want workers`},
+		"an unknown one twice":  {"workers,date,throughput,Date\n1,1,10,1\n", 1, `two columns are called "date"`},
+		"a slip in a title":     {"workers,troughput\n1,10\n", 1, "there is no column throughput"},
 		"no counts":             {"throughput\n10\n", 1, "there is no column workers (or concurrency, clients, n)"},
 		"no throughput":         {"# x\nworkers,memory\n1,10\n", 2, "there is no column throughput"},
 		"a column twice":        {"workers,throughput,workers\n1,10,1\n", 1, `"workers" and "workers" say the same`},
@@ -85,6 +128,13 @@ func TestReadRefuses(t *testing.T) {
 		"NaN workers":           {"workers,throughput\nnan,1\n", 2, `workers: "nan" is not a number`},
 		"a word":                {"workers,throughput\n1,fast\n", 2, `throughput: "fast" is not a number`},
 		"a decimal comma":       {"workers;throughput\n1;10,5\n", 2, "decimals are written with a point"},
+		"thousands":             {"workers;throughput\n1;1,000\n", 2, "thousands without anything between"},
+		"millions":              {"workers;throughput\n1;1,000,000\n", 2, "thousands without anything between"},
+		"memory with a comma":   {"workers;throughput;memory\n1;10;1,5G\n", 2, "decimals are written with a point"},
+		"underscores":           {"workers,throughput\n1,1_000\n", 2, `"1_000" is not a number: digits, a point and an exponent make one`},
+		"hexadecimal":           {"workers,throughput\n1,0x10p0\n", 2, `"0x10p0" is not a number`},
+		"hexadecimal workers":   {"workers,throughput\n0X2p0,10\n", 2, `"0X2p0" is not a number`},
+		"underscores in memory": {"workers,throughput,memory\n1,10,1_000M\n", 2, `"1_000M" is not a number`},
 		"no figure":             {"workers,throughput\n1,\n", 2, "throughput: it is empty"},
 		"no count":              {"workers,throughput\n,1\n", 2, "workers: it is empty"},
 		"absurd throughput":     {"workers,throughput\n1,1e15\n", 2, "want 1e-06 to 1e+12"},
@@ -92,7 +142,7 @@ func TestReadRefuses(t *testing.T) {
 		"a latency of words":    {"workers,throughput,latency\n1,10,long\n", 2, `latency: "long" is not a number`},
 		"negative memory":       {"workers,throughput,memory\n1,10,-5M\n", 2, `memory: "-5M" is not a number`},
 		"absurd memory":         {"workers,throughput,memory\n1,10,1e30\n", 2, "memory: 1e30: want"},
-		"no CPU time":           {"workers,throughput,cpu\n1,10,0\n", 2, "cpu: 0: want"},
+		"absurd CPU time":       {"workers,throughput,cpu\n1,10,1e-12\n", 2, "cpu: 1e-12: want"},
 		"repeat zero":           {"workers,throughput,repeat\n1,10,0\n", 2, `repeat: "0": want a whole number from 1`},
 		"a repeat twice":        {"workers,throughput,repeat\n1,10,1\n2,20,1\n1,11,1\n", 4, "repeat 1 of workers 1 stands in line 2 already"},
 		"a quote left open":     {"workers,throughput\n1,\"10\n", 2, "quote"},
