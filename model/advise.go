@@ -270,9 +270,13 @@ func (a *Advice) meetObjective(c choice, fitting []group) (choice, bool) {
 }
 
 // bracket sets the interval: the ratio test's, with an accepted curve's bootstrap, within what the
-// objective and memory leave, and around the choice.
+// objective and memory leave, and around the choice. Where the fewest that were measured may be enough,
+// fewer may be too.
 func (a *Advice) bracket(c choice, p plateau, t table, q Question, curve *parametricCurve) {
 	in := p.interval(t, q.Confidence)
+	if in.low == p.groups[0].workers {
+		in.low = t.untriedBelow(in.low, q.Lowest)
+	}
 	if curve != nil {
 		low, high := curve.bootstrap(t, p.groups, q)
 		in.low = min(in.low, low)

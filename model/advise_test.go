@@ -360,3 +360,27 @@ func TestAdviseWhereTheGeneratorDecides(t *testing.T) {
 func hasCaveat(a Advice, code string) bool {
 	return slices.ContainsFunc(a.Caveats, func(c Caveat) bool { return c.Code == code })
 }
+
+// Where the fewest that were measured do as well as any, fewer may too, but for those that failed and those
+// that were not asked for.
+func TestIntervalBelowWhatWasMeasured(t *testing.T) {
+	at := func(workers int, throughput float64) Observation {
+		return Observation{Workers: workers, Throughput: throughput}
+	}
+	flat := []Observation{at(3, 100), at(3, 101), at(4, 101), at(4, 100)}
+	rising := []Observation{at(3, 60), at(3, 61), at(4, 101), at(4, 100)}
+	for name, c := range map[string]struct {
+		observations []Observation
+		lowest, want int
+	}{
+		"fewer were not measured": {flat, 1, 1},
+		"not asked for":           {flat, 2, 2},
+		"one failed":              {append([]Observation{{Workers: 1, Failed: true}}, flat...), 1, 2},
+		"too slow":                {rising, 1, 4},
+	} {
+		a := Advise(c.observations, Question{Cores: 1, CoresMeasured: 1, Lowest: c.lowest, Highest: 8})
+		if !a.Made || a.Low != c.want {
+			t.Errorf("%s: %d (%d-%d), want %d as the least", name, a.Workers, a.Low, a.High, c.want)
+		}
+	}
+}

@@ -269,6 +269,18 @@ func (t table) smallestOver(limit float64) (workers int, bytes float64) {
 	return 0, 0
 }
 
+// untriedBelow returns the smallest count from lowest on that none which failed rules out, where no
+// count below that of workers worked.
+func (t table) untriedBelow(workers, lowest int) int {
+	n := min(lowest, workers)
+	for _, g := range t.groups {
+		if g.workers < workers {
+			n = max(n, g.workers+1)
+		}
+	}
+	return n
+}
+
 // estimate is a count's own throughput; without any repeat its error is not known and 0.
 func (t table) estimate(g group) estimate {
 	return estimate{g.logMean, t.spread / math.Sqrt(float64(max(g.n, 1)))}
