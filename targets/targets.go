@@ -209,6 +209,10 @@ func ForAdapter(name string, c Command) (*Target, error) {
 }
 
 func newTarget(a Adapter, c Command) (*Target, error) {
+	// Before what the adapter says: the word by which it knows its server may be another program's argument.
+	if err := refuseAway(c); err != nil {
+		return nil, err
+	}
 	if checker, ok := a.(interface{ check(Command) error }); ok {
 		if err := checker.check(c); err != nil {
 			return nil, err
