@@ -169,6 +169,11 @@ var apacheOwned = []string{
 	"defaultruntimedir", "coredumpdirectory", "scriptlog", "lockfile",
 }
 
+// apacheOtherLogs are of modules. They are written as before, elsewhere.
+var apacheOtherLogs = []string{"forensiclog", "rewritelog", "cookielog", "jklogfile", "secauditlog", "secdebuglog"}
+
+var apachePHPLog = regexp.MustCompile(`(?i)^php_(admin_)?value\s+"?error_log\b`)
+
 // derived is the configuration at a shape and a place.
 func (c apacheConf) derived(s Shape, p Place) string {
 	var out strings.Builder
@@ -186,15 +191,21 @@ Listen %s
 		case slices.Contains(apacheOwned, name):
 			continue
 		case name == "customlog" || name == "transferlog" || name == "globallog":
-			line = apacheLog(line, p.file("access.log"))
+			line = apacheLog(line, p.file(accessLog))
+		case slices.Contains(apacheOtherLogs, name):
+			line = apacheLog(line, p.file(name))
+		case apachePHPLog.MatchString(line):
+			continue // without it errors go to the error log
 		case name == "cacheroot":
 			line = fmt.Sprintf("CacheRoot %q", p.file("cache"))
 		case apacheMPM.MatchString(line):
 			line = strings.ReplaceAll(line, "mpm_"+c.mpm(), "mpm_"+s.Class)
 		case noThreads && apacheCGI.MatchString(line):
 			line = strings.ReplaceAll(line, "cgid", "cgi")
-		case noThreads && name == "scriptsock":
+		case name == "scriptsock" && noThreads:
 			continue
+		case name == "scriptsock": // two daemons can't share it
+			line = fmt.Sprintf("ScriptSock %q", p.file("cgi.sock"))
 		case apacheHost.MatchString(line) && !c.withTLS(i):
 			line = apacheHere(line, p)
 		}

@@ -96,11 +96,38 @@ func (h hypercorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 		given = append(given, "--worker-class", s.Class)
 		dropped = append(dropped, "--worker-class")
 	}
+	logs, replaced := h.logs(c, p)
+	given, dropped = append(given, logs...), append(dropped, replaced...)
 	argv, err := hypercornProgram.launch(c, given, dropped...)
 	if err != nil {
 		return Launch{}, err
 	}
 	return Launch{Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s)}, nil
+}
+
+// logs are the options in the place of what has output written to files of the user's, and those to
+// drop. An option wins over the file.
+func (hypercorn) logs(c Command, p Place) (given, dropped []string) {
+	text, _ := readSmall(inDir(c.Dir, cmp.Or(hypercornProgram.setting(c, "--config"), "none")))
+	says := func(key string, options ...string) bool {
+		inFile := regexp.MustCompile(`(?m)^[ \t]*` + key + `[ \t]*=`).Match(text)
+		return inFile || slices.ContainsFunc(options, func(option string) bool { return hypercornProgram.says(c, option) })
+	}
+	access := cmp.Or(hypercornProgram.setting(c, "--access-logfile"), hypercornProgram.setting(c, "--access-log"))
+	if logsToFiles(c, hypercornProgram.setting(c, "--log-config")) {
+		dropped = append(dropped, "--log-config")
+		access = cmp.Or(access, accessLog)
+	}
+	if access != "-" && (access != "" || says("accesslog")) {
+		given, dropped = append(given, "--access-logfile", p.file(accessLog)), append(dropped, "--access-logfile", "--access-log")
+	}
+	if says("errorlog", "--error-logfile", "--error-log") {
+		given, dropped = append(given, "--error-logfile", "-"), append(dropped, "--error-logfile", "--error-log")
+	}
+	if says("pid_path") {
+		given = append(given, "--pid", p.file("pid"))
+	}
+	return given, dropped
 }
 
 func (hypercorn) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {

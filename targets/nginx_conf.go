@@ -144,7 +144,7 @@ func (c nginxConf) http(block []nginxDirective, p Place, listen *listener) []ngi
 		out = append(out, directive(prefix+"_temp_path", p.file(prefix)))
 	}
 	if !slices.ContainsFunc(block, func(d nginxDirective) bool { return d.name() == "access_log" }) {
-		out = append(out, directive("access_log", p.file("access.log")))
+		out = append(out, directive("access_log", p.file(accessLog)))
 	}
 	return append(out, c.inside(block, p, listen)...)
 }
@@ -157,9 +157,11 @@ func (c nginxConf) inside(block []nginxDirective, p Place, listen *listener) []n
 		switch {
 		case name == "error_log", strings.HasSuffix(name, "_temp_path"):
 			continue
+		case slices.Contains([]string{"proxy_store", "fastcgi_store", "uwsgi_store", "scgi_store"}, name):
+			continue // it writes answers into folders that are served
 		case name == "access_log" && len(d.words) > 1 && d.words[1] != "off":
 			d.words = slices.Clone(d.words)
-			d.words[1] = p.file("access.log")
+			d.words[1] = p.file(accessLog)
 		case strings.HasSuffix(name, "_cache_path") && len(d.words) > 1:
 			d.words = slices.Clone(d.words)
 			d.words[1] = p.file(fmt.Sprint("cache", i))

@@ -54,6 +54,9 @@ var uwsgiProgram = program{
 		--master-fifo= --master|-M --die-on-term --cheap --cheaper= --cheaper-algo= --cheaper-initial= --cheaper-step=
 		--cheaper-overload= --idle= --die-on-idle --emperor= --auto-procname --procname= --module|-w= --wsgi-file=
 		--plugins|--plugin= --chdir= --yaml|-y= --json|-j= --xml|-x= --uid= --gid= --lazy-apps --lazy --enable-threads|-T
+		--http-to= --http2= --https2= --fastrouter= --rawrouter= --sslrouter= --flock= --flock-wait= --flock2= --flock-wait2=
+		--subscribe-to|--st|--subscribe= --subscribe2|--s2= --http-subscription-server= --zerg= --zerg-server= --legion= --legion-mcast=
+		--cron= --cron2= --unique-cron= --legion-cron|--cron-legion= --unique-legion-cron|--unique-cron-legion= --carbon= --statsd= --stats-push=
 	`),
 	owned: []string{
 		"--processes", "--ini", "--http", "--http-socket", "--http11-socket", "--https", "--https-socket", "--socket",
@@ -61,6 +64,10 @@ var uwsgiProgram = program{
 		"--daemonize", "--daemonize2", "--logto", "--logto2", "--logger", "--req-logger", "--stats", "--master-fifo", "--master",
 		"--die-on-term", "--cheap", "--cheaper", "--cheaper-algo", "--cheaper-initial", "--cheaper-step", "--cheaper-overload",
 		"--idle", "--die-on-idle", "--auto-procname", "--procname",
+		"--http-to", "--http2", "--https2", "--fastrouter", "--rawrouter", "--sslrouter", "--flock", "--flock-wait", "--flock2", "--flock-wait2",
+		// What would have it take requests, jobs or a place in figures that are production's.
+		"--subscribe-to", "--subscribe2", "--http-subscription-server", "--zerg", "--zerg-server", "--legion", "--legion-mcast",
+		"--cron", "--cron2", "--unique-cron", "--legion-cron", "--unique-legion-cron", "--carbon", "--statsd", "--stats-push",
 	},
 }
 
