@@ -204,7 +204,7 @@ http {
   access_log "/var/log/a b" combined;
   map $a ${b} { default "x;y"; }
   include sites/*;
-  server { listen 443 ssl default_server; ssl_certificate c.pem; location / { access_log off; return 200 'a{b}'; } }
+  server { listen 443 ssl default_server; ssl_certificate c.pem; auth_basic_user_file users; location / { access_log off; return 200 'a{b}'; } }
 }
 `,
 		"sites/shop": "server { listen [::]:80 reuseport; listen 80 default_server backlog=5 reuseport; server_name a; error_log /var/log/y;\n" +
@@ -244,7 +244,7 @@ http {
     }
     server {
         listen 127.0.0.1:80;
-        ssl_certificate "` + dir + `/c.pem";
+        auth_basic_user_file "` + dir + `/users";
         location / {
             access_log off;
             return 200 'a{b}';
