@@ -289,9 +289,6 @@ LoadModule cgi_module modules/mod_cgi.so
 <VirtualHost *:8123>
 ServerName a
 </VirtualHost>
-<VirtualHost _default_:443>
-SSLEngine on
-</VirtualHost>
 User ${APACHE_RUN_USER}
 CustomLog "/s/access.log" common
 <IfModule mpm_event_module>
@@ -420,12 +417,12 @@ func FuzzNginx(f *testing.F) {
 }
 
 func FuzzApache(f *testing.F) {
-	for _, text := range []string{"Listen 80\n", "<VirtualHost *:80>\nSSLEngine on\n", "CustomLog \"a b\" c\n", "<IfModule mpm_x_module>\n<IfModule y>\n</IfModule>\n", "a \\\n b\n", "CustomLog"} {
+	for _, text := range []string{"Listen 80\n", "<VirtualHost *:80>\nSSLEngine on\n", "<VirtualHost *:1>\nRedirect / https://a\n", "Define a ${a}\n", "CustomLog \"a b\" c\n", "<IfModule mpm_x_module>\n<IfModule y>\n</IfModule>\n", "a \\\n b\n", "CustomLog"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		conf := apacheConf{root: "/d"}
-		lines, err := conf.include(text, nil, deepestInclude)
+		lines, err := (&apacheReader{root: "/d"}).include(text, deepestInclude)
 		if err != nil {
 			return
 		}

@@ -32,7 +32,7 @@ func (apache) About() About {
 			"While measuring, StartServers and the spare servers are all the count itself, so that it is fixed; in production a range gives memory back.",
 			"MaxRequestWorkers above ServerLimit is cut to that, with no more than a line in the log.",
 			"KeepAlive holds a prefork worker for KeepAliveTimeout after an answer: five seconds by default.",
-			"The files derived from yours have the address, logs and process files replaced; hosts with TLS are not reached in them.",
+			"The files derived from yours have the address, logs and process files replaced. A host with TLS is measured without it where the plain one of its name only leads there; where that has pages, those are measured.",
 		},
 	}
 }
@@ -227,6 +227,10 @@ func (apache) Version(ctx context.Context, c Command) (string, error) {
 
 // check finds a file that can't be used before the first start.
 func (apache) check(c Command) error {
-	_, err := readApache(c)
+	conf, err := readApache(c)
+	if err == nil && conf.onlyToTLS() {
+		return refuse(c.Argv, "its hosts do no more than lead to https, and none in its files serves that",
+			"measure the server that has the pages, or name the file with its host: advise -- apache2 -f /path/to/apache2.conf")
+	}
 	return err
 }
