@@ -1,6 +1,8 @@
 package targets
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -317,7 +319,7 @@ error_log = /dev/stderr
 daemonize = no
 pid = /s/php-fpm.pid
 
-[shop]
+[www]
 user = www-data
 group = www-data
 access.log = /s/access.log
@@ -452,4 +454,37 @@ func FuzzDockerfile(f *testing.F) {
 		_, _ = parseProcfile(cmd, nil)
 		_, _ = parseProcfile(entry, nil)
 	})
+}
+
+// Of several pools the usual one is measured, which is said with the way to another; without it nothing is.
+func TestFPMPools(t *testing.T) {
+	targetstest.Need(t, "nginx") // which it is refused without
+	dir := folder(t, map[string]string{
+		"fpm.conf":         "include = pools/*.conf\n",
+		"pools/admin.conf": "[admin]\npm.max_children = 3\n", "pools/www.conf": "[www]\npm.max_children = 5\n",
+		"two.conf": "[a]\npm.max_children = 3\n[b]\n", "far.conf": "include = far/*.conf\n",
+		"far/a.conf": "[a]\n", "far/b.conf": "[b]\n[c]\n",
+	})
+	for line, want := range map[string]struct {
+		workers int
+		said    string // in what is found, or in the hint
+	}{
+		"php-fpm8.2 -y fpm.conf -R":        {5, "of the pools admin, www, www is measured and the others are left out; another one by its own file: advise -- php-fpm8.2 -y " + dir + "/pools/admin.conf -R"},
+		"php-fpm8.2 -y pools/admin.conf":   {3, ""},
+		"php-fpm8.2 -y two.conf":           {0, "name a file with one of them: advise -- php-fpm8.2 -y /path/to/pool.conf"},
+		"php-fpm8.2 --fpm-config far.conf": {0, "advise -- php-fpm8.2 --fpm-config " + dir + "/far/a.conf"},
+	} {
+		target, err := Recognise(Command{Argv: strings.Fields(line), Env: os.Environ(), Dir: dir})
+		var refused *RefusedError
+		switch {
+		case want.workers == 0:
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), "several pools") || !strings.Contains(refused.Hint, want.said) {
+				t.Errorf("%s: got %v", line, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", line, err)
+		case target.Found != want.said || target.Shape().Workers != want.workers:
+			t.Errorf("%s: %d workers and %q, want %d and %q", line, target.Shape().Workers, target.Found, want.workers, want.said)
+		}
+	}
 }

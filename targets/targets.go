@@ -161,7 +161,9 @@ var adapters = []Adapter{
 type Target struct {
 	Adapter Adapter
 	Command Command
-	Found   string // why this command, as a sentence, when it was found by Detect
+	// Found is why this command, as a sentence, when it was found by Detect, and which part of what it names is
+	// measured where that is not all.
+	Found string
 
 	port func() (int, error) // chooses where to listen; nil: any free port
 }
@@ -218,7 +220,11 @@ func newTarget(a Adapter, c Command) (*Target, error) {
 			return nil, err
 		}
 	}
-	return &Target{Adapter: a, Command: c}, nil
+	t := &Target{Adapter: a, Command: c}
+	if noting, ok := a.(interface{ note(Command) string }); ok {
+		t.Found = noting.note(c)
+	}
+	return t, nil
 }
 
 // Shape is what the command asks for by itself; see [Adapter].
