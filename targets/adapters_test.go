@@ -295,6 +295,21 @@ User ${APACHE_RUN_USER}
 CustomLog "/s/access.log" common
 <IfModule mpm_event_module>
 </IfModule>
+<VirtualHost *:8123>
+ServerName advise-status.invalid
+<Location "/advise-status">
+SetHandler server-status
+<IfModule authz_core_module>
+Require all granted
+</IfModule>
+<IfModule rewrite_module>
+RewriteEngine off
+</IfModule>
+<IfModule proxy_module>
+ProxyPass !
+</IfModule>
+</Location>
+</VirtualHost>
 <IfModule mpm_prefork_module>
     ServerLimit            2
     StartServers           2

@@ -221,6 +221,7 @@ PidFile %q
 ErrorLog /dev/stderr
 Listen %s
 `, p.Scratch, p.file("pid"), p.Address())
+	out.WriteString(c.statusModule())
 	// mod_cgid is for processes with threads. Without them mod_cgi does the same, and has no daemon that
 	// would look like one more worker.
 	noThreads := s.Class == "prefork" && s.Class != c.mpm()
@@ -260,6 +261,7 @@ Listen %s
 		}
 		out.WriteString(line + "\n")
 	}
+	out.WriteString(c.statusHost(p, hosts))
 	out.WriteString(apacheBlock(s.Class, s.Workers, s.Threads, s.Workers, s.Workers, s.Workers))
 	return out.String()
 }
