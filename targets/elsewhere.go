@@ -16,8 +16,18 @@ var starters = []string{
 	"systemd-nspawn", "buildah", "kubectl", "oc", "helm", "minikube", "k3s", "nomad", "nsenter", "vagrant", "multipass",
 	"ssh", "mosh", "autossh", "dbclient", "pssh", "parallel-ssh", "pdsh", "ansible", "ansible-playbook", "salt", "fab", "cap",
 	"systemctl", "systemd-run", "service", "invoke-rc.d", "rc-service", "initctl", "launchctl", "start-stop-daemon", "daemonize",
-	"supervisorctl", "circusctl", "monit", "sv", "s6-svc", "s6-rc", "pm2", "forever", "overmind", "screen", "tmux", "at", "batch",
+	"supervisorctl", "circusctl", "pumactl", "gunicornc", "monit", "sv", "s6-svc", "s6-rc", "pm2", "forever", "overmind", "screen", "tmux", "at", "batch",
 	"heroku", "fly", "flyctl", "dokku", "gcloud", "aws", "az", "cf",
+}
+
+// ownNames are those of them that a program of the user's may have too: with a path it is that one.
+var ownNames = []string{"service", "at", "batch", "cap", "fab", "fly", "forever", "salt", "monit", "cf", "sv"}
+
+var systemFolder = regexp.MustCompile(`^(/usr(/local)?)?/s?bin/[^/]+$`)
+
+func starts(word string) bool {
+	base := filepath.Base(word)
+	return slices.Contains(starters, base) && (base == word || systemFolder.MatchString(word) || !slices.Contains(ownNames, base))
 }
 
 // startersBy names those of which one subcommand alone does so.
@@ -40,7 +50,7 @@ func away(argv []string) string {
 					return program
 				}
 			}
-		case slices.Contains(starters, base), i+1 < len(argv) && startersBy[base] == argv[i+1] && startersBy[base] != "":
+		case starts(word), i+1 < len(argv) && startersBy[base] == argv[i+1] && startersBy[base] != "":
 			return base
 		case initScripts.MatchString(word):
 			return word
@@ -48,7 +58,10 @@ func away(argv []string) string {
 			wrapped = true
 		case wrapped && (strings.HasPrefix(word, "-") || assigns(word) || wrapperValue.MatchString(word)):
 		case wrapped && i > 0 && strings.HasPrefix(argv[i-1], "-"): // the value of an option, or the program
-		default:
+		default: // a program, which may be a wrapper that is not known
+			if rest := slices.Index(argv[i:], "--"); rest > 0 {
+				return away(argv[i+rest+1:])
+			}
 			return ""
 		}
 	}

@@ -63,7 +63,7 @@ var (
 )
 
 func (hypercorn) Shape(c Command) Shape {
-	text, _ := readSmall(inDir(c.Dir, cmp.Or(hypercornProgram.setting(c, "--config"), "none")))
+	text := hypercornConf(c)
 	inFile := func(pattern *regexp.Regexp) string {
 		if m := pattern.FindSubmatch(text); m != nil {
 			return string(m[1])
@@ -105,10 +105,20 @@ func (h hypercorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 	return Launch{Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s)}, nil
 }
 
+// hypercornConf is the text of the file that the command names, be it TOML or Python.
+func hypercornConf(c Command) []byte {
+	name := strings.TrimPrefix(cmp.Or(hypercornProgram.setting(c, "--config"), "none"), "file:")
+	if module, ok := strings.CutPrefix(name, "python:"); ok {
+		name = strings.ReplaceAll(module, ".", "/") + ".py"
+	}
+	text, _ := readSmall(inDir(c.Dir, name))
+	return text
+}
+
 // logs are the options in the place of what has output written to files of the user's, and those to
 // drop. An option wins over the file.
 func (hypercorn) logs(c Command, p Place) (given, dropped []string) {
-	text, _ := readSmall(inDir(c.Dir, cmp.Or(hypercornProgram.setting(c, "--config"), "none")))
+	text := hypercornConf(c)
 	says := func(key string, options ...string) bool {
 		inFile := regexp.MustCompile(`(?m)^[ \t]*` + key + `[ \t]*=`).Match(text)
 		return inFile || slices.ContainsFunc(options, func(option string) bool { return hypercornProgram.says(c, option) })

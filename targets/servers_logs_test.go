@@ -71,6 +71,10 @@ var loggedServers = map[string]logged{
 		need: "pypi/hypercorn", command: "hypercorn -c h.toml app:app", app: "asgi", lines: accessLog,
 		files: map[string]string{"h.toml": "accesslog = '{own}/access'\nerrorlog = '{own}/error'\npid_path = '{own}/pid'\n"},
 	},
+	"hypercorn python": {
+		need: "pypi/hypercorn", command: "hypercorn -c file:h.py app:app", app: "asgi", lines: accessLog,
+		files: map[string]string{"h.py": "accesslog = '{own}' + '/access'\nerrorlog = '{own}/error'\n"},
+	},
 	"granian": {
 		need: "pypi/granian", command: "granian --interface wsgi --log-config log.json --pid-file {own}/pid cost:app", app: "wsgi",
 		files: map[string]string{"log.json": logToFiles},

@@ -53,7 +53,7 @@ var uwsgiProgram = program{
 		--safe-pidfile2= --daemonize|-d= --daemonize2= --logto= --logto2= --logger= --req-logger= --stats|--stats-server=
 		--master-fifo= --master|-M --die-on-term --cheap --cheaper= --cheaper-algo= --cheaper-initial= --cheaper-step=
 		--cheaper-overload= --idle= --die-on-idle --emperor= --auto-procname --procname= --module|-w= --wsgi-file=
-		--include= --inherit= --config= --touch-reload= --touch-workers-reload= --touch-chain-reload= --touch-mules-reload= --fs-reload=
+		--stop= --reload= --pause= --include= --inherit= --config= --touch-reload= --touch-workers-reload= --touch-chain-reload= --touch-mules-reload= --fs-reload=
 		--plugins|--plugin= --chdir= --yaml|-y= --json|-j= --xml|-x= --uid= --gid= --lazy-apps --lazy --enable-threads|-T
 		--http-to= --http2= --https2= --fastrouter= --rawrouter= --sslrouter= --flock= --flock-wait= --flock2= --flock-wait2=
 		--subscribe-to|--st|--subscribe= --subscribe2|--s2= --http-subscription-server= --zerg= --zerg-server= --legion= --legion-mcast=

@@ -34,6 +34,8 @@ func readUwsgi(c Command) (uwsgiFile, error) {
 	var named []string
 	for _, a := range uwsgiProgram.options.parse(args) {
 		switch {
+		case slices.Contains([]string{"--stop", "--reload", "--pause"}, a.option):
+			return uwsgiFile{}, refuse(c.Argv, a.option+" is for a server that runs already", "give the command that starts it")
 		case slices.Contains([]string{"--emperor", "--yaml", "--json", "--xml"}, a.option):
 			return uwsgiFile{}, refuse(c.Argv, a.option+" can't be varied", uwsgiFiles)
 		case a.option != "--ini" && slices.Contains(uwsgiIncludes, a.option) && !uwsgiIni.MatchString(a.value):

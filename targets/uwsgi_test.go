@@ -82,6 +82,7 @@ func TestUwsgiRefused(t *testing.T) {
 		"uwsgi far.ini":               "it is no file",
 		"uwsgi --plugin xml app.xml":  "app.xml can't be varied",
 		"uwsgi app.yaml:prod -p 2":    "app.yaml:prod can't be varied",
+		"uwsgi --stop /run/u.pid":     "for a server that runs already",
 		"uwsgi --config app.json":     "app.json can't be varied",
 		"uwsgi --ini exec://cat -p 1": "it is no file",
 	} {
