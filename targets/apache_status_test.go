@@ -30,6 +30,7 @@ func TestApacheStatus(t *testing.T) {
 		"not extended":        {text: module + "ExtendedStatus Off\n"},
 		"not loaded":          {},
 		"behind rules":        {text: module + host, requests: true},
+		"behind a redirect":   {text: module + "<VirtualHost *:80>\nRedirectMatch ^/advise /index.html\n</VirtualHost>\n", requests: true},
 		"beside any address":  {text: module + every, requests: true},
 		"rules of the server": {text: module + front, requests: true},
 		"not there":           {none: true},
