@@ -54,7 +54,7 @@ func away(argv []string) string {
 			return base
 		case initScripts.MatchString(word):
 			return word
-		case passesOn(base), isShell(base), slices.Contains([]string{"sshpass", "npx", "bunx", "su", "runuser", "watch", "unbuffer"}, base):
+		case passesOn(base), slices.Contains(shells, base), slices.Contains([]string{"sshpass", "npx", "bunx", "su", "runuser", "watch", "unbuffer"}, base):
 			wrapped = true
 		case wrapped && (strings.HasPrefix(word, "-") || assigns(word) || wrapperValue.MatchString(word)):
 		case wrapped && i > 0 && strings.HasPrefix(argv[i-1], "-"): // the value of an option, or the program
@@ -90,9 +90,8 @@ func awayInScript(script string) string {
 	return ""
 }
 
-func isShell(base string) bool {
-	return slices.Contains([]string{"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"}, base)
-}
+// shells take a script behind an option.
+var shells = []string{"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"}
 
 // refuseAway refuses what can be seen to lead nowhere, whatever kind of server it names: one that is
 // not a child of what is started, and words only a shell understands.
