@@ -50,13 +50,12 @@ func (s *Sweep) Outline() (Outline, error) {
 }
 
 func (s *Sweep) planned(shape Shape) (PlannedStart, error) {
-	command := s.options.Target.Command
-	launch, err := s.options.Target.Adapter.Launch(command, s.plan.Launched(shape), targets.Place{Host: "127.0.0.1", Port: 8000, Scratch: ScratchName})
+	launch, err := s.options.Target.Launch(s.plan.Launched(shape), targets.Place{Host: "127.0.0.1", Port: 8000, Scratch: ScratchName})
 	if err != nil {
 		return PlannedStart{}, err
 	}
 	argv, _ := targets.MaskCommand(launch.Argv)
-	return PlannedStart{Shape: shape, Argv: argv, Environment: added(command.Env, launch.Env)}, nil
+	return PlannedStart{Shape: shape, Argv: argv, Environment: added(s.options.Target.Command.Env, launch.Env)}, nil
 }
 
 // added are the variables that a launch sets or changes.

@@ -232,7 +232,7 @@ func New(o Options) (*Sweep, error) {
 	}
 
 	rule := RuleOfThumb(parts.measured)
-	shape := o.Target.Adapter.Shape(o.Target.Command)
+	shape := o.Target.Shape()
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
 	s.launcher = s.launcherWith(limits)
 	s.fewer = s.partOf(cores)

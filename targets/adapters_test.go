@@ -1,6 +1,8 @@
 package targets
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -204,7 +206,7 @@ http {
   access_log "/var/log/a b" combined;
   map $a ${b} { default "x;y"; }
   include sites/*;
-  server { listen 443 ssl default_server; ssl_certificate c.pem; location / { access_log off; return 200 'a{b}'; } }
+  server { listen 443 ssl default_server; ssl_certificate c.pem; auth_basic_user_file users; location / { access_log off; return 200 'a{b}'; } }
 }
 `,
 		"sites/shop": "server { listen [::]:80 reuseport; listen 80 default_server backlog=5 reuseport; server_name a; error_log /var/log/y;\n" +
@@ -244,7 +246,7 @@ http {
     }
     server {
         listen 127.0.0.1:80;
-        ssl_certificate "` + dir + `/c.pem";
+        auth_basic_user_file "` + dir + `/users";
         location / {
             access_log off;
             return 200 'a{b}';
@@ -289,13 +291,25 @@ LoadModule cgi_module modules/mod_cgi.so
 <VirtualHost *:8123>
 ServerName a
 </VirtualHost>
-<VirtualHost _default_:443>
-SSLEngine on
-</VirtualHost>
 User ${APACHE_RUN_USER}
 CustomLog "/s/access.log" common
 <IfModule mpm_event_module>
 </IfModule>
+<VirtualHost *:8123>
+ServerName advise-status.invalid
+<Location "/advise-status">
+SetHandler server-status
+<IfModule authz_core_module>
+Require all granted
+</IfModule>
+<IfModule rewrite_module>
+RewriteEngine off
+</IfModule>
+<IfModule proxy_module>
+ProxyPass !
+</IfModule>
+</Location>
+</VirtualHost>
 <IfModule mpm_prefork_module>
     ServerLimit            2
     StartServers           2
@@ -320,7 +334,7 @@ error_log = /dev/stderr
 daemonize = no
 pid = /s/php-fpm.pid
 
-[shop]
+[www]
 user = www-data
 group = www-data
 access.log = /s/access.log
@@ -345,7 +359,7 @@ func TestLighttpdDerived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `accesslog.filename = "/var/log/y"
+	want := `accesslog.filename := "/dev/null"
 
 $HTTP["host"] == "nowhere.invalid" { ssl.engine = "enable" }
 
@@ -354,7 +368,6 @@ server.port := 8123
 server.max-worker := 2
 server.pid-file := "/s/lighttpd.pid"
 server.upload-dirs := ( "/" )
-accesslog.filename := "/dev/null"
 `
 	if diff := cmp.Diff(want, deriveLighttpd(text, Shape{Workers: 2}, Place{Host: "127.0.0.1", Port: 8123, Scratch: "/s"})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -421,12 +434,12 @@ func FuzzNginx(f *testing.F) {
 }
 
 func FuzzApache(f *testing.F) {
-	for _, text := range []string{"Listen 80\n", "<VirtualHost *:80>\nSSLEngine on\n", "CustomLog \"a b\" c\n", "<IfModule mpm_x_module>\n<IfModule y>\n</IfModule>\n", "a \\\n b\n", "CustomLog"} {
+	for _, text := range []string{"Listen 80\n", "<VirtualHost *:80>\nSSLEngine on\n", "<VirtualHost *:1>\nRedirect / https://a\n", "Define a ${a}\n", "CustomLog \"a b\" c\n", "<IfModule mpm_x_module>\n<IfModule y>\n</IfModule>\n", "a \\\n b\n", "CustomLog"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		conf := apacheConf{root: "/d"}
-		lines, err := conf.include(text, nil, deepestInclude)
+		lines, err := (&apacheReader{root: "/d"}).include(text, deepestInclude)
 		if err != nil {
 			return
 		}
@@ -443,4 +456,37 @@ func FuzzApache(f *testing.F) {
 			t.Errorf("%q listens %d times:\n%s", text, listens, derived)
 		}
 	})
+}
+
+// Of several pools the usual one is measured, which is said with the way to another; without it nothing is.
+func TestFPMPools(t *testing.T) {
+	targetstest.Need(t, "nginx") // which it is refused without
+	dir := folder(t, map[string]string{
+		"fpm.conf":         "include = pools/*.conf\n",
+		"pools/admin.conf": "[admin]\npm.max_children = 3\n", "pools/www.conf": "[www]\npm.max_children = 5\n",
+		"two.conf": "[a]\npm.max_children = 3\n[b]\n", "far.conf": "include = far/*.conf\n",
+		"far/a.conf": "[a]\n", "far/b.conf": "[b]\n[c]\n",
+	})
+	for line, want := range map[string]struct {
+		workers int
+		said    string // in what is found, or in the hint
+	}{
+		"php-fpm8.2 -y fpm.conf -R":        {5, "of the pools admin, www, www is measured and the others are left out; another one by its own file: advise -- php-fpm8.2 -y " + dir + "/pools/admin.conf -R"},
+		"php-fpm8.2 -y pools/admin.conf":   {3, ""},
+		"php-fpm8.2 -y two.conf":           {0, "name a file with one of them: advise -- php-fpm8.2 -y /path/to/pool.conf"},
+		"php-fpm8.2 --fpm-config far.conf": {0, "advise -- php-fpm8.2 --fpm-config " + dir + "/far/a.conf"},
+	} {
+		target, err := Recognise(Command{Argv: strings.Fields(line), Env: os.Environ(), Dir: dir})
+		var refused *RefusedError
+		switch {
+		case want.workers == 0:
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), "several pools") || !strings.Contains(refused.Hint, want.said) {
+				t.Errorf("%s: got %v", line, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", line, err)
+		case target.Found != want.said || target.Shape().Workers != want.workers:
+			t.Errorf("%s: %d workers and %q, want %d and %q", line, target.Shape().Workers, target.Found, want.workers, want.said)
+		}
+	}
 }

@@ -24,7 +24,7 @@ func (apache) About() About {
 		Server:     "Apache httpd, prefork (mod_php) and event",
 		Recognised: "`apache2`, `httpd`, `apachectl`, `apache2-foreground`, with the file that `-f` names or the usual one",
 		Knob:       "prefork: `MaxRequestWorkers`; event: `ServerLimit` x `ThreadsPerChild`; varied too: class (the MPM), threads but for prefork",
-		Reports:    "children of its parent process",
+		Reports:    "busy and idle workers by mod_status and, with `ExtendedStatus` on, requests of each; else children of its parent process",
 		Tested:     []string{"2.4"},
 		Traps: []string{
 			"A restart ignores changes of ServerLimit and ThreadLimit: stop it and start it afresh.",
@@ -32,7 +32,7 @@ func (apache) About() About {
 			"While measuring, StartServers and the spare servers are all the count itself, so that it is fixed; in production a range gives memory back.",
 			"MaxRequestWorkers above ServerLimit is cut to that, with no more than a line in the log.",
 			"KeepAlive holds a prefork worker for KeepAliveTimeout after an answer: five seconds by default.",
-			"The files derived from yours have the address, logs and process files replaced; hosts with TLS are not reached in them.",
+			"The files derived from yours have the address, logs and process files replaced. A host with TLS is measured without it where the plain one of its name only leads there; where that has pages, those are measured.",
 		},
 	}
 }
@@ -135,7 +135,7 @@ func (u apache) Launch(c Command, s Shape, p Place) (Launch, error) {
 	if s, err = u.vary(c, s); err != nil {
 		return Launch{}, err
 	}
-	argv, err := apacheProgram.launch(c, []string{"-D", "FOREGROUND", "-d", conf.root, "-f", p.file("apache.conf")})
+	argv, err := apacheProgram.launch(c, []string{"-D", "FOREGROUND", "-d", conf.root, "-f", p.file(apacheFile)})
 	if err != nil {
 		return Launch{}, err
 	}
@@ -153,8 +153,11 @@ func (u apache) Launch(c Command, s Shape, p Place) (Launch, error) {
 	} {
 		env = setenv(env, name, value)
 	}
-	return Launch{Argv: fillAll(argv, s, p), Env: env, Files: []File{{Path: "apache.conf", Text: conf.derived(s, p)}}}, nil
+	return Launch{Argv: fillAll(argv, s, p), Env: env, Files: []File{{Path: apacheFile, Text: conf.derived(s, p)}}}, nil
 }
+
+// apacheFile is what the derived configuration is called.
+const apacheFile = "apache.conf"
 
 // apacheServer is the server itself, where the command names a script that starts it.
 func apacheServer(c Command, program string) string {
@@ -227,6 +230,10 @@ func (apache) Version(ctx context.Context, c Command) (string, error) {
 
 // check finds a file that can't be used before the first start.
 func (apache) check(c Command) error {
-	_, err := readApache(c)
+	conf, err := readApache(c)
+	if err == nil && conf.onlyToTLS() {
+		return refuse(c.Argv, "its hosts do no more than lead to https, and none in its files serves that",
+			"measure the server that has the pages, or name the file with its host: advise -- apache2 -f /path/to/apache2.conf")
+	}
 	return err
 }

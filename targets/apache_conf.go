@@ -34,19 +34,56 @@ func loadApache(path, root string, env []string) (apacheConf, error) {
 	if err != nil {
 		return apacheConf{}, err
 	}
-	conf := apacheConf{path: path, root: root}
-	if m := apacheRoot.FindStringSubmatch(string(text)); conf.root == "" && m != nil {
-		conf.root = m[1]
+	r := &apacheReader{root: root, variables: env}
+	if m := apacheRoot.FindStringSubmatch(string(text)); r.root == "" && m != nil {
+		r.root = m[1]
+		if strings.Contains(r.root, "${") { // by what is defined before it in this file
+			before, _, _ := strings.Cut(string(text), m[0])
+			for line := range strings.Lines(before) {
+				r.define(strings.TrimSpace(line))
+			}
+			r.root, _ = r.expand(m[1])
+		}
 	}
-	if conf.root == "" {
-		conf.root = filepath.Dir(path)
+	if r.root == "" {
+		r.root = filepath.Dir(path)
 	}
-	conf.lines, err = conf.include(string(text), env, 0)
-	return conf, err
+	lines, err := r.include(string(text), 0)
+	return apacheConf{path: path, root: r.root, lines: lines}, err
+}
+
+// An apacheReader follows files that include each other, with the variables that their names are made of.
+type apacheReader struct {
+	root      string
+	variables []string // as NAME=value: those of Define, or else of the environment
+}
+
+// define takes in a line that defines a variable. That one goes before the environment's.
+func (r *apacheReader) define(line string) {
+	switch fields := strings.Fields(line); {
+	case len(fields) > 2 && strings.EqualFold(fields[0], "Define"):
+		value := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line[len("Define"):]), fields[1]))
+		value, _ = r.expand(strings.Trim(value, `"'`))
+		r.variables = setenv(r.variables, fields[1], value)
+	case len(fields) == 2 && strings.EqualFold(fields[0], "UnDefine"):
+		r.variables = unsetenv(r.variables, fields[1])
+	}
+}
+
+// expand puts the variables in. The name of one that is not known is returned too.
+func (r *apacheReader) expand(text string) (expanded, unknown string) {
+	expanded = apacheVariable.ReplaceAllStringFunc(text, func(v string) string {
+		value, ok := getenv(r.variables, v[2:len(v)-1])
+		if !ok {
+			unknown = v
+		}
+		return value
+	})
+	return expanded, unknown
 }
 
 // include puts the files in the place of the lines that name them.
-func (c apacheConf) include(text string, env []string, depth int) ([]string, error) {
+func (r *apacheReader) include(text string, depth int) ([]string, error) {
 	if depth > deepestInclude {
 		return nil, errors.New("its files include each other")
 	}
@@ -56,16 +93,17 @@ func (c apacheConf) include(text string, env []string, depth int) ([]string, err
 		if line == "" || line[0] == '#' {
 			continue
 		}
+		r.define(line)
 		m := apacheInclude.FindStringSubmatch(line)
 		if m == nil {
 			out = append(out, line)
 			continue
 		}
-		pattern := apacheVariable.ReplaceAllStringFunc(strings.Trim(m[2], `"`), func(v string) string {
-			value, _ := getenv(env, v[2:len(v)-1])
-			return value
-		})
-		paths, err := apacheFiles(inDir(c.root, pattern))
+		pattern, unknown := r.expand(strings.Trim(m[2], `"`))
+		if unknown != "" && m[1] == "" {
+			return nil, fmt.Errorf("include %s: %s is not defined", m[2], unknown)
+		}
+		paths, err := apacheFiles(inDir(r.root, pattern))
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +115,7 @@ func (c apacheConf) include(text string, env []string, depth int) ([]string, err
 			if err != nil {
 				return nil, fmt.Errorf("include %s: %w", pattern, err)
 			}
-			lines, err := c.include(string(included), env, depth+1)
+			lines, err := r.include(string(included), depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -169,6 +207,11 @@ var apacheOwned = []string{
 	"defaultruntimedir", "coredumpdirectory", "scriptlog", "lockfile",
 }
 
+// apacheOtherLogs are of modules. They are written as before, elsewhere.
+var apacheOtherLogs = []string{"forensiclog", "rewritelog", "cookielog", "jklogfile", "secauditlog", "secdebuglog"}
+
+var apachePHPLog = regexp.MustCompile(`(?i)^php_(admin_)?value\s+"?error_log\b`)
+
 // derived is the configuration at a shape and a place.
 func (c apacheConf) derived(s Shape, p Place) string {
 	var out strings.Builder
@@ -178,28 +221,47 @@ PidFile %q
 ErrorLog /dev/stderr
 Listen %s
 `, p.Scratch, p.file("pid"), p.Address())
+	out.WriteString(c.statusModule())
 	// mod_cgid is for processes with threads. Without them mod_cgi does the same, and has no daemon that
 	// would look like one more worker.
 	noThreads := s.Class == "prefork" && s.Class != c.mpm()
+	hosts := c.hosts()
 	for i, line := range c.lines {
+		host := hostAt(hosts, i)
 		switch name := apacheName(line); {
+		case host.left:
+			continue
 		case slices.Contains(apacheOwned, name):
 			continue
 		case name == "customlog" || name == "transferlog" || name == "globallog":
-			line = apacheLog(line, p.file("access.log"))
+			line = apacheLog(line, p.file(accessLog))
+		case slices.Contains(apacheOtherLogs, name):
+			line = apacheLog(line, p.file(name))
+		case apachePHPLog.MatchString(line):
+			continue // without it errors go to the error log
 		case name == "cacheroot":
 			line = fmt.Sprintf("CacheRoot %q", p.file("cache"))
 		case apacheMPM.MatchString(line):
 			line = strings.ReplaceAll(line, "mpm_"+c.mpm(), "mpm_"+s.Class)
 		case noThreads && apacheCGI.MatchString(line):
 			line = strings.ReplaceAll(line, "cgid", "cgi")
-		case noThreads && name == "scriptsock":
+		case name == "scriptsock" && noThreads:
 			continue
-		case apacheHost.MatchString(line) && !c.withTLS(i):
+		case name == "scriptsock": // two daemons can't share it
+			line = fmt.Sprintf("ScriptSock %q", p.file("cgi.sock"))
+		case apacheHost.MatchString(line) && host.plain:
 			line = apacheHere(line, p)
+			if host.tls { // what asks for it is told that there is TLS
+				line += "\n<IfModule env_module>\nSetEnv HTTPS on\n</IfModule>"
+			}
+		case host.plain && host.tls && name == "sslengine":
+			line = "SSLEngine off"
+		case strings.HasPrefix(name, "sslcertificate") || strings.HasPrefix(name, "sslca"):
+			continue // without TLS it would still read the key, which may be root's
 		}
 		out.WriteString(line + "\n")
 	}
+	out.WriteString(c.statusHost(p, hosts))
 	out.WriteString(apacheBlock(s.Class, s.Workers, s.Threads, s.Workers, s.Workers, s.Workers))
 	return out.String()
 }
@@ -219,19 +281,6 @@ func apacheLog(line, path string) string {
 		format = rest[end:]
 	}
 	return fmt.Sprintf("%s %q%s", name, path, format)
-}
-
-// withTLS says whether the host whose block begins at a line speaks TLS.
-func (c apacheConf) withTLS(begin int) bool {
-	for _, line := range c.lines[begin:] {
-		if strings.EqualFold(line, "</VirtualHost>") {
-			return false
-		}
-		if f := strings.Fields(line); len(f) == 2 && strings.EqualFold(f[0], "SSLEngine") && strings.EqualFold(f[1], "on") {
-			return true
-		}
-	}
-	return false
 }
 
 // apacheHere gives the addresses of a host the port that is listened on.

@@ -190,6 +190,9 @@ func (f finding) target() (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Found != "" {
+		note += "; " + t.Found
+	}
 	t.Found = fmt.Sprintf("%s: %s%s", f.why(), show(t.Command.Argv), note)
 	return t, nil
 }

@@ -101,11 +101,16 @@ func (g granian) Launch(c Command, s Shape, p Place) (Launch, error) {
 		given = append(given, "--blocking-threads", strconv.Itoa(s.Threads))
 		dropped = append(dropped, "--blocking-threads")
 	}
+	env := c.Env
+	variable, _ := getenv(c.Env, "GRANIAN_LOG_CONFIG")
+	if logsToFiles(c, cmp.Or(granianProgram.setting(c, "--log-config"), variable)) {
+		dropped, env = append(dropped, "--log-config"), unsetenv(env, "GRANIAN_LOG_CONFIG")
+	}
 	argv, err := granianProgram.launch(c, given, dropped...)
 	if err != nil {
 		return Launch{}, err
 	}
-	env := unsetenv(trueConcurrency(c.Env, s), "GRANIAN_UDS", "GRANIAN_RELOAD", "GRANIAN_PID_FILE", "GRANIAN_METRICS_ENABLED")
+	env = unsetenv(trueConcurrency(env, s), "GRANIAN_UDS", "GRANIAN_RELOAD", "GRANIAN_PID_FILE", "GRANIAN_METRICS_ENABLED")
 	return Launch{Argv: fillAll(argv, s, p), Env: env}, nil
 }
 

@@ -187,11 +187,15 @@ func (g gunicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 		given = append(given, gunicornOptions.set(nil, ch.change)...)
 		dropped = append(dropped, ch.option)
 	}
+	logs, replaced := g.logs(c, p)
+	given, dropped = append(given, logs...), append(dropped, replaced...)
 	var files []File
-	if conf := readGunicornConf(c); conf.name != "" && s.Preload == PreloadOff && conf.preload() != PreloadOff {
+	conf := readGunicornConf(c)
+	loads := s.Preload == PreloadOff && conf.preload() != PreloadOff // which no option takes back
+	if conf.name != "" && (loads || gunicornMayLog.MatchString(conf.text)) {
 		given = append(given, "--config", p.file(gunicornFile))
 		dropped = append(dropped, "--config")
-		files = []File{{Path: gunicornFile, Text: conf.derived(c)}}
+		files = []File{{Path: gunicornFile, Text: conf.derived(c, p, !loads)}}
 	}
 	if hasControlSocket(cmp.Or(c.Version, gunicornProgram.installed(c))) {
 		given = append(given, "--no-control-socket")
@@ -295,8 +299,6 @@ func (gunicorn) chatter(line string) bool { return gunicornChatter.MatchString(l
 func (gunicorn) explain(log []string) string {
 	text := strings.Join(log, "\n")
 	switch {
-	case strings.Contains(text, "Already running on PID"):
-		return "the configuration file sets pidfile and another server has it: leave pidfile out while measuring"
 	case strings.Contains(text, "No application module specified"):
 		return "name the application: gunicorn app:app"
 	case strings.Contains(text, "Failed to find attribute"), strings.Contains(text, "Failed to find application object"):

@@ -89,7 +89,7 @@ func TestGunicornLaunch(t *testing.T) {
 		// What belongs to other options is left alone, whatever it looks like.
 		"gunicorn -k gevent -n -1 --thr 4 -c conf.py app:app": "gunicorn --workers 3 --bind 127.0.0.1:41234 -k gevent -n -1 --thr 4 -c conf.py app:app",
 		"gunicorn --worker-class gevent --reload app:app":     "gunicorn --workers 3 --bind 127.0.0.1:41234 --worker-class gevent --reload app:app",
-		"gunicorn --statsd-host h:1 --log-f x app:app":        "gunicorn --workers 3 --bind 127.0.0.1:41234 --statsd-host h:1 --log-f x app:app",
+		"gunicorn --statsd-host h:1 --log-f x app:app":        "gunicorn --workers 3 --bind 127.0.0.1:41234 --error-logfile - --statsd-host h:1 app:app",
 		"gunicorn -e workers=1 --env D=2 app:app":             "gunicorn --workers 3 --bind 127.0.0.1:41234 -e workers=1 --env D=2 app:app",
 		"gunicorn --new-option x -- app:app":                  "gunicorn --workers 3 --bind 127.0.0.1:41234 --new-option x -- app:app",
 		"gunicorn --control-socket /run/g.ctl app:app":        "gunicorn --workers 3 --bind 127.0.0.1:41234 app:app",
@@ -371,8 +371,6 @@ func TestGunicornFaults(t *testing.T) {
 		"slow.py":    "import time\ntime.sleep(60)\n",
 		"page500.py": "def app(environ, start_response):\n    raise ValueError('a fault')\n",
 		"moved.py":   "def app(environ, start_response):\n    start_response('302 Found', [('Location', '/login/')])\n    return []\n",
-		"taken.py":   "pidfile = 'taken.pid'\n",
-		"taken.pid":  "1\n",
 	})
 	for name, test := range map[string]struct {
 		args           []string
@@ -385,7 +383,6 @@ func TestGunicornFaults(t *testing.T) {
 		"no application":    {nil, nil, KindExited, "ended before it was ready", "name the application"},
 		"fault at import":   {[]string{"broken:app"}, nil, KindExited, "ended before it was ready: exit code ", "see what it does by itself"},
 		"unknown option":    {[]string{"--nonsense", "app:app"}, nil, KindExited, "exit code 2", ""},
-		"pid file taken":    {[]string{"-c", "taken.py", "app:app"}, nil, KindExited, "", "pidfile"},
 		"no such class":     {[]string{"-k", "my.Worker", "app:app"}, nil, KindExited, "ended before it was ready", "the worker class"},
 		"page with a fault": {[]string{"page500:app"}, nil, KindStatus, "GET / answered 500", "its log says why"},
 		"redirect":          {[]string{"moved:app"}, nil, KindStatus, "GET / answered 302 Found", "--path /login/"},
@@ -441,7 +438,6 @@ func TestGunicornExplains(t *testing.T) {
 		"Error: class uri 'my.Worker' invalid or not found: ":                                                                            "the worker class",
 		"Failed to find attribute 'nothing' in 'app'.":                                                                                   "module:variable",
 		"ModuleNotFoundError: No module named 'nothing'":                                                                                 "a Python module was not found",
-		"Error: Already running on PID 1 (or pid file 'taken.pid' is stale)":                                                             "pidfile",
 		"[2026-11-21 10:12:45 +0000] [7595] [INFO] Listening at: http://127.0.0.1:18777 (7595)":                                          "",
 	} {
 		got := gunicorn{}.explain([]string{"something else", line})

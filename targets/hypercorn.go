@@ -63,7 +63,7 @@ var (
 )
 
 func (hypercorn) Shape(c Command) Shape {
-	text, _ := readSmall(inDir(c.Dir, cmp.Or(hypercornProgram.setting(c, "--config"), "none")))
+	text := hypercornConf(c)
 	inFile := func(pattern *regexp.Regexp) string {
 		if m := pattern.FindSubmatch(text); m != nil {
 			return string(m[1])
@@ -96,11 +96,48 @@ func (h hypercorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 		given = append(given, "--worker-class", s.Class)
 		dropped = append(dropped, "--worker-class")
 	}
+	logs, replaced := h.logs(c, p)
+	given, dropped = append(given, logs...), append(dropped, replaced...)
 	argv, err := hypercornProgram.launch(c, given, dropped...)
 	if err != nil {
 		return Launch{}, err
 	}
 	return Launch{Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s)}, nil
+}
+
+// hypercornConf is the text of the file that the command names, be it TOML or Python.
+func hypercornConf(c Command) []byte {
+	name := strings.TrimPrefix(cmp.Or(hypercornProgram.setting(c, "--config"), "none"), "file:")
+	if module, ok := strings.CutPrefix(name, "python:"); ok {
+		name = strings.ReplaceAll(module, ".", "/") + ".py"
+	}
+	text, _ := readSmall(inDir(c.Dir, name))
+	return text
+}
+
+// logs are the options in the place of what has output written to files of the user's, and those to
+// drop. An option wins over the file.
+func (hypercorn) logs(c Command, p Place) (given, dropped []string) {
+	text := hypercornConf(c)
+	says := func(key string, options ...string) bool {
+		inFile := regexp.MustCompile(`(?m)^[ \t]*` + key + `[ \t]*=`).Match(text)
+		return inFile || slices.ContainsFunc(options, func(option string) bool { return hypercornProgram.says(c, option) })
+	}
+	access := cmp.Or(hypercornProgram.setting(c, "--access-logfile"), hypercornProgram.setting(c, "--access-log"))
+	if logsToFiles(c, hypercornProgram.setting(c, "--log-config")) {
+		dropped = append(dropped, "--log-config")
+		access = cmp.Or(access, accessLog)
+	}
+	if access != "-" && (access != "" || says("accesslog")) {
+		given, dropped = append(given, "--access-logfile", p.file(accessLog)), append(dropped, "--access-logfile", "--access-log")
+	}
+	if says("errorlog", "--error-logfile", "--error-log") {
+		given, dropped = append(given, "--error-logfile", "-"), append(dropped, "--error-logfile", "--error-log")
+	}
+	if says("pid_path") {
+		given = append(given, "--pid", p.file("pid"))
+	}
+	return given, dropped
 }
 
 func (hypercorn) Workers(tree []hold.Process, _ int) ([]hold.Process, bool) {

@@ -123,13 +123,15 @@ func (lighttpd) Launch(c Command, s Shape, p Place) (Launch, error) {
 var (
 	lighttpdInclude = regexp.MustCompile(`^[ \t]*include[ \t]+"([^"]+)"[ \t\r]*(?:#.*)?\n?$`)
 	lighttpdLog     = regexp.MustCompile(`^[ \t]*(?:server\.(?:errorlog|breakagelog)|server\.errorlog-use-syslog)\b`)
+	lighttpdAccess  = regexp.MustCompile(`accesslog\.filename[ \t]*[+:]?=(?:"[^"]*"|[^\n}#"])*([\n}#]?)`)
 	lighttpdIPv6    = regexp.MustCompile(`^[ \t]*include_shell[ \t].*use-ipv6`)
 	lighttpdSocket  = regexp.MustCompile(`\$SERVER\["socket"\][ \t]*==[ \t]*"[^"]*"`)
 )
 
 // deriveLighttpd copies the file and takes back at its end, by :=, what a measurement has to own. It
 // opens its logs when it is no longer root, so these can't be in the scratch folder: errors go to
-// the standard error, where they go without a file for them, and requests are logged to nowhere.
+// the standard error, where they go without a file for them, and requests, of every host, are logged to
+// nowhere: each line is put together and written as before.
 func deriveLighttpd(text string, s Shape, p Place) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -137,6 +139,7 @@ func deriveLighttpd(text string, s Shape, p Place) string {
 			continue // the first listens at the same port of all IPv6 addresses
 		}
 		line = lighttpdSocket.ReplaceAllString(line, `$$HTTP["host"] == "nowhere.invalid"`)
+		line = lighttpdAccess.ReplaceAllString(line, `accesslog.filename := "/dev/null"$1`)
 		out.WriteString(line)
 	}
 	workers := s.Workers
@@ -150,9 +153,6 @@ server.max-worker := %d
 server.pid-file := %q
 server.upload-dirs := ( %q )
 `, p.Host, p.Port, workers, p.file("lighttpd.pid"), filepath.Dir(p.Scratch))
-	if strings.Contains(text, "accesslog.filename") {
-		out.WriteString("accesslog.filename := \"/dev/null\"\n")
-	}
 	return out.String()
 }
 

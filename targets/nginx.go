@@ -28,7 +28,7 @@ func (nginx) About() About {
 		Traps: []string{
 			"`worker_processes auto` counts the host's processors, not the container's quota: write a number.",
 			"Serving files or passing requests on, one worker for each core is enough; often the load generator is full first.",
-			"A server that listens with TLS alone is measured without it: handshakes cost more than most pages.",
+			"A server that listens with TLS alone is measured without it: handshakes cost more than most pages. What only leads to https, or turns unknown names away, is left out then.",
 			"The files derived from yours have the addresses, logs, caches and temporary folders replaced, and no mail and stream blocks.",
 			"After a reload old workers stay until their last connection ends (`worker_shutdown_timeout`).",
 		},
@@ -137,6 +137,10 @@ func (nginx) Version(ctx context.Context, c Command) (string, error) {
 
 // check finds a file that can't be used before the first start.
 func (nginx) check(c Command) error {
-	_, err := readNginx(c)
+	conf, err := readNginx(c)
+	if err == nil && conf.onlyToTLS() {
+		return refuse(c.Argv, "its hosts do no more than lead to https, and none in its files serves that",
+			"measure the server that has the pages, or name the file with its host: advise -- nginx -c /path/to/nginx.conf")
+	}
 	return err
 }

@@ -144,22 +144,26 @@ func (c nginxConf) http(block []nginxDirective, p Place, listen *listener) []ngi
 		out = append(out, directive(prefix+"_temp_path", p.file(prefix)))
 	}
 	if !slices.ContainsFunc(block, func(d nginxDirective) bool { return d.name() == "access_log" }) {
-		out = append(out, directive("access_log", p.file("access.log")))
+		out = append(out, directive("access_log", p.file(accessLog)))
 	}
-	return append(out, c.inside(block, p, listen)...)
+	return append(out, c.inside(servingHosts(block), p, listen)...)
 }
 
 // inside rewrites a block within http, and those within it.
 func (c nginxConf) inside(block []nginxDirective, p Place, listen *listener) []nginxDirective {
 	var out []nginxDirective
-	for i, d := range block {
+	for i, d := range withoutInsisting(block) {
 		name := d.name()
 		switch {
 		case name == "error_log", strings.HasSuffix(name, "_temp_path"):
 			continue
+		case strings.HasPrefix(name, "ssl_"):
+			continue // without TLS it would still read the key, which may be root's
+		case slices.Contains([]string{"proxy_store", "fastcgi_store", "uwsgi_store", "scgi_store"}, name):
+			continue // it writes answers into folders that are served
 		case name == "access_log" && len(d.words) > 1 && d.words[1] != "off":
 			d.words = slices.Clone(d.words)
-			d.words[1] = p.file("access.log")
+			d.words[1] = p.file(accessLog)
 		case strings.HasSuffix(name, "_cache_path") && len(d.words) > 1:
 			d.words = slices.Clone(d.words)
 			d.words[1] = p.file(fmt.Sprint("cache", i))
@@ -178,9 +182,7 @@ func (c nginxConf) inside(block []nginxDirective, p Place, listen *listener) []n
 
 // nginxKeys name files, relative to the folder of the main file.
 var nginxKeys = []string{
-	"ssl_certificate", "ssl_certificate_key", "ssl_dhparam", "ssl_trusted_certificate", "ssl_client_certificate",
-	"ssl_password_file", "ssl_crl", "auth_basic_user_file", "proxy_ssl_certificate", "proxy_ssl_certificate_key",
-	"proxy_ssl_trusted_certificate",
+	"auth_basic_user_file", "proxy_ssl_certificate", "proxy_ssl_certificate_key", "proxy_ssl_trusted_certificate",
 }
 
 func (c nginxConf) absolute(word string) string {

@@ -3,6 +3,7 @@ package targets
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -31,7 +32,7 @@ func (phpfpm) About() About {
 			"nginx serves the folder `public` where there is an index.php in it, or else the working folder; what is no file goes to index.php.",
 			"While measuring the pool is static. A dynamic one needs min_spare <= start <= max_spare <= max_children, or it does not start.",
 			"`server reached pm.max_children` in its log means that requests waited; it is written once, not each time.",
-			"The first pool of its files is measured, the others are left out.",
+			"One pool is measured: of several that called www, or the one whose own file -y names. The others are left out.",
 			"The environment is kept from pages unless `clear_env = no`.",
 		},
 	}
@@ -66,10 +67,32 @@ func phpfpmDefaults(c Command) []string {
 func readFPM(c Command) (fpmConf, error) {
 	path := confPath(c, phpfpmProgram.setting(c, "--fpm-config"), phpfpmDefaults(c))
 	conf, err := loadFPM(path, phpfpmProgram.setting(c, "--prefix"))
+	if errors.Is(err, errFPMPools) {
+		return fpmConf{}, refuse(c.Argv, err.Error(), "name a file with one of them: advise -- "+show(otherPool(c, cmp.Or(conf.alone(), "/path/to/pool.conf"))))
+	}
 	if err != nil {
 		return fpmConf{}, refuse(c.Argv, "its configuration can't be used: "+err.Error(), "name the file that holds: advise -- php-fpm -y /path/to/php-fpm.conf")
 	}
 	return conf, nil
+}
+
+// otherPool is the command for a pool that has a file of its own.
+func otherPool(c Command, path string) []string {
+	head, args, _ := phpfpmProgram.split(c.Argv)
+	return slices.Concat(head, phpfpmProgram.options.set(args, change{"--fpm-config", "-y", path}))
+}
+
+// note says which of several pools is measured.
+func (phpfpm) note(c Command) string {
+	conf, err := readFPM(c)
+	if err != nil || len(conf.pools) == 1 {
+		return ""
+	}
+	note := fmt.Sprintf("of the pools %s, %s is measured and the others are left out", conf.names(), conf.pool)
+	if path := conf.alone(); path != "" {
+		note += "; another one by its own file: advise -- " + show(otherPool(c, path))
+	}
+	return note
 }
 
 func (phpfpm) Shape(c Command) Shape {

@@ -8,24 +8,64 @@ import (
 	"strings"
 )
 
-// An fpmConf is what php-fpm would read, less all pools but the first.
+// An fpmConf is what php-fpm would read, with one pool to measure.
 type fpmConf struct {
-	prefix   string   // where relative names of included files may begin
-	global   []string // lines of the section [global]
-	pool     string   // name of the first pool
+	fpmPool
+	prefix string   // where relative names of included files may begin
+	path   string   // of the file that includes the others
+	global []string // lines of the section [global]
+	pools  []fpmPool
+}
+
+// An fpmPool is one of the pools.
+type fpmPool struct {
+	pool     string   // its name
 	poolPath string   // the file that begins it
 	lines    []string // its lines
 }
 
+// fpmUsual is what the only pool is called where it comes with the package; of several it is measured.
+const fpmUsual = "www"
+
 func loadFPM(path, prefix string) (fpmConf, error) {
-	f := fpmConf{prefix: prefix}
+	f := fpmConf{prefix: prefix, path: path}
 	if _, err := f.read(path, "global", 0); err != nil {
 		return fpmConf{}, err
 	}
-	if f.pool == "" {
+	usual := slices.IndexFunc(f.pools, func(p fpmPool) bool { return p.pool == fpmUsual })
+	switch {
+	case len(f.pools) == 0:
 		return fpmConf{}, errors.New("there is no pool in it")
+	case len(f.pools) == 1:
+		f.fpmPool = f.pools[0]
+	case usual >= 0:
+		f.fpmPool = f.pools[usual]
+	default:
+		return f, fmt.Errorf("%w: %s", errFPMPools, f.names())
 	}
 	return f, nil
+}
+
+// errFPMPools is a configuration that does not tell which of its pools is meant.
+var errFPMPools = errors.New("it has several pools, and none is called " + fpmUsual)
+
+func (f fpmConf) names() string {
+	var names []string
+	for _, p := range f.pools {
+		names = append(names, p.pool)
+	}
+	return strings.Join(names, ", ")
+}
+
+// alone is a file with one pool that is not the one measured; empty: there is none.
+func (f fpmConf) alone() string {
+	for _, p := range f.pools {
+		shares := func(o fpmPool) bool { return o.pool != p.pool && o.poolPath == p.poolPath }
+		if p.pool != f.pool && p.poolPath != f.path && !slices.ContainsFunc(f.pools, shares) {
+			return p.poolPath
+		}
+	}
+	return ""
 }
 
 // read takes in a file and those that it includes. It begins within a section and returns that in
@@ -45,8 +85,8 @@ func (f *fpmConf) read(path, section string, depth int) (string, error) {
 		case line == "" || line[0] == ';' || line[0] == '#':
 		case line[0] == '[' && line[len(line)-1] == ']':
 			section = line[1 : len(line)-1]
-			if f.pool == "" && section != "global" {
-				f.pool, f.poolPath = section, path
+			if section != "global" && !slices.ContainsFunc(f.pools, func(p fpmPool) bool { return p.pool == section }) {
+				f.pools = append(f.pools, fpmPool{pool: section, poolPath: path})
 			}
 		case key == "include":
 			for _, included := range f.included(value, filepath.Dir(path)) {
@@ -56,8 +96,12 @@ func (f *fpmConf) read(path, section string, depth int) (string, error) {
 			}
 		case section == "global":
 			f.global = append(f.global, line)
-		case section == f.pool:
-			f.lines = append(f.lines, line)
+		default:
+			for i := range f.pools {
+				if f.pools[i].pool == section {
+					f.pools[i].lines = append(f.pools[i].lines, line)
+				}
+			}
 		}
 	}
 	return section, nil

@@ -52,6 +52,7 @@ var pumaProgram = program{
 	`),
 	owned: []string{
 		"--workers", "--bind", "--bind-to-activated-sockets", "--port", "--control-url", "--control-token", "--state", "--pidfile",
+		"--redirect-stdout", "--redirect-stderr", "--redirect-append", "--no-redirect-append",
 	},
 }
 
@@ -66,7 +67,9 @@ const pumaDefaultFile = "config/puma.rb"
 
 // readPuma is the file that Puma would read and its name.
 func readPuma(c Command) (name, text string) {
-	environment := cmp.Or(pumaProgram.setting(c, "--environment"), "development")
+	inEnv := func(name string) string { value, _ := getenv(c.Env, name); return value }
+	environment := cmp.Or(
+		pumaProgram.setting(c, "--environment"), inEnv("APP_ENV"), inEnv("RACK_ENV"), inEnv("RAILS_ENV"), "development")
 	names := []string{"config/puma/" + environment + ".rb", pumaDefaultFile}
 	if named := pumaProgram.setting(c, "--config"); named != "" {
 		names = []string{named}
@@ -146,7 +149,9 @@ func (u puma) changes(c Command, s Shape) (changes []change, file string) {
 	return changes, file
 }
 
-// Launch takes preloading back by a file that is read after the user's.
+// Launch takes back by a file that is read after the user's what no option can: preloading, and where the
+// output goes. Errors are to be read by advise. What a log of requests takes stays in what is measured: it
+// goes to a file of the scratch folder if it went to one.
 func (u puma) Launch(c Command, s Shape, p Place) (Launch, error) {
 	s, err := u.vary(c, s)
 	if err != nil {
@@ -162,13 +167,23 @@ func (u puma) Launch(c Command, s Shape, p Place) (Launch, error) {
 		given = append(given, pumaProgram.options.set(nil, ch)...)
 		dropped = append(dropped, ch.option)
 	}
-	var files []File
+	read := pumaFiles(c)
+	var text string
+	if pumaProgram.says(c, "--redirect-stdout") {
+		text = fmt.Sprintf("stdout_redirect %s, nil, true\n", rubyString(p.file(accessLog)))
+	} else if len(read) > 0 {
+		text = fmt.Sprintf("stdout_redirect(@options[:redirect_stdout] && %s, nil, true)\n", rubyString(p.file(accessLog)))
+	}
 	if s.Preload == PreloadOff && s.Preload != u.Shape(c).Preload {
-		for _, name := range append(pumaFiles(c), p.file("puma.rb")) {
+		text += "preload_app! false\n"
+	}
+	var files []File
+	if text != "" {
+		for _, name := range append(read, p.file("puma.rb")) {
 			given = append(given, "-C", name)
 		}
 		dropped = append(dropped, "--config", "--no-config")
-		files = []File{{Path: "puma.rb", Text: "preload_app! false\n"}}
+		files = []File{{Path: "puma.rb", Text: text}}
 	}
 	argv, err := pumaProgram.launch(c, given, dropped...)
 	if err != nil {

@@ -185,6 +185,18 @@ func (s pythonServer) installed(c Command) string {
 	return versions[0]
 }
 
+// logHandlers are those of Python's logging that write elsewhere than to the standard output.
+var logHandlers = regexp.MustCompile(`FileHandler|SysLogHandler|SocketHandler|DatagramHandler|HTTPHandler|SMTPHandler|filename`)
+
+// logsToFiles says whether a configuration of Python's logging has lines written elsewhere.
+func logsToFiles(c Command, name string) bool {
+	if name == "" {
+		return false
+	}
+	text, err := readSmall(inDir(c.Dir, name))
+	return err == nil && logHandlers.Match(text)
+}
+
 var distribution = regexp.MustCompile(`/([A-Za-z0-9_.]+)-([0-9][^/-]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info$`)
 
 // shebang is the interpreter that a script names in its first line, if it is a Python.

@@ -94,7 +94,7 @@ func (i *Instance) step(ctx context.Context, how liveChange, workers int) error 
 func (i *Instance) reload(ctx context.Context, signal syscall.Signal, workers int) error {
 	shape := i.shape
 	shape.Workers = workers
-	launch, err := i.target.Adapter.Launch(i.target.Command, shape, i.place)
+	launch, err := i.target.Launch(shape, i.place)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,10 @@ func newScratch() (string, error) {
 	return dir, nil
 }
 
+// accessLog is the file in the scratch folder for what a server logs of requests, where it would log it to
+// a file of the user's: what it costs to write that line stays in what is measured, the user's log stays as it is.
+const accessLog = "access.log"
+
 // writeFiles writes the files of a launch, and masked copies of them for people to read.
 func writeFiles(files []File, scratch, derived string) error {
 	if len(files) == 0 {

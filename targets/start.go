@@ -113,7 +113,7 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 	if place.Scratch, err = newScratch(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", t.label(), err)
 	}
-	launch, err := t.Adapter.Launch(t.Command, s.Shape, place)
+	launch, err := t.Launch(s.Shape, place)
 	if err == nil {
 		err = writeFiles(launch.Files, place.Scratch, s.Derived)
 	}

@@ -35,7 +35,18 @@ func (i *Instance) Status(ctx context.Context) (Status, error) {
 	if !ok {
 		return Status{}, fmt.Errorf("ask %s for its workers: %w", i.target.label(), ErrNoStatus)
 	}
-	return r.status(ctx, i.place)
+	status, err := r.status(ctx, i.place)
+	if err != nil || status.Requests == nil {
+		return status, err
+	}
+	workers, err := i.workers()
+	if err != nil {
+		return Status{}, err
+	}
+	for _, w := range workers { // some servers leave out those that have answered nothing
+		status.Requests[w.PID] += 0
+	}
+	return status, nil
 }
 
 // A Front is a server before another one, in the same tree: it takes the requests and passes them on.
@@ -77,17 +88,29 @@ const largestStatus = 4 << 20
 
 // statusJSON asks over a socket in the scratch folder for a JSON document by HTTP.
 func statusJSON(ctx context.Context, socket, path string, into any) error {
+	err := statusPage(ctx, "unix", socket, "http://localhost"+path, func(page io.Reader) error { return decodeStatus(page, into) })
+	if errors.Is(err, errStatus) {
+		return fmt.Errorf("ask for the workers: %w", err)
+	}
+	return err
+}
+
+// errStatus is an answer that is not a page.
+var errStatus = errors.New("it answered")
+
+// statusPage asks for a page by HTTP at an address, whatever the name in its URL.
+func statusPage(ctx context.Context, network, address, page string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
+			return d.DialContext(ctx, network, address)
 		},
 	}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return fmt.Errorf("ask for the workers: %w", err)
 	}
@@ -97,9 +120,9 @@ func statusJSON(ctx context.Context, socket, path string, into any) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask for the workers: it answered %s", statusText(response.StatusCode))
+		return fmt.Errorf("%w %s", errStatus, statusText(response.StatusCode))
 	}
-	return decodeStatus(response.Body, into)
+	return read(response.Body)
 }
 
 func decodeStatus(from io.Reader, into any) error {

@@ -161,7 +161,9 @@ var adapters = []Adapter{
 type Target struct {
 	Adapter Adapter
 	Command Command
-	Found   string // when it was found by Detect: why this command, and on further lines what else was seen
+	// Found is why this command, when it was found by Detect, and on further lines what else was seen; and
+	// which part of what the command names is measured, where that is not all.
+	Found string
 
 	port func() (int, error) // chooses where to listen; nil: any free port
 }
@@ -209,12 +211,66 @@ func ForAdapter(name string, c Command) (*Target, error) {
 }
 
 func newTarget(a Adapter, c Command) (*Target, error) {
+	// Before what the adapter says: the word by which it knows its server may be another program's argument.
+	if err := refuseAway(c); err != nil {
+		return nil, err
+	}
 	if checker, ok := a.(interface{ check(Command) error }); ok {
 		if err := checker.check(c); err != nil {
 			return nil, err
 		}
 	}
-	return &Target{Adapter: a, Command: c}, nil
+	t := &Target{Adapter: a, Command: c}
+	if noting, ok := a.(interface{ note(Command) string }); ok {
+		t.Found = noting.note(c)
+	}
+	return t, nil
+}
+
+// Shape is what the command asks for by itself; see [Adapter].
+func (t *Target) Shape() Shape {
+	_, c := t.Command.withoutEnv()
+	return t.Adapter.Shape(c)
+}
+
+// Launch is the command rewritten to run at a shape and a place; see [Adapter].
+func (t *Target) Launch(s Shape, p Place) (Launch, error) {
+	names, c := t.Command.withoutEnv()
+	l, err := t.Adapter.Launch(c, s, p)
+	if err != nil || len(names) == 0 {
+		return l, err
+	}
+	head := []string{"env"}
+	for _, name := range names {
+		if value, ok := getenv(l.Env, name); ok {
+			head = append(head, name+"="+value)
+		}
+	}
+	l.Argv = append(head, l.Argv...)
+	return l, nil
+}
+
+// withoutEnv is the command with the variables that a leading env sets in its environment, where adapters
+// look for them, and their names. It is as it was when env is to do more, or to have a count filled in.
+func (c Command) withoutEnv() (names []string, plain Command) {
+	if len(c.Argv) == 0 || filepath.Base(c.Argv[0]) != "env" {
+		return nil, c
+	}
+	plain = c
+	for i, word := range c.Argv[1:] {
+		name, value, _ := strings.Cut(word, "=")
+		switch {
+		case !assigns(word) && (strings.HasPrefix(word, "-") || len(names) == 0):
+			return nil, c
+		case !assigns(word):
+			plain.Argv = c.Argv[1+i:]
+			return names, plain
+		case strings.Contains(value, "{"):
+			return nil, c
+		}
+		names, plain.Env = append(names, name), setenv(plain.Env, name, value)
+	}
+	return nil, c
 }
 
 // Version asks the server once and keeps the answer.

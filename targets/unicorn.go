@@ -106,8 +106,15 @@ func (u unicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
 	}
 	var text strings.Builder
 	if named := unicornProgram.setting(c, "--config-file"); named != "" {
+		// A logger opens its file as it is made, so that what it is made from is replaced, for that long.
 		path := rubyString(inDir(c.Dir, named))
-		fmt.Fprintf(&text, "instance_eval(File.read(%s), %s)\n", path, path)
+		fmt.Fprintf(&text, `logger_new = Logger.method(:new)
+Logger.define_singleton_method(:new) do |device = nil, *rest, **options|
+  logger_new.call(device.is_a?(String) ? $stderr : device, *rest, **options)
+end
+instance_eval(File.read(%s), %s)
+Logger.singleton_class.send(:remove_method, :new)
+`, path, path)
 	}
 	fmt.Fprintf(&text, `worker_processes %d
 set[:listeners] = [%s]

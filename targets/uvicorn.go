@@ -73,13 +73,19 @@ func (uvicorn) Shape(c Command) Shape {
 }
 
 func (uvicorn) Launch(c Command, s Shape, p Place) (Launch, error) {
+	env := unsetenv(trueConcurrency(c.Env, s), "UVICORN_UDS", "UVICORN_FD", "UVICORN_RELOAD")
+	var dropped []string
+	variable, _ := getenv(c.Env, "UVICORN_LOG_CONFIG")
+	if logsToFiles(c, cmp.Or(uvicornProgram.setting(c, "--log-config"), variable)) {
+		// Without it the same lines go to the standard output.
+		dropped, env = append(dropped, "--log-config"), unsetenv(env, "UVICORN_LOG_CONFIG")
+	}
 	argv, err := uvicornProgram.launch(c, []string{
 		"--workers", strconv.Itoa(s.Workers), "--host", p.Host, "--port", strconv.Itoa(p.Port),
-	})
+	}, dropped...)
 	if err != nil {
 		return Launch{}, err
 	}
-	env := unsetenv(trueConcurrency(c.Env, s), "UVICORN_UDS", "UVICORN_FD", "UVICORN_RELOAD")
 	return Launch{Argv: fillAll(argv, s, p), Env: env}, nil
 }
 

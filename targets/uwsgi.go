@@ -53,62 +53,23 @@ var uwsgiProgram = program{
 		--safe-pidfile2= --daemonize|-d= --daemonize2= --logto= --logto2= --logger= --req-logger= --stats|--stats-server=
 		--master-fifo= --master|-M --die-on-term --cheap --cheaper= --cheaper-algo= --cheaper-initial= --cheaper-step=
 		--cheaper-overload= --idle= --die-on-idle --emperor= --auto-procname --procname= --module|-w= --wsgi-file=
+		--stop= --reload= --pause= --include= --inherit= --config= --touch-reload= --touch-workers-reload= --touch-chain-reload= --touch-mules-reload= --fs-reload=
 		--plugins|--plugin= --chdir= --yaml|-y= --json|-j= --xml|-x= --uid= --gid= --lazy-apps --lazy --enable-threads|-T
+		--http-to= --http2= --https2= --fastrouter= --rawrouter= --sslrouter= --flock= --flock-wait= --flock2= --flock-wait2=
+		--subscribe-to|--st|--subscribe= --subscribe2|--s2= --http-subscription-server= --zerg= --zerg-server= --legion= --legion-mcast=
+		--cron= --cron2= --unique-cron= --legion-cron|--cron-legion= --unique-legion-cron|--unique-cron-legion= --carbon= --statsd= --stats-push=
 	`),
 	owned: []string{
-		"--processes", "--ini", "--http", "--http-socket", "--http11-socket", "--https", "--https-socket", "--socket",
+		"--processes", "--ini", "--include", "--inherit", "--config", "--http", "--http-socket", "--http11-socket", "--https", "--https-socket", "--socket",
 		"--fastcgi-socket", "--scgi-socket", "--shared-socket", "--pidfile", "--pidfile2", "--safe-pidfile", "--safe-pidfile2",
 		"--daemonize", "--daemonize2", "--logto", "--logto2", "--logger", "--req-logger", "--stats", "--master-fifo", "--master",
 		"--die-on-term", "--cheap", "--cheaper", "--cheaper-algo", "--cheaper-initial", "--cheaper-step", "--cheaper-overload",
 		"--idle", "--die-on-idle", "--auto-procname", "--procname",
+		"--http-to", "--http2", "--https2", "--fastrouter", "--rawrouter", "--sslrouter", "--flock", "--flock-wait", "--flock2", "--flock-wait2",
+		// What would have it take requests, jobs or a place in figures that are production's.
+		"--subscribe-to", "--subscribe2", "--http-subscription-server", "--zerg", "--zerg-server", "--legion", "--legion-mcast",
+		"--cron", "--cron2", "--unique-cron", "--legion-cron", "--unique-legion-cron", "--carbon", "--statsd", "--stats-push",
 	},
-}
-
-// A uwsgiFile is the user's file; its lines are key = value.
-type uwsgiFile struct {
-	path  string // empty: there is none
-	lines []string
-}
-
-var uwsgiLine = regexp.MustCompile(`^[ \t]*([A-Za-z0-9_-]+)[ \t]*=[ \t]*(.*?)[ \t\r]*$`)
-
-// uwsgiIni is a file as an argument by itself, with or without the name of a section.
-var uwsgiIni = regexp.MustCompile(`\.ini(:\w*)?$`)
-
-// readUwsgi reads the section, [uwsgi] by default, of the file that the command names.
-func readUwsgi(c Command) (uwsgiFile, error) {
-	_, args, _ := uwsgiProgram.split(c.Argv)
-	named := uwsgiProgram.setting(c, "--ini")
-	for _, a := range uwsgiProgram.options.parse(args) {
-		switch {
-		case slices.Contains([]string{"--emperor", "--yaml", "--json", "--xml"}, a.option):
-			return uwsgiFile{}, refuse(c.Argv, a.option+" can't be varied", "give one application's settings as a file of the form ini, or as options")
-		case a.option == "" && uwsgiIni.MatchString(a.value):
-			named = cmp.Or(named, a.value)
-		}
-	}
-	if named == "" {
-		return uwsgiFile{}, nil
-	}
-	name, section, _ := strings.Cut(named, ":")
-	f := uwsgiFile{path: inDir(c.Dir, name)}
-	text, err := readSmall(f.path)
-	if err != nil {
-		return uwsgiFile{}, refuse(c.Argv, "its configuration can't be used: "+err.Error(), "advise -- uwsgi --ini FILE")
-	}
-	inside := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			inside = line == "["+cmp.Or(section, "uwsgi")+"]"
-			continue
-		}
-		if inside && line != "" && line[0] != ';' && line[0] != '#' {
-			line = strings.NewReplacer("%d", filepath.Dir(f.path)+"/", "%p", f.path).Replace(line)
-			f.lines = append(f.lines, line)
-		}
-	}
-	return f, nil
 }
 
 // last is the value of a key, by its long name; of several the last one holds.
@@ -194,7 +155,7 @@ func (u uwsgi) Launch(c Command, s Shape, p Place) (Launch, error) {
 	}
 	gone := slices.Concat(uwsgiProgram.owned, dropped)
 	for _, line := range f.lines {
-		if m := uwsgiLine.FindStringSubmatch(line); m == nil || !slices.Contains(gone, uwsgiKey(m[1])) {
+		if m := uwsgiLine.FindStringSubmatch(line); m == nil || !slices.Contains(gone, uwsgiKey(m[1])) || uwsgiInclude(m[1], m[2]) == uwsgiAtRun {
 			text.WriteString(line + "\n")
 		}
 	}
@@ -215,10 +176,7 @@ auto-procname = true
 	if err != nil {
 		return Launch{}, err
 	}
-	argv = slices.DeleteFunc(argv, func(word string) bool {
-		name, _, _ := strings.Cut(word, ":") // a section may follow
-		return f.path != "" && inDir(c.Dir, name) == f.path
-	})
+	argv = slices.DeleteFunc(argv, func(word string) bool { return slices.Contains(f.words, word) })
 	return Launch{
 		Argv: fillAll(argv, s, p), Env: trueConcurrency(c.Env, s),
 		Files: []File{{Path: "uwsgi.ini", Text: text.String()}},

@@ -72,7 +72,7 @@ func (t *Target) vary(s Shape) (Shape, error) {
 	if v, ok := t.Adapter.(varier); ok {
 		return v.vary(t.Command, s)
 	}
-	return vary(t.label(), t.Command, s, t.Adapter.Shape(t.Command))
+	return vary(t.label(), t.Command, s, t.Shape())
 }
 
 // A dimension is what shapes can differ in beside their count, as its flag calls it.
