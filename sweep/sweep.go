@@ -260,6 +260,7 @@ func New(o Options) (*Sweep, error) {
 	model, online := cpuModel()
 	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
 	command, masked := targets.MaskCommand(o.Target.Command.Argv)
+	program, variables := o.Target.Kept()
 	s.plan = Plan{
 		SchemaVersion: SchemaVersion,
 		Tool:          o.Tool,
@@ -271,7 +272,7 @@ func New(o Options) (*Sweep, error) {
 		},
 		Target: Target{
 			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
-			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found, Auto: auto(o.Target),
+			Masked: masked, Workdir: o.Target.Command.Dir, Program: program, Variables: variables, Found: o.Target.Found, Auto: auto(o.Target),
 		},
 		Scenario: o.describe(),
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
