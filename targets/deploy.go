@@ -86,7 +86,11 @@ func (t *Target) deployment(s Shape, here foreground) (deployment, bool) {
 			return deployment{}, false
 		}
 		d.words = words
-		if !byVariable {
+		if byVariable {
+			if own, ok := splitWords(strings.ReplaceAll(strings.TrimSpace(files[0].Text), "\n", " ")); ok {
+				d.words = slices.Concat(own, bare(words))
+			}
+		} else {
 			file := files[slices.IndexFunc(files, func(f File) bool { return f.Path != environmentFile })]
 			d.notes = append(d.notes, "the count is in "+file.Path+": "+inOneLine(file.Text))
 		}
