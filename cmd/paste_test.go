@@ -18,7 +18,7 @@ import (
 func TestPasteKnowsTheEnvironment(t *testing.T) {
 	program := targetstest.PyPI(t, "gunicorn")
 	dir := filepath.Join(t.TempDir(), "record")
-	run := advise(t, "--cores", "1", "--workers", "1,2", "--time", "6s", "--out", dir, "--", "gunicorn", "app:app")
+	run := advise(t, "--cores", "1", "--workers", "1,2", "--time", "10s", "--out", dir, "--", "gunicorn", "app:app")
 	run.Dir = targetstest.Flask()
 	run.Env = append(run.Env, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "GUNICORN_CMD_ARGS=-w 7 --threads 2", "SHOP_PASSWORD=hushhush")
 	out, err := run.CombinedOutput()

@@ -129,8 +129,8 @@ func Named(name string) (Known, bool) {
 	}
 	name = cmp.Or(otherNames[name], name)
 	for _, a := range adapters {
-		_, any := a.(command)
-		if a.Name() == name || !any && a.Name() != DemoName && a.Recognise([]string{name}) {
+		_, takesAll := a.(command)
+		if a.Name() == name || !takesAll && a.Name() != DemoName && a.Recognise([]string{name}) {
 			return Known{Name: a.Name(), About: a.About()}, true
 		}
 	}
