@@ -260,7 +260,6 @@ func New(o Options) (*Sweep, error) {
 	model, online := cpuModel()
 	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
 	command, masked := targets.MaskCommand(o.Target.Command.Argv)
-	program, variables := o.Target.Kept()
 	s.plan = Plan{
 		SchemaVersion: SchemaVersion,
 		Tool:          o.Tool,
@@ -272,7 +271,7 @@ func New(o Options) (*Sweep, error) {
 		},
 		Target: Target{
 			Adapter: o.Target.Adapter.Name(), Command: command, CommandSHA256: commandSHA256(o.Target.Command.Argv),
-			Masked: masked, Workdir: o.Target.Command.Dir, Program: program, Variables: variables, Found: o.Target.Found, Auto: auto(o.Target),
+			Masked: masked, Workdir: o.Target.Command.Dir, Found: o.Target.Found, Auto: auto(o.Target),
 		},
 		Scenario: o.describe(),
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
@@ -287,6 +286,7 @@ func New(o Options) (*Sweep, error) {
 			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, MostSlots: slots,
 		},
 	}
+	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
 	s.plan.Settings.Connections = s.plan.connections()
 	if s.plan.Scenario.RateRPS > 0 {
 		s.timing.guess += s.timing.warmup + s.timing.windowAt(s.plan.Scenario.RateRPS)
