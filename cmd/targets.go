@@ -47,11 +47,11 @@ func writeJSON(w io.Writer, document any) error {
 }
 
 func kindOf(kinds []targets.Known, name string) (targets.Known, error) {
+	if k, ok := targets.Named(name); ok {
+		return k, nil
+	}
 	nearest, distance := "", 3
 	for _, k := range kinds {
-		if strings.EqualFold(k.Name, name) {
-			return k, nil
-		}
 		if d := levenshtein.ComputeDistance(strings.ToLower(name), k.Name); d < distance {
 			nearest, distance = k.Name, d
 		}

@@ -376,14 +376,20 @@ func newLatencyGrid(r *Result) latencyGrid {
 	return g
 }
 
-// commandFile is what the adapters call a command line to paste.
-const commandFile = "command.txt"
+// What the adapters call a command line to paste, and variables to set.
+const (
+	commandFile     = "command.txt"
+	environmentFile = "environment"
+)
 
 // pasteTitle says where the nth text to paste belongs: each is a way of its own.
 func pasteTitle(n int, path string) string {
 	title := "paste into " + path
-	if path == commandFile {
+	switch path {
+	case commandFile:
 		title = "start it with"
+	case environmentFile:
+		title = "set in its environment"
 	}
 	if n > 0 {
 		title = "or " + title

@@ -66,6 +66,7 @@ func Write(rec *sweep.Record) (*Result, error) {
 func configuration(p sweep.Plan, workers int) (config, deploy []targets.File) {
 	target, err := targets.ForAdapter(p.Target.Adapter, targets.Command{
 		Argv: p.Target.Command, Dir: p.Target.Workdir, Version: p.Target.Version,
+		Env: p.Target.Variables, Program: p.Target.Program,
 	})
 	if err != nil {
 		return nil, nil

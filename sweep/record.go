@@ -72,6 +72,10 @@ type Target struct {
 	Masked        bool   `json:"masked,omitempty"`
 	Version       string `json:"version"`
 	Workdir       string `json:"workdir"`
+	// Program is where the program was found, and Variables are those of its environment that decide its
+	// shape, as NAME=value; see targets.Target.Kept.
+	Program   string   `json:"program,omitempty"`
+	Variables []string `json:"variables,omitempty"`
 	// Found says how the command was found; empty when it was given.
 	Found string `json:"found,omitempty"`
 	// Auto is what the command's own count would have been taken from; nil when it says a number.

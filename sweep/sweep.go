@@ -288,6 +288,7 @@ func New(o Options) (*Sweep, error) {
 			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, MostSlots: slots,
 		},
 	}
+	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
 	s.plan.Settings.Connections = s.plan.connections()
 	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
 		return nil, err

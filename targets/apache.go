@@ -192,10 +192,13 @@ func (u apache) Config(c Command, s Shape) []File {
 		load = fmt.Sprintf("# with mpm_%s_module loaded instead of mpm_%s_module: a2dismod mpm_%s && a2enmod mpm_%s\n", class, loaded, loaded, class)
 	}
 	name := "mpm_" + class + ".conf"
+	if conf, err := readApache(c); err == nil {
+		load += conf.besides(class)
+	}
 	least := max(1, s.Workers/4)
 	return []File{
 		{Path: name, Text: load + apacheBlock(class, s.Workers, threads, s.Workers, s.Workers, s.Workers)},
-		{Path: dynamicName(name), Text: "# instead, to give memory back while there is little to do\n" +
+		{Path: dynamicName(name), Text: load + "# instead, to give memory back while there is little to do\n" +
 			apacheBlock(class, s.Workers, threads, max(1, s.Workers/2), least, max(least+1, s.Workers/2))},
 	}
 }

@@ -199,6 +199,35 @@ func (c apacheConf) settingOf(mpm, name string) string {
 	return value
 }
 
+// besides tells of what stands outside the MPM's block and sets the same, in which what comes last holds.
+func (c apacheConf) besides(mpm string) string {
+	var found []string
+	depth := 0
+	for _, line := range c.lines {
+		lower := strings.ToLower(line)
+		switch {
+		case strings.HasPrefix(lower, "</ifmodule"):
+			depth = max(0, depth-1)
+		case strings.HasPrefix(lower, "<ifmodule"):
+			if m := apacheIfMPM.FindStringSubmatch(line); m != nil || depth > 0 {
+				depth++
+			}
+		case depth == 0 && slices.Contains(apachePool, apacheName(line)):
+			found = append(found, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return "# in the place of what stands outside of <IfModule mpm_" + mpm + "_module>: " + strings.Join(found, ", ") + "\n"
+}
+
+// apachePool is what sets an MPM.
+var apachePool = []string{
+	"serverlimit", "startservers", "minspareservers", "maxspareservers", "minsparethreads", "maxsparethreads", "threadlimit",
+	"threadsperchild", "maxrequestworkers", "maxclients",
+}
+
 // apacheOwned are what a measurement has to own: what sets the MPM, and what another server could
 // have too or would be a trace outside the scratch folder.
 var apacheOwned = []string{

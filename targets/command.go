@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -40,8 +41,8 @@ func (command) StopSignal() syscall.Signal { return syscall.SIGTERM }
 const commandFile = "command.txt"
 
 func (command) Shape(c Command) Shape {
-	concurrency, _ := getenv(c.Env, "WEB_CONCURRENCY")
-	workers, _ := strconv.Atoi(concurrency)
+	concurrency, _ := getenv(c.Env, concurrencyVariable)
+	workers, _ := strconv.Atoi(cmp.Or(assigned(c.Argv, concurrencyVariable), concurrency))
 	return Shape{Workers: max(workers, 0), Threads: 1}
 }
 
@@ -68,7 +69,7 @@ func (u command) Launch(c Command, s Shape, p Place) (Launch, error) {
 	env := setenv(c.Env, "WEB_CONCURRENCY", strconv.Itoa(s.Workers))
 	env = setenv(env, "HOST", p.Host)
 	env = setenv(env, "PORT", strconv.Itoa(p.Port))
-	return Launch{Argv: fillAll(c.Argv, s, p), Env: env}, nil
+	return Launch{Argv: fillAll(unassign(c.Argv, concurrencyVariable, "HOST", "PORT"), s, p), Env: env}, nil
 }
 
 // Workers can't be known: such a server may have helpers beside its workers, serve with its only
@@ -78,6 +79,7 @@ func (command) Workers([]hold.Process, int) ([]hold.Process, bool) { return nil,
 func (command) Config(c Command, s Shape) []File {
 	line := configLine(c.Argv, s)
 	if !takes(c.Argv, "{workers}") {
+		line = configLine(unassign(c.Argv, concurrencyVariable), s)
 		line = fmt.Sprintf("WEB_CONCURRENCY=%d %s", s.Workers, line)
 	}
 	return []File{{Path: commandFile, Text: line}}

@@ -17,34 +17,128 @@ type Budget struct {
 	Memory int64   // bytes; 0: not limited
 }
 
+// A deployment is a command that runs the target at a shape, and where its count is.
+type deployment struct {
+	words  []string // variables that are set for it, and the command
+	notes  []string // what has to be known with it, each a line
+	hidden []string // variables that it needs and that are not known here
+}
+
 // Deploy is what starts the target at a shape elsewhere: a systemd unit that holds it to the budget,
-// the line of a Procfile, and the CMD of a Dockerfile. A server that takes its count from a file has
-// a unit of its distribution already, and gets a file beside that with the limits alone. The demo server is for no place but this.
+// the line of a Procfile, and the CMD of a Dockerfile, each in the foreground. A server that takes its
+// count from a file alone is started with that file, which is named. One that runs with its
+// distribution's own file has a unit of the distribution's, and gets a file beside that with the limits
+// alone: that unit knows more of it than could be said here, and is updated with it. The demo server is
+// for no place but this.
 func (t *Target) Deploy(s Shape, b Budget) []File {
 	name := t.Adapter.Name()
 	if name == DemoName {
 		return nil
 	}
-	for _, f := range t.Adapter.Config(t.Command, s) {
-		if f.Path != commandFile {
-			continue
-		}
-		line := strings.TrimSpace(f.Text)
-		words, ok := splitWords(line)
+	here := foreground{argv: t.Command.Argv}
+	if f, ok := t.Adapter.(foregrounder); ok {
+		here = f.foreground(t.Command)
+	}
+	d, ok := t.deployment(s, here)
+	if !ok {
+		return nil
+	}
+	unit := File{Path: name + ".service", Text: t.unit(d, b)}
+	if here.packaged != "" {
+		unit = File{Path: name + "-limits.conf", Text: dropIn(here.packaged, d, b)}
+	}
+	line := quoteOpen(d.words)
+	return []File{
+		unit,
+		{Path: "Procfile", Text: "web: " + line + "\n"},
+		{Path: "Dockerfile", Text: dockerCommand(line, d.words)},
+	}
+}
+
+// deployment is the line to paste where there is one, and otherwise the user's own command.
+func (t *Target) deployment(s Shape, here foreground) (deployment, bool) {
+	c := t.Command
+	c.Argv = here.argv
+	files := t.Adapter.Config(c, s)
+	if len(files) == 0 {
+		return deployment{}, false
+	}
+	set, hidden := t.environment(s)
+	d := deployment{hidden: hidden}
+	if here.leaves != "" {
+		d.notes = append(d.notes, "take out "+here.leaves+": it has to stay in the foreground")
+	}
+	at := slices.IndexFunc(files, func(f File) bool { return f.Path == commandFile })
+	byVariable := files[0].Path == environmentFile && len(hidden) == 0 && len(set) > 0
+	switch {
+	case at >= 0 && !byVariable:
+		words, ok := splitWords(strings.TrimSpace(files[at].Text))
 		if !ok {
-			return nil
+			return deployment{}, false
 		}
-		return []File{
-			{Path: name + ".service", Text: t.unit(words, b)},
-			{Path: "Procfile", Text: "web: " + line + "\n"},
-			{Path: "Dockerfile", Text: dockerCommand(line, words)},
+		d.words = words
+		if first := files[0]; at > 0 && takes(words, first.Path) {
+			d.notes = append(d.notes, "the count is in "+first.Path+", which is beside this file")
+		}
+	default:
+		words, ok := splitWords(configLine(c.Argv, s))
+		if !ok {
+			return deployment{}, false
+		}
+		d.words = words
+		if byVariable {
+			if own, ok := splitWords(strings.ReplaceAll(strings.TrimSpace(files[0].Text), "\n", " ")); ok {
+				d.words = slices.Concat(own, bare(words))
+			}
+		} else {
+			file := files[slices.IndexFunc(files, func(f File) bool { return f.Path != environmentFile })]
+			d.notes = append(d.notes, "the count is in "+file.Path+": "+inOneLine(file.Text))
 		}
 	}
-	if limits := b.directives(); limits != "" {
-		text := "# as " + name + ".service.d/limits.conf in /etc/systemd/system, by the name of the server's own unit\n[Service]\n" + limits
-		return []File{{Path: name + "-limits.conf", Text: text}}
+	set = slices.DeleteFunc(slices.Concat(here.set, set), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.ContainsFunc(d.words, func(word string) bool { return strings.HasPrefix(word, name+"=") })
+	})
+	d.words = slices.Concat(set, bare(d.words))
+	return d, true
+}
+
+// inOneLine are the settings of a file without what only explains or encloses them.
+func inOneLine(text string) string {
+	var settings []string
+	for line := range strings.Lines(text) {
+		line = strings.Join(strings.Fields(line), " ")
+		if line != "" && !strings.ContainsAny(line[:1], "#;[<") {
+			settings = append(settings, strings.TrimSuffix(line, ";"))
+		}
 	}
-	return nil
+	return strings.Join(settings, "; ")
+}
+
+// quoteOpen is a command for a shell in which the address is still open.
+func quoteOpen(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		switch name, value, _ := strings.Cut(w, "="); {
+		case assigns(w):
+			quoted[i] = name + "=" + quote(value)
+		case strings.Contains(w, "$HOST") || strings.Contains(w, "$PORT"):
+			quoted[i] = strings.NewReplacer("'$HOST'", "$HOST", "'$PORT'", "$PORT", "$HOST", `'"$HOST"'`, "$PORT", `'"$PORT"'`).Replace(quote(w))
+		default:
+			quoted[i] = quote(w)
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// dropIn are the limits for a unit that is there.
+func dropIn(unit string, d deployment, b Budget) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "# as /etc/systemd/system/%s.d/limits.conf\n", unit)
+	for _, n := range d.notes {
+		text.WriteString("# " + n + "\n")
+	}
+	return text.String() + "[Service]\n" + b.directives()
 }
 
 // directives limit a unit. CPUQuota is in hundredths of one core.
@@ -60,10 +154,17 @@ func (b Budget) directives() string {
 }
 
 // unit is a service of systemd, which wants the path of the program and has its own quoting.
-func (t *Target) unit(words []string, b Budget) string {
+func (t *Target) unit(d deployment, b Budget) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "[Unit]\nDescription=%s\nAfter=network.target\n\n[Service]\n", unitWord(t.label()+" in "+t.Command.Dir))
-	fmt.Fprintf(&text, "WorkingDirectory=%s\n", strings.ReplaceAll(t.Command.Dir, "%", "%%"))
+	fmt.Fprintf(&text, "WorkingDirectory=%s\n", unitWord(t.Command.Dir))
+	for _, n := range d.notes {
+		text.WriteString("# " + n + "\n")
+	}
+	for _, name := range d.hidden {
+		fmt.Fprintf(&text, "# %s holds a secret: set it by EnvironmentFile=\n", name)
+	}
+	words := d.words
 	for len(words) > 0 && assigns(words[0]) {
 		fmt.Fprintf(&text, "Environment=%s\n", quoteUnit(words[0]))
 		words = words[1:]
@@ -73,13 +174,11 @@ func (t *Target) unit(words []string, b Budget) string {
 			text.WriteString("Environment=" + open + "\n")
 		}
 	}
-	if len(words) > 0 {
-		if path, err := lookPath(words[0], t.Command); err == nil {
-			words = append([]string{filepath.Clean(path)}, words[1:]...)
-		}
-	}
 	quoted := make([]string, len(words))
 	for i, w := range words {
+		if i == 0 {
+			w = t.path(w)
+		}
 		quoted[i] = quoteUnit(w)
 	}
 	fmt.Fprintf(&text, "ExecStart=%s\nRestart=on-failure\n", strings.Join(quoted, " "))
@@ -88,6 +187,17 @@ func (t *Target) unit(words []string, b Budget) string {
 	}
 	text.WriteString("KillMode=mixed\n" + b.directives() + "\n[Install]\nWantedBy=multi-user.target\n")
 	return text.String()
+}
+
+// path is where a program is: a service manager has another PATH.
+func (t *Target) path(word string) string {
+	if word == programOf(t.Command.Argv) && t.Command.Program != "" {
+		return t.Command.Program
+	}
+	if path, err := lookPath(word, t.Command); err == nil {
+		return filepath.Clean(path)
+	}
+	return word
 }
 
 // unitWord is a text in a unit, where a per cent sign begins a specifier.
@@ -126,5 +236,5 @@ func shellExec(line string, words []string) string {
 	if n == 0 {
 		return "exec " + line
 	}
-	return quoteAll(words[:n]) + " exec " + strings.NewReplacer("'$HOST'", "$HOST", "'$PORT'", "$PORT").Replace(quoteAll(words[n:]))
+	return quoteOpen(words[:n]) + " exec " + quoteOpen(words[n:])
 }

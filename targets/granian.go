@@ -126,10 +126,10 @@ func (g granian) Config(c Command, s Shape) []File {
 		variables += fmt.Sprintf("GRANIAN_BLOCKING_THREADS=%d\n", s.Threads)
 	}
 	line := granianProgram.line(c, s, changes...)
-	if granianProgram.setting(c, "--workers") != "" {
+	if granianProgram.saysAny(c, changes) {
 		return []File{line}
 	}
-	return []File{{Path: "environment", Text: variables}, line}
+	return []File{{Path: environmentFile, Text: variables}, line}
 }
 
 func (granian) Version(ctx context.Context, c Command) (string, error) {

@@ -245,16 +245,36 @@ func (gunicorn) live(Command, Shape) (liveChange, bool) {
 	return liveChange{more: syscall.SIGTTIN, fewer: syscall.SIGTTOU}, true
 }
 
-// Config is the line for the configuration file and the command in the user's own spelling. Where
-// something of it is on the command line already, that is where it has to change.
-func (g gunicorn) Config(c Command, s Shape) []File {
+// gunicornCount finds a count in the configuration file, computed or not.
+var gunicornCount = regexp.MustCompile(`(?m)^[ \t]*workers[ \t]*=`)
+
+// pasted are the settings of a shape that the command doesn't have, the count first.
+func (g gunicorn) pasted(c Command, s Shape) []gunicornChange {
 	s = gunicornRuns(s.or(g.told(c)))
-	changes := append([]gunicornChange{{change{"--workers", "-w", strconv.Itoa(s.Workers)}, fmt.Sprintf("workers = %d", s.Workers)}}, g.changes(c, s)...)
+	return append([]gunicornChange{{change{"--workers", "-w", strconv.Itoa(s.Workers)}, fmt.Sprintf("workers = %d", s.Workers)}}, g.changes(c, s)...)
+}
+
+// inVariable is GUNICORN_CMD_ARGS at a shape: changed in what it says itself of it, as it wins over the
+// file, and otherwise as it is.
+func (g gunicorn) inVariable(c Command, s Shape) string {
+	words := gunicornVariableWords(c.Env)
+	for _, ch := range g.pasted(c, s) {
+		if gunicornOptions.says(words, ch.option) {
+			words = gunicornOptions.set(words, ch.change)
+		}
+	}
+	masked, _ := MaskCommand(words)
+	return quoteAll(masked)
+}
+
+// Config is the line for the configuration file and the command in the user's own spelling. Where
+// something of it is on the command line or in a variable already, that is where it has to change.
+func (g gunicorn) Config(c Command, s Shape) []File {
 	_, args, _ := gunicornProgram.split(c.Argv)
 	var text strings.Builder
 	var onLine []change
 	var inLine, inVariable []string
-	for _, ch := range changes {
+	for _, ch := range g.pasted(c, s) {
 		text.WriteString(ch.assign + "\n")
 		onLine = append(onLine, ch.change)
 		if gunicornOptions.says(args, ch.option) {
@@ -264,15 +284,25 @@ func (g gunicorn) Config(c Command, s Shape) []File {
 			inVariable = append(inVariable, ch.option)
 		}
 	}
-	file := File{Path: cmp.Or(readGunicornConf(c).name, gunicornFile), Text: text.String()}
+	conf := readGunicornConf(c)
+	file := File{Path: cmp.Or(conf.name, gunicornFile), Text: text.String()}
 	line := gunicornProgram.line(c, s, onLine...)
 	switch {
 	case inLine != nil:
 		file.Text = "# once " + isNo(inLine) + " longer on the command line, which wins\n" + file.Text
 		return []File{line, file}
 	case inVariable != nil:
+		variable := environmentOf(gunicornVariable, g.inVariable(c, s))
+		if strings.Contains(variable.Text, mask) {
+			variable.Text = "# " + mask + " stands for what is there now\n" + variable.Text
+		}
 		file.Text = "# once " + isNo(inVariable) + " longer in " + gunicornVariable + ", which wins\n" + file.Text
+		if slices.Contains(inVariable, "--workers") && len(inVariable) == len(onLine) {
+			return []File{variable, line, file}
+		}
 		return []File{line, file}
+	case concurrencyDecides(c, conf.text, gunicornCount) && len(onLine) == 1:
+		return []File{environmentOf(concurrencyVariable, strconv.Itoa(s.Workers)), file, line}
 	default:
 		return []File{file, line}
 	}

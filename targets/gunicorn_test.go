@@ -220,6 +220,7 @@ func TestGunicornConfig(t *testing.T) {
 			"gunicorn app:app", "GUNICORN_CMD_ARGS=-w 3",
 			Shape{Workers: 6},
 			[]File{
+				{"environment", "GUNICORN_CMD_ARGS='-w 6'\n"},
 				{"command.txt", "gunicorn -w 6 app:app\n"},
 				{"gunicorn.conf.py", "# once --workers is no longer in GUNICORN_CMD_ARGS, which wins\nworkers = 6\n"},
 			},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -122,12 +121,20 @@ func titled(tree []hold.Process, title string) []hold.Process {
 
 func (nginx) live(Command, Shape) (liveChange, bool) { return liveChange{reload: syscall.SIGHUP}, true }
 
+// nginxCount finds the count in what -g says.
+var nginxCount = regexp.MustCompile(`\bworker_processes\s+[^;]*;`)
+
+// Config is for where the count is: nginx refuses one that its file and -g both say.
 func (nginx) Config(c Command, s Shape) []File {
+	set := fmt.Sprintf("worker_processes %d;", s.Workers)
+	if global := nginxProgram.setting(c, "--global"); nginxCount.MatchString(global) {
+		return []File{nginxProgram.line(c, s, change{"--global", "-g", nginxCount.ReplaceAllLiteralString(global, set)})}
+	}
 	name := "nginx.conf"
 	if named := nginxProgram.setting(c, "--config"); named != "" {
 		name = filepath.Base(named)
 	}
-	return []File{{Path: name, Text: fmt.Sprintf("worker_processes %s;\n", strconv.Itoa(s.Workers))}}
+	return []File{{Path: name, Text: set + "\n"}}
 }
 
 func (nginx) Version(ctx context.Context, c Command) (string, error) {

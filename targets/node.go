@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,11 +88,12 @@ func (node) Shape(c Command) Shape {
 	if !ownMaster(c, script) {
 		return Shape{Workers: 1, Threads: 1}
 	}
-	concurrency, _ := getenv(c.Env, "WEB_CONCURRENCY")
-	return Shape{Workers: positive(concurrency), Threads: 1}
+	concurrency, _ := getenv(c.Env, concurrencyVariable)
+	return Shape{Workers: positive(cmp.Or(assigned(c.Argv, concurrencyVariable), concurrency)), Threads: 1}
 }
 
 func (node) Launch(c Command, s Shape, p Place) (Launch, error) {
+	c.Argv = unassign(c.Argv, concurrencyVariable, "HOST", "PORT")
 	head, script, args, ok := splitNode(c.Argv)
 	if !ok {
 		return Launch{}, fmt.Errorf("launch %s: it names no script", show(c.Argv))

@@ -181,16 +181,19 @@ func (phpfpm) live(Command, Shape) (liveChange, bool) {
 
 // Config is the pool with a fixed count, and as a range that php-fpm accepts.
 func (phpfpm) Config(c Command, s Shape) []File {
-	name, pool := "www.conf", "www"
+	n := s.Workers
+	name, pool, all := "www.conf", "www", ""
 	if conf, err := readFPM(c); err == nil {
 		name, pool = filepath.Base(conf.poolPath), conf.pool
+		if most := conf.most(); most > 0 && most < n {
+			all = fmt.Sprintf("[global]\n; of all pools together, which is %d now\nprocess.max = %d\n", most, n)
+		}
 	}
-	n := s.Workers
 	least := max(1, n/4)
 	start := max(least, n/2)
 	return []File{
-		{Path: name, Text: fmt.Sprintf("[%s]\npm = static\npm.max_children = %d\n", pool, n)},
-		{Path: dynamicName(name), Text: fmt.Sprintf(`[%s]
+		{Path: name, Text: all + fmt.Sprintf("[%s]\npm = static\npm.max_children = %d\n", pool, n)},
+		{Path: dynamicName(name), Text: all + fmt.Sprintf(`[%s]
 ; instead, to give memory back while there is little to do
 pm = dynamic
 pm.max_children = %d

@@ -137,6 +137,17 @@ func (f fpmConf) setting(name string) string {
 	return found
 }
 
+// most is how many processes all pools may have together; 0: any number.
+func (f fpmConf) most() int {
+	n := 0
+	for _, line := range f.global {
+		if key, value := fpmLine(line); key == "process.max" {
+			n = positive(value)
+		}
+	}
+	return n
+}
+
 var (
 	fpmGlobalOwned = []string{"pid", "error_log", "daemonize", "process.max"}
 	fpmPoolOwned   = []string{

@@ -228,12 +228,14 @@ func (puma) live(Command, Shape) (liveChange, bool) {
 
 func (u puma) Config(c Command, s Shape) []File {
 	s = s.or(u.Shape(c))
-	name, _ := readPuma(c)
+	name, inFile := readPuma(c)
 	changes, text := u.changes(c, s)
 	changes = append([]change{{"--workers", "-w", strconv.Itoa(s.Workers)}}, changes...)
 	file := File{Path: cmp.Or(name, pumaDefaultFile), Text: fmt.Sprintf("workers %d\n%s", s.Workers, text)}
 	line := pumaProgram.line(c, s, changes...)
 	switch {
+	case len(changes) == 1 && !pumaProgram.saysAny(c, changes) && concurrencyDecides(c, inFile, rubyCount):
+		return []File{environmentOf(concurrencyVariable, strconv.Itoa(s.Workers)), file, line}
 	case !pumaProgram.saysAny(c, changes):
 		return []File{file, line}
 	case strings.Contains(text, "preload_app! false"):

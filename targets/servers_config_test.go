@@ -309,56 +309,6 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// What starts a server elsewhere is accepted by systemd, and names the count.
-func TestServersDeploy(t *testing.T) {
-	for name, test := range map[string]struct {
-		need, command string
-		dropIn        bool
-		count         string
-	}{
-		"gunicorn": {need: "gunicorn", command: "gunicorn -b 127.0.0.1:{port} --name 'a b%' cost:app", count: " -w 3 "},
-		"puma":     {need: "puma", command: "puma", count: " -w 3"},
-		"command":  {need: "sleep", command: "sleep {port}", count: "WEB_CONCURRENCY=3"},
-		"nginx":    {need: "nginx", command: "nginx", dropIn: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			targetstest.Need(t, test.need, "systemd-analyze")
-			words, _ := splitWords(test.command)
-			target, err := Recognise(Command{Argv: words, Env: os.Environ(), Dir: "/tmp"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			files := target.Deploy(Shape{Workers: 3}, Budget{Cores: 1.5, Memory: 512_000_000})
-			if len(files) == 0 {
-				t.Fatal("nothing to deploy")
-			}
-			unit := files[0].Text
-			for _, want := range []string{"CPUQuota=150%\n", "MemoryMax=512000000\n", test.count} {
-				if !strings.Contains(unit, want) {
-					t.Errorf("no %q in\n%s", want, unit)
-				}
-			}
-			dir, service := t.TempDir(), name+".service"
-			put(t, filepath.Join(dir, service), unit)
-			if test.dropIn {
-				put(t, filepath.Join(dir, service), "[Service]\nExecStart=/bin/true\n")
-				put(t, filepath.Join(dir, service+".d", "limits.conf"), unit)
-			}
-			verify := exec.Command("systemd-analyze", "verify", "--man=no", filepath.Join(dir, service))
-			if out, err := verify.CombinedOutput(); err != nil || strings.Contains(string(out), service) {
-				t.Errorf("systemd-analyze verify: %v\n%s\n%s", err, out, unit)
-			}
-			if test.dropIn {
-				return
-			}
-			if len(files) != 3 || !strings.HasPrefix(files[1].Text, "web: ") || !strings.HasPrefix(files[2].Text, "CMD ") {
-				t.Errorf("got %+v", files)
-			}
-		})
-	}
-}
-
 // php-fpm refuses a dynamic pool in which these are not so.
 func TestFPMRange(t *testing.T) {
 	c := Command{Argv: []string{"php-fpm8.2", "-y", "php-fpm.conf"}, Dir: targetstest.App("php")}

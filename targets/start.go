@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"advise/targets/hold"
@@ -459,5 +461,24 @@ func (w *wait) explain(log []string) string {
 	if w.last.status == http.StatusServiceUnavailable {
 		return "it answered 503 all the time: does it wait for a database or another service?"
 	}
-	return "see what it does by itself: " + show(w.launch.Argv)
+	return w.byItself()
+}
+
+// byItself is the command to look at. One that needs the folder which has gone with the server can't be
+// run again: then that is the user's own, and the copies of what was made of its files are named.
+func (w *wait) byItself() string {
+	const see = "see what it does by itself: "
+	needs := len(w.launch.Files) > 0 || slices.ContainsFunc(w.launch.Argv, func(word string) bool { return strings.Contains(word, w.place.Scratch) })
+	if !needs {
+		return see + show(w.launch.Argv)
+	}
+	text := see + show(w.target.Command.Argv)
+	if w.start.Derived == "" || len(w.launch.Files) == 0 {
+		return text
+	}
+	var copies []string
+	for _, f := range w.launch.Files {
+		copies = append(copies, quote(filepath.Join(w.start.Derived, f.Path)))
+	}
+	return text + "; it was started with what was made of its files: " + strings.Join(copies, ", ")
 }

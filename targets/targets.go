@@ -6,10 +6,12 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +53,8 @@ type Command struct {
 	Dir  string   // working folder
 	// Version is the server's, where it is known; see [Target.Version].
 	Version string
+	// Program is the path of the program, where it is known and the environment is not; see [Target.Kept].
+	Program string
 }
 
 // A Place is where a server has to run: its address, and a folder of its own for what it writes.
@@ -109,6 +113,28 @@ func List() []Known {
 		kinds[i] = Known{Name: a.Name(), About: a.About()}
 	}
 	return kinds
+}
+
+// otherNames are what people call a kind of server, or what runs it, where no program of it is called so.
+var otherNames = map[string]string{"php": "php-fpm", "fpm": "php-fpm", "pm2": "node", "nodejs": "node", "waitress-serve": "waitress"}
+
+var phpVersion = regexp.MustCompile(`^(?:php|php-fpm|fpm)[0-9.]*(?:-fpm)?$`)
+
+// Named is a kind of server by its name, by that of a program of it, such as httpd, or by what else
+// people call it.
+func Named(name string) (Known, bool) {
+	name = strings.ToLower(name)
+	if phpVersion.MatchString(name) {
+		name = phpfpm{}.Name()
+	}
+	name = cmp.Or(otherNames[name], name)
+	for _, a := range adapters {
+		_, takesAll := a.(command)
+		if a.Name() == name || !takesAll && a.Name() != DemoName && a.Recognise([]string{name}) {
+			return Known{Name: a.Name(), About: a.About()}, true
+		}
+	}
+	return Known{}, false
 }
 
 // An Adapter knows one kind of server. Its methods start nothing, except Version.

@@ -47,6 +47,9 @@ var unicornProgram = program{
 	owned: []string{"--listen", "--host", "--port", "--daemonize", "--config-file"},
 }
 
+// rubyCount finds a count in a file of unicorn's or Puma's, computed or not.
+var rubyCount = regexp.MustCompile(`(?m)^[ \t]*(?:worker_processes|workers)\b`)
+
 var (
 	unicornWorkers = regexp.MustCompile(`(?m)^[ \t]*worker_processes[ \t(]+(\d+)`)
 	unicornPreload = regexp.MustCompile(`(?m)^([^#\n]*)\bpreload_app\b(?:[ \t(]+(true|false)\b)?(.*)$`)
@@ -149,7 +152,12 @@ func (unicorn) live(Command, Shape) (liveChange, bool) {
 func (u unicorn) Config(c Command, s Shape) []File {
 	text := "worker_processes " + strconv.Itoa(s.Workers) + "\n" + u.preload(c, s)
 	if named := unicornProgram.setting(c, "--config-file"); named != "" {
-		return []File{{Path: named, Text: text}}
+		file := File{Path: named, Text: text}
+		inFile, _ := readSmall(inDir(c.Dir, named)) // without one nothing else says it
+		if concurrencyDecides(c, string(inFile), rubyCount) && strings.Contains(string(inFile), concurrencyVariable) && u.preload(c, s) == "" {
+			return []File{environmentOf(concurrencyVariable, strconv.Itoa(s.Workers)), file}
+		}
+		return []File{file}
 	}
 	return []File{
 		{Path: "unicorn.rb", Text: text},

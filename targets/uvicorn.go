@@ -64,7 +64,7 @@ var uvicornProgram = pythonServer{
 }
 
 func (uvicorn) Shape(c Command) Shape {
-	variable, _ := getenv(c.Env, "UVICORN_WORKERS")
+	variable, _ := getenv(c.Env, uvicornVariable)
 	concurrency, _ := getenv(c.Env, "WEB_CONCURRENCY")
 	return Shape{
 		Workers: positive(cmp.Or(uvicornProgram.setting(c, "--workers"), variable, concurrency, "1")),
@@ -98,8 +98,19 @@ func (uvicorn) live(c Command, s Shape) (liveChange, bool) {
 	return liveChange{more: syscall.SIGTTIN, fewer: syscall.SIGTTOU}, s.Workers > 1 && since(cmp.Or(c.Version, uvicornProgram.installed(c)), 0, 30)
 }
 
+// Config leaves --reload out, with which there is one worker whatever else is said.
 func (uvicorn) Config(c Command, s Shape) []File {
-	return []File{uvicornProgram.line(c, s, change{"--workers", "--workers", strconv.Itoa(s.Workers)})}
+	changes := []change{{"--workers", "--workers", strconv.Itoa(s.Workers)}}
+	for _, option := range []string{"--reload", "--reload-dir", "--reload-include", "--reload-exclude", "--reload-delay"} {
+		changes = append(changes, change{option, "", ""})
+	}
+	line := uvicornProgram.line(c, s, changes...)
+	for _, name := range []string{uvicornVariable, concurrencyVariable} {
+		if _, ok := getenv(c.Env, name); ok && !uvicornProgram.saysAny(c, changes) {
+			return []File{environmentOf(name, strconv.Itoa(s.Workers)), line}
+		}
+	}
+	return []File{line}
 }
 
 func (uvicorn) Version(ctx context.Context, c Command) (string, error) {

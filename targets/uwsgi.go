@@ -221,7 +221,23 @@ func (uwsgi) status(ctx context.Context, p Place) (Status, error) {
 	return status, nil
 }
 
-// Config has the count, and a range in which it follows the load: half of it when there is little.
+// spelled is a key as the file has it: of two spellings of one key in a file the last one holds, whatever
+// was pasted above it.
+func (f uwsgiFile) spelled(option string) string {
+	for _, line := range slices.Backward(f.lines) {
+		if m := uwsgiLine.FindStringSubmatch(line); m != nil && uwsgiKey(m[1]) == option {
+			return m[1]
+		}
+	}
+	return strings.TrimPrefix(option, "--")
+}
+
+// uwsgiCheaper are the options by which the count follows the load.
+var uwsgiCheaper = []string{"--cheaper", "--cheaper-initial", "--cheaper-step", "--cheaper-algo", "--cheaper-overload", "--cheap"}
+
+// Config has the count, and a range in which it follows the load: half of it when there is little. A
+// fixed count is without the range that the file has, which may not fit it: uWSGI does not start where
+// the range's lower end is not below the count.
 func (u uwsgi) Config(c Command, s Shape) []File {
 	s = s.or(u.Shape(c))
 	name := "uwsgi.ini"
@@ -230,14 +246,22 @@ func (u uwsgi) Config(c Command, s Shape) []File {
 		name = filepath.Base(f.path)
 	}
 	changes, changed := u.changes(c, s)
-	files := []File{{Path: name, Text: fmt.Sprintf("[uwsgi]\nprocesses = %d\n%s", s.Workers, changed)}}
+	key, fixed := f.spelled("--processes"), ""
+	if was := f.last("--cheaper"); was != "" && was != "0" {
+		fixed = fmt.Sprintf("; off, which was %s: it has to be below the count\n%s = 0\n", was, f.spelled("--cheaper"))
+	}
+	files := []File{{Path: name, Text: fmt.Sprintf("[uwsgi]\n%s = %d\n%s%s", key, s.Workers, fixed, changed)}}
 	if s.Workers > 1 {
 		least := (s.Workers + 1) / 2
 		files = append(files, File{Path: dynamicName(name), Text: fmt.Sprintf(
-			"[uwsgi]\n; instead, to give memory back while there is little to do\nprocesses = %d\ncheaper = %d\ncheaper-initial = %d\ncheaper-step = 1\n%s",
-			s.Workers, min(least, s.Workers-1), min(least, s.Workers-1), changed)})
+			"[uwsgi]\n; instead, to give memory back while there is little to do\n%s = %d\n%s = %d\n%s = %d\n%s = 1\n%s",
+			key, s.Workers, f.spelled("--cheaper"), min(least, s.Workers-1),
+			f.spelled("--cheaper-initial"), min(least, s.Workers-1), f.spelled("--cheaper-step"), changed)})
 	}
 	changes = append([]change{{"--processes", "--processes", strconv.Itoa(s.Workers)}}, changes...)
+	for _, option := range uwsgiCheaper {
+		changes = append(changes, change{option, "", ""})
+	}
 	line := uwsgiProgram.line(c, s, changes...)
 	if f.path == "" || uwsgiProgram.saysAny(c, changes) {
 		return append([]File{line}, files...)
