@@ -94,7 +94,10 @@ func checkFlaskCost(t *testing.T, r *reports.Result) {
 // A page of 300 ms of CPU on one core is answered 3.3 times a second by any number of workers. Thirty
 // seconds hold a few answers at each: no count is ruled out by how many of them happened to end in a window,
 // none has failed, and the result says what it rests on.
-func TestSlowPage(t *testing.T) {
+func TestSweptSlowPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute: make test-servers")
+	}
 	var r reports.Result
 	run := advise(t, "--cores", "1", "--workers", "1..4", "--time", "30s", "--json", "--", "advise", "demo", "--cpu", "300ms", "--wait", "0ms")
 	out, err := run.Output()

@@ -26,7 +26,7 @@ func TestResumeComparesEveryField(t *testing.T) {
 		"Target.Command[]":              "compared by its hash, which knows what is masked",
 		"Target.Masked":                 "follows from the command",
 		"Target.Found":                  "words",
-		"Target.Program":                "follows from the command and PATH, which are compared",
+		"Target.Program":                "follows from the command and PATH: its version is compared",
 		"Target.Variables[]":            "compared by the environment",
 		"Target.Auto.Setting":           "follows from the command, its version and its environment",
 		"Target.Auto.Reads":             "as the setting",

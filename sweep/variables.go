@@ -11,7 +11,9 @@ import (
 )
 
 // fingerprints are those of the variables that can make a server another one, by name. What names a
-// terminal, a login or the run of a job is left out: it differs whenever somebody comes back.
+// terminal, a login, a user's folders or the run of a job is left out: it differs whenever somebody
+// comes back, or somebody else does. What matters of PATH shows in the server's version and in the
+// environment it is of (VIRTUAL_ENV, GEM_HOME and the like).
 func fingerprints(env []string) map[string]string {
 	prints := map[string]string{}
 	for _, entry := range env {
@@ -58,8 +60,8 @@ func otherVariables(was, is Plan) []string {
 	})
 }
 
-// ofSession is true for a variable that belongs to a terminal, a login, or a run of a job, and is none of
-// the server's.
+// ofSession is true for a variable that belongs to a terminal, a login, a user or a run of a job, and is
+// none of the server's.
 func ofSession(name string) bool {
 	return slices.Contains(sessionVariables, name) ||
 		slices.ContainsFunc(sessionPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
@@ -72,6 +74,8 @@ var sessionVariables = []string{
 	// The terminal and the desktop.
 	"TERM", "COLORTERM", "COLORFGBG", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "GPG_TTY", "STY", "WINDOW", "WINDOWID", "DISPLAY",
 	"WAYLAND_DISPLAY", "XAUTHORITY", "DESKTOP_SESSION", "DESKTOP_STARTUP_ID", "SESSION_MANAGER", "VTE_VERSION", "SECURITYSESSIONID",
+	// The user.
+	"HOME", "PATH", "TMPDIR", "TMP", "TEMP", "USER", "USERNAME", "LOGNAME", "SHELL", "LANG", "LANGUAGE",
 	// The login and the service manager. A container's name is new with each of its starts.
 	"DBUS_SESSION_BUS_ADDRESS", "HOSTNAME", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "MANAGERPID", "NOTIFY_SOCKET",
 	"WATCHDOG_PID", "WATCHDOG_USEC", "XPC_SERVICE_NAME", "XPC_FLAGS",
@@ -81,7 +85,7 @@ var sessionVariables = []string{
 }
 
 var sessionPrefixes = []string{
-	"TERM_", "TMUX", "SSH_", "XDG_SESSION_", "XDG_SEAT", "XDG_VTNR", "ITERM_", "KITTY_", "KONSOLE_", "WEZTERM_", "ALACRITTY_", "GHOSTTY_",
+	"TERM_", "TMUX", "SSH_", "XDG_", "LC_", "ADVISE_", "ITERM_", "KITTY_", "KONSOLE_", "WEZTERM_", "ALACRITTY_", "GHOSTTY_",
 	"VSCODE_", "GNOME_", "KDE_", "DIRENV_", "STARSHIP_", "SUDO_", "GITHUB_", "RUNNER_", "ACTIONS_", "GITLAB_", "CI_", "BUILDKITE_", "CIRCLE_", "TRAVIS_",
 	"JENKINS_", "HUDSON_",
 }
