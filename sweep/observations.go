@@ -109,7 +109,7 @@ func (r *Record) Advice() model.Advice {
 	standings := r.Standings()
 	a, variants := standings.Choice().Advice, r.Plan.Variants()
 	own := r.Of(variants[standings.Chosen])
-	found := []*model.Caveat{own.liveDiffers(a), own.fewAnswers(a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	found := []*model.Caveat{own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))
@@ -173,11 +173,12 @@ func (r *Record) LatencyLeft() []int { return r.Plan.race().LatencyLeft(r.Observ
 // whose windows would hold enough; 0 where none would).
 const CaveatFewAnswers = "few_answers"
 
-// fewAnswers is the caveat on windows of a page that is slow for the time there was.
-func (r *Record) fewAnswers(a model.Advice) *model.Caveat {
+// fewAnswers is the caveat on windows of a page that is slow for the time there was, which all variants
+// share; own is the record of the recommended one.
+func (r *Record) fewAnswers(own *Record, a model.Advice) *model.Caveat {
 	var worst *Phase
 	workers, least := 0, math.Inf(1)
-	for _, t := range r.Used() {
+	for _, t := range own.Used() {
 		if t.Outcome != OK || !t.fewAnswers() || t.Shape.Workers < a.Low || t.Shape.Workers > max(a.High, a.Workers) {
 			continue
 		}

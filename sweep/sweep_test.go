@@ -364,6 +364,13 @@ func TestFewAnswersAreSaid(t *testing.T) {
 	if c.Figures["time_seconds"] != 60*minutes || !strings.Contains(c.Message, fmt.Sprintf("--time %.0fm", minutes)) {
 		t.Errorf("caveat %+v, want --time %.0fm", c, minutes)
 	}
+	// Two variants share the time.
+	r := run(t, newTest(t, &closedServer{cpu: 0.5}, func(o *Options) {
+		o.Counts, o.Variants = []int{1, 2}, []Variant{{Class: "gevent", Threads: 1}, {Class: "sync", Threads: 1}}
+	}))
+	if c = caveatOf(r.Advice(), CaveatFewAnswers); c == nil || c.Figures["time_seconds"] != 60*math.Ceil(2*c.Figures["workers"]*12.5*10/60) {
+		t.Errorf("of two variants: caveat %+v", c)
+	}
 	// At 3 s each, a minute's window does not do either.
 	if _, c := few(&closedServer{cpu: 3}); c == nil || c.Figures["time_seconds"] != 0 || !strings.Contains(c.Message, "quicker page") {
 		t.Errorf("caveat %+v", c)
