@@ -12,6 +12,7 @@ import (
 
 	"advise/model"
 	"advise/sweep"
+	"advise/targets/plain"
 )
 
 // TextOptions say what the terminal can show.
@@ -84,7 +85,7 @@ func (t *text) headline(r *Result) {
 	if r.Recommendation == nil {
 		style = yellow
 	}
-	for _, line := range wrap(printable(r.Headline), min(t.o.Width, widestProse)) {
+	for _, line := range wrap(plain.Line(r.Headline), min(t.o.Width, widestProse)) {
 		t.WriteString(t.styled(line, style) + "\n")
 	}
 }
@@ -356,7 +357,7 @@ func (t *text) part(label, style string, sentences ...string) {
 	label = padRight(label, labelWidth)
 	room := min(t.o.Width, widestProse) - labelWidth
 	for _, s := range sentences {
-		for _, line := range wrap(printable(s), room) {
+		for _, line := range wrap(plain.Line(s), room) {
 			t.WriteString(t.styled(label, dim) + t.styled(line, style) + "\n")
 			label = strings.Repeat(" ", labelWidth)
 		}
@@ -368,9 +369,9 @@ func (t *text) paste(r *Result) {
 		return
 	}
 	for i, f := range r.Recommendation.Config {
-		t.WriteString("\n" + t.styled(printable(pasteTitle(i, f.Path)), bold) + "\n\n")
+		t.WriteString("\n" + t.styled(plain.Line(pasteTitle(i, f.Path)), bold) + "\n\n")
 		for line := range strings.Lines(strings.TrimRight(f.Text, "\n")) {
-			line = printable(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
+			line = plain.Line(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
 			t.WriteString(strings.TrimRight("    "+line, " ") + "\n")
 		}
 	}
@@ -381,7 +382,7 @@ func (t *text) paste(r *Result) {
 // there to be copied.
 func (t *text) alsoThere(r *Recommendation) {
 	if len(r.Deploy) > 0 {
-		t.WriteString("\n" + printable("also in "+r.ConfigFolder+": "+strings.Join(r.Deploy, ", ")) + "\n")
+		t.WriteString("\n" + plain.Line("also in "+r.ConfigFolder+": "+strings.Join(r.Deploy, ", ")) + "\n")
 	}
 }
 
@@ -446,7 +447,7 @@ func head(s string, width int) string {
 
 // cut shortens s to width columns.
 func cut(s string, width int) string {
-	s = printable(s)
+	s = plain.Line(s)
 	if uniseg.StringWidth(s) <= width {
 		return s
 	}

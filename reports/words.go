@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // How people like their figures: three significant digits, thousands apart, the unit they would
@@ -165,20 +164,4 @@ func shell(argv []string) string {
 
 func needsQuotes(r rune) bool {
 	return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+=:@%,{}", r))
-}
-
-// printable makes text from a server or a user safe to show on one line of a terminal: control
-// characters, which could move the cursor or colour the rest, become spaces or question marks.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError:
-			return '?'
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, s)
 }

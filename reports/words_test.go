@@ -74,9 +74,3 @@ func TestShellQuotes(t *testing.T) {
 		}
 	}
 }
-
-func TestPrintable(t *testing.T) {
-	if got := printable("a\x1b[31mb\r\n\tc\x00\u009b\xff界"); got != "a?[31mb   c???界" {
-		t.Errorf("got %q", got)
-	}
-}

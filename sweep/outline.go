@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"advise/targets"
+	"advise/targets/mask"
 )
 
 // An Outline is what a sweep will do, as far as it can be said before anything is measured.
@@ -54,7 +55,7 @@ func (s *Sweep) planned(shape Shape) (PlannedStart, error) {
 	if err != nil {
 		return PlannedStart{}, err
 	}
-	argv, _ := targets.MaskCommand(launch.Argv)
+	argv, _ := mask.Command(launch.Argv)
 	return PlannedStart{Shape: shape, Argv: argv, Environment: added(s.options.Target.Command.Env, launch.Env)}, nil
 }
 

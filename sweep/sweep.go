@@ -22,6 +22,7 @@ import (
 	"advise/sweep/generator"
 	"advise/targets"
 	"advise/targets/hold"
+	"advise/targets/mask"
 )
 
 // Options say what to sweep.
@@ -261,7 +262,7 @@ func New(o Options) (*Sweep, error) {
 	}
 	model, online := cpuModel()
 	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
-	command, masked := targets.MaskCommand(o.Target.Command.Argv)
+	command, masked := mask.Command(o.Target.Command.Argv)
 	s.plan = Plan{
 		SchemaVersion: SchemaVersion,
 		Tool:          o.Tool,

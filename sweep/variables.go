@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"advise/targets"
+	"advise/targets/mask"
 )
 
 // fingerprints are those of the variables that can make a server another one, by name. What names a
@@ -37,7 +37,7 @@ func fingerprint(value string) string {
 // hashOfCommand tells commands apart, those too that differ in what is masked, of which it tells no more
 // than a fingerprint.
 func hashOfCommand(argv []string) string {
-	shown, masked := targets.MaskCommand(argv)
+	shown, masked := mask.Command(argv)
 	if masked {
 		shown = append(shown, fingerprint(strings.Join(argv, "\x00")))
 	}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"advise/targets/mask"
 )
 
 // A start is a command as a file has it, without the shell that usually runs it.
@@ -194,7 +196,7 @@ const longestShown = 120
 // maskLine is a line of a file for people: on one line, its secrets masked.
 func maskLine(line string) string {
 	line = strings.Join(strings.Fields(line), " ")
-	masked, _ := MaskCommand([]string{line})
+	masked, _ := mask.Command([]string{line})
 	if runes := []rune(masked[0]); len(runes) > longestShown {
 		return string(runes[:longestShown]) + "..."
 	}

@@ -406,14 +406,3 @@ func FuzzProcfile(f *testing.F) {
 		}
 	})
 }
-
-func FuzzMaskCommand(f *testing.F) {
-	f.Add("--password", "hunter2")
-	f.Add("TOKEN=a b", "x://a:b@c")
-	f.Fuzz(func(t *testing.T, first, second string) {
-		masked, changed := MaskCommand([]string{first, second})
-		if len(masked) != 2 || changed == (masked[0] == first && masked[1] == second) {
-			t.Errorf("%q, %q became %q, changed %v", first, second, masked, changed)
-		}
-	})
-}

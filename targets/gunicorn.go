@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"advise/targets/hold"
+	"advise/targets/mask"
 )
 
 // gunicorn pre-forks: a master that opens the sockets, and its children, the workers.
@@ -263,7 +264,7 @@ func (g gunicorn) inVariable(c Command, s Shape) string {
 			words = gunicornOptions.set(words, ch.change)
 		}
 	}
-	masked, _ := MaskCommand(words)
+	masked, _ := mask.Command(words)
 	return quoteAll(masked)
 }
 
@@ -293,8 +294,8 @@ func (g gunicorn) Config(c Command, s Shape) []File {
 		return []File{line, file}
 	case inVariable != nil:
 		variable := environmentOf(gunicornVariable, g.inVariable(c, s))
-		if strings.Contains(variable.Text, mask) {
-			variable.Text = "# " + mask + " stands for what is there now\n" + variable.Text
+		if strings.Contains(variable.Text, mask.Mark) {
+			variable.Text = "# " + mask.Mark + " stands for what is there now\n" + variable.Text
 		}
 		file.Text = "# once " + isNo(inVariable) + " longer in " + gunicornVariable + ", which wins\n" + file.Text
 		if slices.Contains(inVariable, "--workers") && len(inVariable) == len(onLine) {

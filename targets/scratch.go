@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"advise/targets/mask"
 )
 
 // newScratch makes a folder for what a server writes while it runs. Other users may pass through it
@@ -38,7 +39,7 @@ func writeFiles(files []File, scratch, derived string) error {
 	}
 	copies := make([]File, len(files))
 	for i, f := range files {
-		copies[i] = File{Path: f.Path, Text: maskText(f.Text)}
+		copies[i] = File{Path: f.Path, Text: mask.Text(f.Text)}
 	}
 	return writeAll(derived, copies)
 }
@@ -55,23 +56,3 @@ func writeAll(dir string, files []File) error {
 	}
 	return nil
 }
-
-// maskText masks what looks like a secret in a configuration file: all that follows its name on the
-// line, and passwords in URLs.
-func maskText(text string) string {
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		line = secretURL.ReplaceAllString(line, "$1:"+mask+"@")
-		body := strings.TrimRight(line, "\n")
-		if at := secretName.FindStringIndex(body); at != nil {
-			end := at[1] + len(body[at[1]:]) - len(strings.TrimLeft(body[at[1]:], wordRest))
-			if rest := strings.TrimLeft(body[end:], " \t=:,>\"'])"); rest != "" {
-				line = body[:len(body)-len(rest)] + mask + line[len(body):]
-			}
-		}
-		out.WriteString(line)
-	}
-	return out.String()
-}
-
-const wordRest = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"advise/targets/hold"
+	"advise/targets/mask"
 	"advise/targets/targetstest"
 )
 
@@ -440,7 +441,7 @@ func TestKeptIsMasked(t *testing.T) {
 		t.Errorf("to paste: %+v", first)
 	}
 	for _, f := range files {
-		if f.Path == "gunicorn.service" && (!strings.Contains(f.Text, "# GUNICORN_CMD_ARGS holds a secret") || strings.Contains(f.Text, mask)) {
+		if f.Path == "gunicorn.service" && (!strings.Contains(f.Text, "# GUNICORN_CMD_ARGS holds a secret") || strings.Contains(f.Text, mask.Mark)) {
 			t.Errorf("the unit is\n%s", f.Text)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"advise/targets/mask"
+
 	"github.com/agnivade/levenshtein"
 )
 
@@ -113,7 +115,7 @@ func tail(path string) []string {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		line = secretURL.ReplaceAllString(line, "$1:"+mask+"@")
+		line = mask.Line(line)
 		if r := []rune(line); len(r) > longestLine {
 			line = string(r[:longestLine]) + "..."
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"advise/targets/mask"
 )
 
 // A keeper is the adapter of a server that takes its shape from variables of its environment, where
@@ -64,7 +66,7 @@ func (t *Target) Kept() (program string, variables []string) {
 			variables = append(variables, name+"="+value)
 		case name == gunicornVariable:
 			if words, ok := splitWords(value); ok {
-				masked, _ := MaskCommand(words)
+				masked, _ := mask.Command(words)
 				variables = append(variables, name+"="+quoteAll(masked))
 			}
 		}
@@ -157,7 +159,7 @@ func (t *Target) environment(s Shape) (set, hidden []string) {
 		case name == gunicornVariable:
 			value = gunicorn{}.inVariable(t.Command, s)
 		}
-		if strings.Contains(value, mask) {
+		if strings.Contains(value, mask.Mark) {
 			hidden = append(hidden, name)
 			continue
 		}

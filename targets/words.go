@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"advise/targets/mask"
+
 	"github.com/mattn/go-shellwords"
 )
 
@@ -46,7 +48,7 @@ func quoteAll(words []string) string {
 
 // show is a command for people: as they would type it, its secrets masked.
 func show(argv []string) string {
-	masked, _ := MaskCommand(argv)
+	masked, _ := mask.Command(argv)
 	return quoteAll(masked)
 }
 
