@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"advise/sweep"
 	"advise/targets"
+	"advise/targets/disk"
 )
 
 // The exit codes, the same for every command; 2 is left to the Go runtime.
@@ -59,7 +61,7 @@ func printError(w io.Writer, err error) {
 		start   *targets.StartError
 		refused *targets.RefusedError
 		differs *sweep.DiffersError
-		inUse   *sweep.InUseError
+		inUse   *disk.InUseError
 		hint    *hinted
 	)
 	if !errors.Is(err, errNoAdvice) {
@@ -79,6 +81,9 @@ func printError(w io.Writer, err error) {
 	if errors.Is(err, sweep.ErrRecordExists) {
 		fmt.Fprintln(w, "advise: hint: go on with that one by --resume, or name another folder")
 	}
+	if text := ofRecord(err); text != "" {
+		fmt.Fprintf(w, "advise: hint: %s\n", text)
+	}
 	if errors.As(err, &inUse) {
 		fmt.Fprintf(w, "advise: hint: %s\n", waitFor(inUse))
 	}
@@ -93,8 +98,31 @@ func printError(w io.Writer, err error) {
 	}
 }
 
+// ofRecord is the way out where a record can't be written or read; "" for other errors.
+func ofRecord(err error) string {
+	var (
+		taken   *disk.NotEmptyError
+		unsaved *sweep.UnsavedError
+		foreign *disk.ForeignError
+		damaged *sweep.DamagedError
+	)
+	switch {
+	case errors.As(err, &taken):
+		return "a record wants a folder that is empty or does not exist: --out " + quote(filepath.Join(taken.Dir, "advise-record"))
+	case errors.As(err, &damaged):
+		return fmt.Sprintf("leave them out, the file stays as it is: advise report %s --skip-damaged; to go on with it: advise --resume %[1]s --skip-damaged", quote(damaged.Dir))
+	case !errors.As(err, &unsaved):
+		return ""
+	case errors.Is(err, disk.ErrMoved):
+		return "what is printed above is all that was measured; where the folder is now: advise report FOLDER"
+	case errors.As(err, &foreign):
+		return "what is printed above is the answer; to have the files as well, move away what is in their place: advise report " + quote(unsaved.Dir)
+	}
+	return "what is printed above is the answer; to have the files as well, when they can be written: advise report " + quote(unsaved.Dir)
+}
+
 // waitFor is the way out for who wants a record that is being written.
-func waitFor(e *sweep.InUseError) string {
+func waitFor(e *disk.InUseError) string {
 	stop := "stop it"
 	if e.PID > 0 {
 		stop = fmt.Sprintf("stop it by kill -INT %d", e.PID)

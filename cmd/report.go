@@ -15,18 +15,27 @@ import (
 
 func newReport(s Streams) *cobra.Command {
 	var o outputOptions
+	var skip bool
 	c := &cobra.Command{
 		Use: "report DIR", Short: "Make the reports of a record again", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := sweep.Open(args[0])
+			r, err := openRecord(args[0], skip)
 			if err != nil {
 				return err
 			}
-			return publish(s.Out, r, o)
+			return publish(s, r, o, nil)
 		},
 	}
 	o.register(c.Flags())
+	c.Flags().BoolVar(&skip, "skip-damaged", false, "leave damaged lines of trials.jsonl out; the file keeps them")
 	return c
+}
+
+func openRecord(dir string, skipDamaged bool) (*sweep.Record, error) {
+	if skipDamaged {
+		return sweep.OpenDamaged(dir)
+	}
+	return sweep.Open(dir)
 }
 
 // textOptions fit the text to where it is shown: a terminal's width and colours, or 80 columns

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +48,7 @@ type sweepOptions struct {
 	out        string
 	resume     string
 	ignoreEnv  []string
+	skip       bool
 	limits     string
 	dryRun     bool
 	output     outputOptions
@@ -138,6 +138,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.StringVar(&o.out, "out", "", "folder for the record (default: one below "+stateHint+")")
 	f.StringVar(&o.resume, "resume", "", "folder of the record to go on with: by the same command, settings, environment and machine")
 	f.StringSliceVar(&o.ignoreEnv, "ignore-env", nil, "variables that may differ on --resume: those that change nothing for the server")
+	f.BoolVar(&o.skip, "skip-damaged", false, "on --resume, leave damaged lines of trials.jsonl out; the file keeps them")
 	f.StringVar(&o.limits, "limits", string(hold.Auto), "how the server is held: auto, cgroup2, cgroup1, affinity, none")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan, start nothing")
 	o.output.register(f)
@@ -171,7 +172,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
 		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
-		Dir: dir, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,
+		Dir: dir, SkipDamaged: o.skip, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,
 	})
 	if err != nil {
 		return err
@@ -197,10 +198,11 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	if errors.Is(err, context.Canceled) {
 		return interrupted(measured, dir)
 	}
-	if err != nil {
+	var unsaved *sweep.UnsavedError
+	if err != nil && !errors.As(err, &unsaved) {
 		return err
 	}
-	return publish(s.Out, measured, o.output)
+	return publish(s, measured, o.output, err)
 }
 
 // interrupted says what was saved and how to go on.
@@ -212,21 +214,36 @@ func interrupted(measured *sweep.Record, dir string) error {
 	return withHint(fmt.Errorf("interrupted: %w; %d trials are saved", context.Canceled, n), "go on with: advise --resume %s", quote(dir))
 }
 
-// publish writes the record's reports and prints the result.
-func publish(out io.Writer, r *sweep.Record, o outputOptions) error {
-	result, err := reports.Write(r)
-	if err != nil {
-		return err
+// publish writes the record's reports and prints the result, also when it can't be written. unsaved is why the
+// record itself could not be: then its folder is left alone.
+func publish(s Streams, r *sweep.Record, o outputOptions, unsaved error) error {
+	for _, line := range r.LeftOut {
+		fmt.Fprintf(s.Err, "advise: left out of %s: %v\n", r.Dir, line)
+	}
+	if r.Unkept != nil {
+		fmt.Fprintf(s.Err, "advise: note: %v\n", r.Unkept)
+	}
+	var result *reports.Result
+	var err error
+	if unsaved != nil {
+		result, err = reports.Make(r)
+	} else {
+		result, unsaved = reports.Write(r)
+	}
+	if result == nil {
+		return errors.Join(unsaved, err)
 	}
 	if o.json {
-		err = reports.JSON(out, result)
+		err = reports.JSON(s.Out, result)
 	} else {
-		err = reports.Text(out, result, textOptions(out, o))
+		err = reports.Text(s.Out, result, textOptions(s.Out, o))
 	}
-	if err != nil {
-		return fmt.Errorf("print the result: %w", err)
-	}
-	if result.Recommendation == nil {
+	switch {
+	case err != nil:
+		return errors.Join(fmt.Errorf("print the result: %w", err), unsaved)
+	case unsaved != nil:
+		return unsaved
+	case result.Recommendation == nil:
 		return errNoAdvice
 	}
 	return nil
@@ -243,8 +260,11 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 	if len(o.ignoreEnv) > 0 && o.resume == "" {
 		return nil, nil, withHint(errors.New("--ignore-env is for going on with a record"), "add --resume DIR")
 	}
+	if o.skip && o.resume == "" {
+		return nil, nil, withHint(errors.New("--skip-damaged is for going on with a record"), "add --resume DIR")
+	}
 	if o.resume != "" {
-		r, err := sweep.Open(o.resume)
+		r, err := openRecord(o.resume, o.skip)
 		if err != nil {
 			return nil, nil, err
 		}

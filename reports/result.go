@@ -327,8 +327,17 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	r.Shapes = shapes(whole)
 	r.Headline = headline(r)
 	r.Points = append(r.Points, otherPoints(whole)...)
+	if n := len(whole.LeftOut); n > 0 {
+		r.Caveats = append(r.Caveats, model.Caveat{
+			Code: CaveatDamagedLines, Message: "Left out of the record: " + count(n, "damaged line") + " of trials.jsonl.",
+			Figures: map[string]float64{"lines": float64(n)},
+		})
+	}
 	return r
 }
+
+// CaveatDamagedLines is of a record whose damaged lines were left out, as asked.
+const CaveatDamagedLines = "damaged_lines"
 
 func recommendation(adv model.Advice, config []targets.File, points []Point) *Recommendation {
 	rec := &Recommendation{

@@ -1,16 +1,18 @@
 package reports
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"advise/sweep"
 	"advise/targets"
+	"advise/targets/disk"
 )
 
 // The names of the reports in a record's folder.
@@ -23,42 +25,88 @@ const (
 
 // Write makes the reports of a record anew, in the record's folder: result.json, report.html, and
 // the folder config with what to paste. Each file is replaced as a whole or not at all, and is on
-// disk when Write returns.
+// disk when Write returns. Where one can't be written, or is the user's, the error is a sweep.UnsavedError
+// and the Result is whole all the same.
 func Write(rec *sweep.Record) (*Result, error) {
 	if rec.Dir == "" {
 		return nil, errors.New("write the reports: the record has no folder")
 	}
-	adv := rec.Advice()
-	var config, deploy []targets.File
-	if adv.Made {
-		config, deploy = configuration(rec.Recommended().Plan, adv.Workers)
-	}
-	r := New(rec, adv, config)
-	data, err := encode(r)
+	r, f, err := prepare(rec)
 	if err != nil {
 		return nil, err
 	}
-	page, err := HTML(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := replace(filepath.Join(rec.Dir, ResultFile), data); err != nil {
-		return nil, err
-	}
-	if err := replace(filepath.Join(rec.Dir, PageFile), page); err != nil {
-		return nil, err
-	}
-	folder := filepath.Join(rec.Dir, ConfigFolder)
-	if err := writeConfig(folder, slices.Concat(config, deploy)); err != nil {
-		return nil, err
+	if err := f.save(rec.Dir); err != nil {
+		return r, &sweep.UnsavedError{Dir: rec.Dir, Err: err}
 	}
 	if r.Recommendation != nil {
-		r.Recommendation.ConfigFolder = folder
-		for _, f := range deploy {
+		r.Recommendation.ConfigFolder = filepath.Join(rec.Dir, ConfigFolder)
+		for _, f := range f.deploy {
 			r.Recommendation.Deploy = append(r.Recommendation.Deploy, fileName(f.Path))
 		}
 	}
 	return r, nil
+}
+
+// Make works the result of a record out and writes nothing.
+func Make(rec *sweep.Record) (*Result, error) {
+	r, _, err := prepare(rec)
+	return r, err
+}
+
+// contents are those of the files of a report.
+type contents struct {
+	result, page   []byte
+	config, deploy []targets.File
+}
+
+func prepare(rec *sweep.Record) (r *Result, f contents, err error) {
+	adv := rec.Advice()
+	if adv.Made {
+		f.config, f.deploy = configuration(rec.Recommended().Plan, adv.Workers)
+	}
+	r = New(rec, adv, f.config)
+	if f.result, err = encode(r); err != nil {
+		return nil, f, err
+	}
+	if f.page, err = HTML(r); err != nil {
+		return nil, f, err
+	}
+	return r, f, nil
+}
+
+// save writes all that it can, and removes what an earlier advice had in the folder of texts to paste.
+func (f contents) save(dir string) error {
+	folder, err := disk.Open(dir)
+	if err != nil {
+		return err
+	}
+	faults := []error{
+		folder.Replace(ResultFile, f.result, 0o644, isResult),
+		folder.Replace(PageFile, f.page, 0o644, isPage),
+	}
+	var names []string
+	for _, text := range slices.Concat(f.config, f.deploy) {
+		name := path.Join(ConfigFolder, fileName(text.Path))
+		faults = append(faults, folder.Replace(name, []byte(text.Text), 0o644, nil))
+		names = append(names, name)
+	}
+	faults = append(faults, folder.Retain(ConfigFolder, names), folder.Close())
+	return errors.Join(faults...)
+}
+
+// isResult knows a result.json from before a record noted what it wrote.
+func isResult(text []byte) bool {
+	var r struct {
+		SchemaVersion string          `json:"schema_version"`
+		Tool          sweep.Tool      `json:"tool"`
+		Trials        json.RawMessage `json:"trials"`
+	}
+	return json.Unmarshal(text, &r) == nil && r.SchemaVersion != "" && r.Tool.Version != "" && r.Trials != nil
+}
+
+// isPage knows a report.html from then, by its policy and its title.
+func isPage(text []byte) bool {
+	return bytes.Contains(text, []byte("default-src 'none'; script-src 'unsafe-inline'")) && bytes.Contains(text, []byte("<title>advise: "))
 }
 
 // configuration asks the record's adapter what to paste, and what starts the server elsewhere. A command that can no longer be read, such
@@ -76,74 +124,8 @@ func configuration(p sweep.Plan, workers int) (config, deploy []targets.File) {
 	return target.Adapter.Config(target.Command, shape), target.Deploy(shape, budget)
 }
 
-// writeConfig makes the folder hold these texts and nothing else.
-func writeConfig(dir string, files []targets.File) error {
-	var names []string
-	for _, f := range files {
-		name := fileName(f.Path)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("write the configuration: %w", err)
-		}
-		if err := replace(filepath.Join(dir, name), []byte(f.Text)); err != nil {
-			return err
-		}
-		names = append(names, name)
-	}
-	old, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("write the configuration: %w", err)
-	}
-	for _, f := range old {
-		if !f.IsDir() && !slices.Contains(names, f.Name()) {
-			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
-				return fmt.Errorf("remove an old configuration: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
 // fileName keeps a text inside the folder, whatever path it is meant for.
 func fileName(path string) string {
 	name := filepath.Base(filepath.Clean("/" + path))
 	return cmp.Or(strings.Trim(name, "./"), "configuration")
-}
-
-// replace writes a file beside its final place, syncs it, and moves it there.
-func replace(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if err := errors.Join(fill(f, data), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func fill(f *os.File, data []byte) error {
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

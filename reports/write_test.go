@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"advise/targets/disk"
 )
 
 // files lists what a folder holds, folders apart.
@@ -47,7 +49,7 @@ func TestWriteAndWriteAgain(t *testing.T) {
 	}
 	want := []string{
 		"config/Dockerfile", "config/Procfile", "config/command.txt", "config/gunicorn.conf.py", "config/gunicorn.service",
-		"report.html", "result.json",
+		"files.jsonl", "report.html", "result.json",
 	}
 	if got := files(t, rec.Dir); !slices.Equal(got, want) {
 		t.Errorf("files = %v, want %v: no more and no fewer", got, want)
@@ -108,7 +110,7 @@ func TestWriteRemovesTheConfigurationOfAnEarlierAdvice(t *testing.T) {
 	if r.Recommendation != nil {
 		t.Fatal("a recommendation was made from nothing")
 	}
-	if got := files(t, rec.Dir); !slices.Equal(got, []string{"report.html", "result.json"}) {
+	if got := files(t, rec.Dir); !slices.Equal(got, []string{"files.jsonl", "report.html", "result.json"}) {
 		t.Errorf("files = %v", got)
 	}
 }
@@ -138,11 +140,16 @@ func TestWriteSaysWhatItCouldNotWrite(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(rec.Dir, ResultFile), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(rec); err == nil {
-		t.Error("a folder was replaced by result.json")
+	r, err := Write(rec)
+	var foreign *disk.ForeignError
+	if !errors.As(err, &foreign) || foreign.Path != filepath.Join(rec.Dir, ResultFile) {
+		t.Errorf("err = %v, want that result.json is foreign", err)
 	}
-	if got := files(t, rec.Dir); len(got) != 0 {
-		t.Errorf("left behind: %v", got)
+	if r == nil {
+		t.Error("there is no answer to print")
+	}
+	if got := files(t, rec.Dir); !slices.Equal(got, []string{"files.jsonl", "report.html"}) {
+		t.Errorf("files = %v", got)
 	}
 }
 
@@ -158,5 +165,139 @@ func TestConfigurationStaysInItsFolder(t *testing.T) {
 		if got := fileName(path); got != want {
 			t.Errorf("fileName(%q) = %q, want %q", path, got, want)
 		}
+	}
+}
+
+// What the user put into a record, or changed there, stays as it is, links with what they lead to included; the
+// rest of the reports is written.
+func TestWriteLeavesTheUsersFiles(t *testing.T) {
+	for name, c := range map[string]struct {
+		put  func(t *testing.T, dir, outside string)
+		left []string // that the error names
+	}{
+		"a note beside the texts": {func(t *testing.T, dir, _ string) { put(t, "mine", dir, "config", "note.txt") }, nil},
+		"changed files": {func(t *testing.T, dir, _ string) {
+			put(t, "mine", dir, "result.json")
+			put(t, "mine", dir, "report.html")
+			put(t, "mine", dir, "config", "gunicorn.conf.py")
+		}, []string{"result.json", "report.html", "config/gunicorn.conf.py"}},
+		"links to files": {func(t *testing.T, dir, outside string) {
+			link(t, filepath.Join(outside, "mine"), dir, "result.json")
+			link(t, filepath.Join(outside, "none"), dir, "report.html")
+		}, []string{"result.json", "report.html"}},
+		"a link to a folder": {func(t *testing.T, dir, outside string) { link(t, outside, dir, "config") }, []string{"config"}},
+		"a link inside": {func(t *testing.T, dir, _ string) {
+			put(t, "mine", dir, "notes", "gunicorn.conf.py")
+			link(t, "notes", dir, "config")
+		}, []string{"config"}},
+		"a file called config": {func(t *testing.T, dir, _ string) {
+			must(t, os.RemoveAll(filepath.Join(dir, "config")))
+			put(t, "mine", dir, "config")
+		}, []string{"config"}},
+		"another files.jsonl": {func(t *testing.T, dir, _ string) { put(t, "mine", dir, "files.jsonl") }, []string{"files.jsonl"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := fixtures["gain"].record()
+			rec.Dir, rec.Plan.Target.Workdir = filepath.Join(t.TempDir(), "record"), t.TempDir()
+			folder, err := disk.Create(rec.Dir)
+			must(t, err)
+			must(t, folder.Close())
+			_, err = Write(rec)
+			must(t, err)
+			outside := t.TempDir()
+			put(t, "mine", outside, "mine")
+			put(t, "mine", outside, "gunicorn.conf.py")
+			c.put(t, rec.Dir, outside)
+			before := map[string]map[string]string{rec.Dir: holds(t, rec.Dir), outside: holds(t, outside)}
+
+			r, err := Write(rec)
+			if r == nil || (err != nil) != (len(c.left) > 0) {
+				t.Errorf("result %v, err = %v, want %v left alone", r, err, c.left)
+			}
+			for _, name := range c.left {
+				if err != nil && !strings.Contains(err.Error(), filepath.Join(rec.Dir, name)+" is not as advise wrote it") {
+					t.Errorf("err = %v, want %s in it", err, name)
+				}
+			}
+			rec.Trials = nil
+			if r, err := Write(rec); r == nil { // with nothing to recommend, what an earlier advice wrote is removed
+				t.Errorf("there is no answer: %v", err)
+			}
+			for dir, files := range before {
+				now := holds(t, dir)
+				for file, text := range files {
+					if users := text == "mine" || strings.HasPrefix(text, "link to "); users && now[file] != text {
+						t.Errorf("%s is %q, was %q", file, now[file], text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A record of before files.jsonl was kept has its own result and page replaced, and the texts that are the same
+// taken for its own; the user's are not.
+func TestWriteAgainInARecordWithoutNotes(t *testing.T) {
+	rec := fixtures["gain"].record()
+	rec.Dir, rec.Plan.Target.Workdir = t.TempDir(), t.TempDir()
+	_, err := Write(rec)
+	must(t, err)
+	must(t, os.Remove(filepath.Join(rec.Dir, "files.jsonl")))
+	put(t, "mine", rec.Dir, "config", "note.txt")
+	rec.Plan.Tool.Version = "v9"
+	_, err = Write(rec)
+	must(t, err)
+	for _, name := range []string{ResultFile, PageFile} {
+		if !strings.Contains(string(read(t, rec.Dir, name)), "v9") {
+			t.Errorf("%s was not replaced", name)
+		}
+	}
+	rec.Trials = nil
+	_, err = Write(rec)
+	must(t, err)
+	if got, want := files(t, rec.Dir), []string{"config/note.txt", "files.jsonl", "report.html", "result.json"}; !slices.Equal(got, want) {
+		t.Errorf("files = %v, want %v", got, want)
+	}
+	put(t, "mine", rec.Dir, PageFile)
+	must(t, os.Remove(filepath.Join(rec.Dir, "files.jsonl")))
+	if _, err := Write(rec); err == nil || string(read(t, rec.Dir, PageFile)) != "mine" {
+		t.Errorf("the user's page is gone, err = %v", err)
+	}
+}
+
+func put(t *testing.T, text string, path ...string) {
+	t.Helper()
+	file := filepath.Join(path...)
+	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	must(t, os.WriteFile(file, []byte(text), 0o644))
+}
+
+// link puts a link in the place of whatever is there.
+func link(t *testing.T, to string, path ...string) {
+	t.Helper()
+	file := filepath.Join(path...)
+	must(t, os.RemoveAll(file))
+	must(t, os.Symlink(to, file))
+}
+
+// holds are the texts of a folder's files by name, and where its links lead.
+func holds(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, name := range files(t, dir) {
+		file := filepath.Join(dir, name)
+		if to, err := os.Readlink(file); err == nil {
+			texts[name] = "link to " + to
+			continue
+		}
+		texts[name] = string(read(t, file))
+	}
+	return texts
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

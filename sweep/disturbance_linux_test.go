@@ -60,9 +60,10 @@ func TestBusyProcessOnTheServersCoreIsSeen(t *testing.T) {
 			if !planned.pinned() || planned.machine().server == nil {
 				t.Skip("the server can't be held to a core of its own here, or the cores not be read")
 			}
-			if err := os.Mkdir(s.options.Dir, 0o755); err != nil {
+			if err := planned.open(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = planned.journal.close() }()
 			startBusy(t, planned.split.server[0])
 			trial, err := planned.try(t.Context(), t.Context(), model.Step{Workers: 2}, Event{Trial: 1, Workers: 2}, func(Event) {})
 			if err != nil {

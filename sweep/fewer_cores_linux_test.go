@@ -87,11 +87,10 @@ func TestHalfACore(t *testing.T) {
 	if held.fewer == nil || held.plan.Settings.FewerCores != 0.5 {
 		t.Fatalf("half a core is not held: %+v", held.fewer)
 	}
-	j, err := create(held.options.Dir, held.plan)
-	if err != nil {
+	if err := held.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer j.close()
+	defer held.journal.close()
 	// What else runs on the machine falsifies a comparison: then it is made again, as a sweep would.
 	try := func(p model.Purpose) *Trial {
 		for again := 0; ; again++ {

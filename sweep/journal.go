@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"advise/sweep/generator"
+	"advise/targets/disk"
 )
 
 // The files of a record.
@@ -27,192 +29,190 @@ var ErrNoRecord = errors.New("no record there")
 var ErrRecordExists = errors.New("it already holds one")
 
 // Open reads the record in a folder. A last trial that was cut off while it was written is left
-// out: the sweep was killed before that trial counted as done.
-func Open(dir string) (*Record, error) {
-	text, err := os.ReadFile(filepath.Join(dir, planFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open record %s: %w (%s is missing)", dir, ErrNoRecord, planFile)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open record: %w", err)
-	}
+// out: the sweep was killed before that trial counted as done. Other lines that are no trials are a DamagedError.
+func Open(dir string) (*Record, error) { return open(dir, false) }
+
+// OpenDamaged leaves damaged lines out, and says in Record.LeftOut which.
+func OpenDamaged(dir string) (*Record, error) { return open(dir, true) }
+
+func open(dir string, skipDamaged bool) (*Record, error) {
 	r := &Record{Dir: dir}
-	if err := json.Unmarshal(text, &r.Plan); err != nil {
-		return nil, fmt.Errorf("open record %s: read %s: %w", dir, planFile, err)
-	}
-	if r.Plan.SchemaVersion != SchemaVersion {
-		return nil, fmt.Errorf("open record %s: it has schema version %q, this advise reads %q", dir, r.Plan.SchemaVersion, SchemaVersion)
+	var err error
+	if r.Plan, err = readPlan(dir); err != nil {
+		return nil, err
 	}
 	if r.Calibration, err = readCalibration(dir); err != nil {
 		return nil, fmt.Errorf("open record %s: %w", dir, err)
 	}
-	text, err = os.ReadFile(filepath.Join(dir, trialsFile))
+	text, err := disk.Read(filepath.Join(dir, trialsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open record: %w", err)
 	}
-	r.Trials, _, err = parseTrials(text)
-	if err != nil {
-		return nil, fmt.Errorf("open record %s: read %s: %w", dir, trialsFile, err)
+	var damaged []Damage
+	r.Trials, damaged, _ = parseTrials(text)
+	if len(damaged) > 0 && !skipDamaged {
+		return nil, &DamagedError{Dir: dir, Lines: damaged}
 	}
+	r.LeftOut = damaged
 	return r, nil
+}
+
+// readPlan tells a record from a folder with some other plan.json.
+func readPlan(dir string) (Plan, error) {
+	text, err := disk.Read(filepath.Join(dir, planFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Plan{}, fmt.Errorf("open record %s: %w (%s is missing)", dir, ErrNoRecord, planFile)
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("open record: %w", err)
+	}
+	p, err := parsePlan(text)
+	if err != nil {
+		return Plan{}, fmt.Errorf("open record %s: read %s: %w", dir, planFile, err)
+	}
+	return p, nil
+}
+
+func parsePlan(text []byte) (Plan, error) {
+	var p Plan
+	if err := json.Unmarshal(text, &p); err != nil {
+		return Plan{}, err
+	}
+	if p.SchemaVersion != SchemaVersion {
+		return Plan{}, fmt.Errorf("it has schema version %q, this advise reads %q", p.SchemaVersion, SchemaVersion)
+	}
+	if err := plausible(p); err != nil {
+		return Plan{}, err
+	}
+	return p, p.check()
+}
+
+// check refuses the plan of another program, and one without which nothing can be said of the trials.
+func (p *Plan) check() error {
+	missing := func(key string) error { return fmt.Errorf("%w: the file has no %s", ErrNoRecord, key) }
+	s := p.Settings
+	switch {
+	case p.Target.Adapter == "":
+		return missing("target.adapter")
+	case len(p.Target.Command) == 0:
+		return missing("target.command")
+	case len(p.Scenario.Requests) == 0:
+		return missing("scenario.requests")
+	case s.Lowest < 1 || s.Highest < s.Lowest || s.Highest > MostWorkers*MostCores:
+		return fmt.Errorf("settings: %d to %d workers", s.Lowest, s.Highest)
+	case !(s.TimeSeconds > 0):
+		return fmt.Errorf("settings: %g seconds", s.TimeSeconds)
+	case !(s.Confidence > 0 && s.Confidence < 1):
+		return fmt.Errorf("settings: a confidence of %g", s.Confidence)
+	}
+	return nil
 }
 
 // readCalibration is nil where the sweep ended before it was made.
 func readCalibration(dir string) (*generator.Calibration, error) {
-	text, err := os.ReadFile(filepath.Join(dir, calibrationFile))
+	text, err := disk.Read(filepath.Join(dir, calibrationFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	if err != nil {
 		return nil, err
 	}
-	var c generator.Calibration
-	if err := json.Unmarshal(text, &c); err != nil {
+	c, err := parseCalibration(text)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", calibrationFile, err)
 	}
-	return &c, nil
+	return c, nil
 }
 
-func saveCalibration(dir string, c *generator.Calibration) error {
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err == nil {
-		err = WriteFile(filepath.Join(dir, calibrationFile), append(text, '\n'))
+func parseCalibration(text []byte) (*generator.Calibration, error) {
+	var c generator.Calibration
+	if err := json.Unmarshal(text, &c); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return fmt.Errorf("save calibration: %w", err)
-	}
-	return nil
+	return &c, plausible(c)
 }
 
-// parseTrials reads whole lines; length is how many bytes of text they take.
-func parseTrials(text []byte) (trials []Trial, length int64, err error) {
-	for n := 1; ; n++ {
-		end := bytes.IndexByte(text[length:], '\n')
-		if end < 0 {
-			return trials, length, nil
-		}
-		var t Trial
-		if err := json.Unmarshal(text[length:length+int64(end)], &t); err != nil {
-			return nil, 0, fmt.Errorf("line %d: %w", n, err)
-		}
-		if err := t.check(); err != nil {
-			return nil, 0, fmt.Errorf("line %d: %w", n, err)
-		}
-		trials = append(trials, t)
-		length += int64(end) + 1
-	}
-}
-
-func (t *Trial) check() error {
-	if t.Shape.Workers < 1 {
-		return fmt.Errorf("trial %d: %d workers", t.ID, t.Shape.Workers)
-	}
-	switch t.Outcome {
-	case OK, NotStarted, NotReady, KilledForMemory, Died, Errors:
-		return nil
-	}
-	return fmt.Errorf("trial %d: unknown outcome %q", t.ID, t.Outcome)
-}
-
-// A journal is a record that is being written, by this process alone: it holds the lock on the trials'
-// file, which is never replaced, for as long as it is open.
+// A journal is a record that is being written, by this process alone: it holds the lock on the folder and on
+// the trials' file, which is never replaced, for as long as it is open. Readers take no lock: to them a trial
+// is there or it is not.
 type journal struct {
+	folder *disk.Folder
 	trials *os.File
 }
 
-// An InUseError is a record that another process is writing.
-type InUseError struct {
+// An UnsavedError is what could not be put into the record. What was measured is in the Record that is returned with it.
+type UnsavedError struct {
 	Dir string
-	PID int // 0: not known
+	Err error
 }
 
-func (e *InUseError) Error() string {
-	if e.PID > 0 {
-		return fmt.Sprintf("open record %s: process %d is writing it", e.Dir, e.PID)
-	}
-	return fmt.Sprintf("open record %s: another process is writing it", e.Dir)
+func (e *UnsavedError) Error() string {
+	return fmt.Sprintf("save the record %s: %s", e.Dir, strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 }
 
-// create makes the folder and writes the plan. A folder that already holds a record is refused:
-// nothing measured is ever lost.
+func (e *UnsavedError) Unwrap() error { return e.Err }
+
+// create makes the folder and writes the plan. A folder with anything in it is refused: nothing measured is
+// ever lost, and nothing of the user's touched.
 func create(dir string, p Plan) (*journal, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	folder, err := disk.Create(dir)
+	var taken *disk.NotEmptyError
+	if errors.As(err, &taken) {
+		if _, isRecord := readPlan(dir); isRecord == nil {
+			return nil, fmt.Errorf("create record in %s: %w", dir, ErrRecordExists)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create record: %w", err)
 	}
-	j, err := lockJournal(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err = vacant(dir); err == nil {
-		err = savePlan(dir, p)
+	j := &journal{folder: folder}
+	if err = j.save(planFile, p); err == nil {
+		j.trials, err = folder.Append(trialsFile)
 	}
 	if err != nil {
-		return nil, errors.Join(err, j.close())
+		return nil, errors.Join(fmt.Errorf("create record: %w", err), j.close())
 	}
 	return j, nil
 }
 
-// vacant refuses a folder with a plan, or with trials that have lost theirs.
-func vacant(dir string) error {
-	for _, name := range []string{planFile, trialsFile} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && (name == planFile || info.Size() > 0) {
-			return fmt.Errorf("create record in %s: %w", dir, ErrRecordExists)
-		}
-	}
-	return nil
-}
-
-func savePlan(dir string, p Plan) error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err == nil {
-		err = WriteFile(filepath.Join(dir, planFile), append(text, '\n'))
-	}
+// save writes a value as a file of its own.
+func (j *journal) save(name string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
-		return fmt.Errorf("create record: %w", err)
+		return err
 	}
-	return nil
+	return j.folder.Replace(name, append(text, '\n'), 0o644, nil)
 }
 
-// reopen goes on with a record, after cutting off a line that was only partly written.
+// reopen goes on with a record, after cutting off a line that was only partly written. Lines that are damaged
+// stay as they are.
 func reopen(dir string) (*journal, error) {
-	j, err := lockJournal(dir)
+	if _, err := readPlan(dir); err != nil {
+		return nil, err
+	}
+	folder, err := disk.Take(dir)
 	if err != nil {
 		return nil, err
+	}
+	j := &journal{folder: folder}
+	if err = j.openTrials(); err == nil {
+		err = folder.RemoveTemporaries()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open record: %w", err), j.close())
+	}
+	return j, nil
+}
+
+func (j *journal) openTrials() (err error) {
+	if j.trials, err = j.folder.Append(trialsFile); err != nil {
+		return err
 	}
 	text, err := io.ReadAll(j.trials)
-	if err == nil {
-		var length int64
-		if _, length, err = parseTrials(text); err == nil {
-			err = j.trials.Truncate(length)
-		}
-	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open record %s: read %s: %w", dir, trialsFile, err), j.close())
+		return err
 	}
-	return j, nil
-}
-
-// lockJournal opens the trials' file and locks it, or returns an InUseError. The lock ends with the last
-// descriptor of the file, however the process ends: none of its children has one, as they are closed when
-// a child executes its program. Readers take no lock: to them a trial is there or it is not.
-func lockJournal(dir string) (*journal, error) {
-	f, err := os.OpenFile(filepath.Join(dir, trialsFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open record: %w", err)
-	}
-	if err = lock(f); err == nil {
-		err = syncDir(dir)
-	}
-	switch {
-	case err == nil:
-		return &journal{trials: f}, nil
-	case errors.Is(err, errLocked):
-		err = &InUseError{Dir: dir, PID: lockedBy(f)}
-	default:
-		err = fmt.Errorf("open record %s: %w", dir, err)
-	}
-	_ = f.Close()
-	return nil, err
+	return j.trials.Truncate(int64(bytes.LastIndexByte(text, '\n') + 1))
 }
 
 // append puts a trial on disk: when it returns, a kill or a power cut does not lose it.
@@ -224,51 +224,19 @@ func (j *journal) append(t Trial) error {
 	if err == nil {
 		err = j.trials.Sync()
 	}
+	if err == nil {
+		err = j.folder.Check(trialsFile, j.trials)
+	}
 	if err != nil {
 		return fmt.Errorf("save trial %d: %w", t.ID, err)
 	}
 	return nil
 }
 
-func (j *journal) close() error { return j.trials.Close() }
-
-// WriteFile replaces a file as a whole: whoever reads it, even after a kill at any moment, sees the
-// old text or the new one.
-func WriteFile(path string, text []byte) error {
-	dir, name := filepath.Split(path)
-	f, err := os.CreateTemp(dir, "."+name+".*")
-	if err != nil {
-		return err
+func (j *journal) close() error {
+	err := j.folder.Close()
+	if j.trials != nil {
+		err = errors.Join(j.trials.Close(), err)
 	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a new or renamed entry of a folder durable.
-func syncDir(dir string) error {
-	if dir == "" {
-		dir = "."
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
+	return err
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"advise/targets/disk"
 )
 
 // holdRecord is a process that writes a record until its standard input ends, and has a child that lives
@@ -71,7 +73,7 @@ func TestRecordIsWrittenByOneProcess(t *testing.T) {
 		t.Fatalf("it said %q, %v", line, err)
 	}
 
-	var inUse *InUseError
+	var inUse *disk.InUseError
 	s, err := resumed(t, r, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -102,24 +104,58 @@ func TestRecordIsWrittenByOneProcess(t *testing.T) {
 // A new sweep holds its record from before there is a plan in it, so that of two begun at once one is refused.
 func TestNewRecordIsWrittenByOne(t *testing.T) {
 	dir := t.TempDir()
-	j, err := lockJournal(dir)
+	f, err := disk.Create(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var inUse *InUseError
-	if _, err := create(dir, Plan{}); !errors.As(err, &inUse) {
-		t.Errorf("err is %v, want the record to be in use", err)
+	var inUse *disk.InUseError
+	if _, err := create(dir, Plan{}); !errors.As(err, &inUse) || runtime.GOOS == "linux" && inUse.PID != os.Getpid() {
+		t.Errorf("err is %v, want the record to be in use by this process", err)
 	}
-	if err := j.append(Trial{ID: 1, Shape: Shape{Workers: 1}, Outcome: OK}); err != nil {
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j, err := create(dir, Plan{}) // as after a kill at that moment
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := j.close(); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	if _, err := create(dir, Plan{}); !errors.Is(err, ErrRecordExists) { // its trials would be taken for this one's
-		t.Errorf("err is %v, want trials without a plan refused", err)
+}
+
+// Nothing in a folder of the user's is touched, nor anything made there, whatever its files are called.
+func TestOnlyAnEmptyFolderIsTaken(t *testing.T) {
+	for _, name := range []string{
+		"plan.json", "trials.jsonl", "calibration.json", "files.jsonl", "result.json", "report.html", "server.log",
+		"config/puma.rb", "derived/nginx.conf", ".plan.json.advise-abc", "index.php",
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("{}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var taken *disk.NotEmptyError
+		if _, err := create(dir, Plan{}); !errors.As(err, &taken) {
+			t.Errorf("%s: err is %v, want the folder refused", name, err)
+		}
+		if _, err := reopen(dir); err == nil {
+			t.Errorf("%s: taken for a record", name)
+		}
+		text, err := os.ReadFile(file)
+		if list, _ := os.ReadDir(dir); err != nil || string(text) != "{}\n" || len(list) != 1 {
+			t.Errorf("%s: %q, %v, beside %v", name, text, err, list)
+		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, planFile)); err == nil {
-		t.Error("a plan was written over them")
+}
+
+// The record's own folder is refused as one that can be gone on with.
+func TestARecordIsNotReplaced(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	if _, err := create(r.Dir, r.Plan); !errors.Is(err, ErrRecordExists) {
+		t.Errorf("err is %v, want ErrRecordExists", err)
 	}
 }

@@ -115,6 +115,10 @@ func newPredictionBench(b *testing.B, server predictedServer) *predictionBench {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if err := s.open(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.journal.close() })
 	s.timing.warmupLimit = s.timing.window // memory, which is what asks for more, is not compared
 	return &predictionBench{sweep: s, cores: cores, workers: server.workers, trials: map[float64][]*Trial{}}
 }

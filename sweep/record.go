@@ -19,6 +19,10 @@ type Record struct {
 	// Calibration is nil when the sweep ended before it.
 	Calibration *generator.Calibration
 	Trials      []Trial
+	// LeftOut are the damaged lines that OpenDamaged left out.
+	LeftOut []Damage
+	// Unkept is why a copy of a file that was derived from the user's could not be kept.
+	Unkept error
 }
 
 // A Plan is what a sweep set out to do: everything but the measurements. It is plan.json.

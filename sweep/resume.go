@@ -26,7 +26,7 @@ func (s *Sweep) Resume(ctx context.Context, r *Record) error {
 	if differs := differences(was, is); len(differs) > 0 {
 		return &DiffersError{Dir: r.Dir, Differences: differs, Variables: otherVariables(was, is)}
 	}
-	s.plan, s.calibration, s.trials = r.Plan, r.Calibration, r.Trials
+	s.plan, s.resumed = r.Plan, *r
 	s.race = s.plan.race() // what decides is the record's, as for whoever reads it
 	s.restarted, s.frontDriven = nil, false
 	for _, t := range r.Trials {

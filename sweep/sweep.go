@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,7 +67,10 @@ type Options struct {
 	Live bool
 
 	// Dir is the record's folder.
-	Dir  string
+	Dir string
+	// SkipDamaged leaves damaged lines of a record that is resumed out.
+	SkipDamaged bool
+
 	Tool Tool
 	// IgnoredVariables of the server's environment may differ from those of a record that is resumed.
 	IgnoredVariables []string
@@ -146,9 +147,12 @@ type Sweep struct {
 	ceiling   float64
 	// machine reads the kernel's counters.
 	machine func() reading
-	// calibration and trials are those of a record that is resumed.
-	calibration *generator.Calibration
-	trials      []Trial
+	// resumed is the record that is gone on with.
+	resumed Record
+	// journal is the record while it is written, and log the file of the server's output in its folder.
+	journal *journal
+	log     string
+	unkept  error
 }
 
 // timing is how long the parts of a trial take.
@@ -360,42 +364,54 @@ func (s *Sweep) Plan() Plan { return s.plan }
 // When ctx ends the server is stopped gracefully and the record so far is returned with ctx's error;
 // when abort ends as well, what is left is killed at once.
 func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
-	j, err := s.open(ctx)
-	if err != nil {
+	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	record := &Record{Dir: s.options.Dir, Plan: s.plan, Calibration: s.calibration, Trials: s.trials}
+	record := &Record{Dir: s.options.Dir, Plan: s.plan, Calibration: s.resumed.Calibration, Trials: s.resumed.Trials, LeftOut: s.resumed.LeftOut}
 	restore := stayOn(s.split.generator)
-	began := time.Now().Add(-spent(s.trials))
-	if err = s.calibrated(ctx, record); err == nil {
-		err = s.measure(ctx, abort, began, record, j)
+	began := time.Now().Add(-spent(record.Trials))
+	err := s.calibrated(ctx, record)
+	if err == nil {
+		err = s.measure(ctx, abort, began, record)
 	}
 	if stopped := s.stopRunning(abort); err == nil {
 		err = stopped
 	}
-	_ = os.Remove(filepath.Join(s.options.Dir, logName))
 	restore()
-	if closed := j.close(); err == nil && closed != nil {
-		err = fmt.Errorf("save record: %w", closed)
+	record.Unkept = s.unkept
+	if closed := errors.Join(s.journal.folder.RemoveTemporaries(), s.journal.close()); err == nil && closed != nil {
+		err = &UnsavedError{Dir: record.Dir, Err: closed}
 	}
 	return record, err
 }
 
 // open takes hold of the record: of a new one, or of the one to go on with, as it is now that nobody else
 // writes it.
-func (s *Sweep) open(ctx context.Context) (*journal, error) {
+func (s *Sweep) open(ctx context.Context) (err error) {
 	if s.plan.StartedAt.IsZero() {
 		s.plan.StartedAt = time.Now().UTC().Truncate(time.Millisecond)
 		s.plan.Target.Version, _ = s.options.Target.Version(ctx) // "" is: not known
 		s.plan.Target.Auto = auto(s.options.Target)              // which may hang on it
 		s.plan.Variables = fingerprints(s.options.Target.Command.Env)
-		return create(s.options.Dir, s.plan)
+		s.journal, err = create(s.options.Dir, s.plan)
+	} else {
+		s.journal, err = s.reopen(ctx)
 	}
+	if err != nil {
+		return err
+	}
+	if s.log, err = s.journal.folder.Temporary(logName); err != nil {
+		return errors.Join(fmt.Errorf("keep the server's log: %w", err), s.journal.close())
+	}
+	return nil
+}
+
+func (s *Sweep) reopen(ctx context.Context) (*journal, error) {
 	j, err := reopen(s.options.Dir)
 	if err != nil {
 		return nil, err
 	}
-	r, err := Open(s.options.Dir)
+	r, err := open(s.options.Dir, s.options.SkipDamaged)
 	if err == nil {
 		err = s.Resume(ctx, r)
 	}
@@ -413,8 +429,8 @@ func (s *Sweep) calibrated(ctx context.Context, r *Record) error {
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}
-		if err := saveCalibration(r.Dir, c); err != nil {
-			return err
+		if err := s.journal.save(calibrationFile, c); err != nil {
+			return fmt.Errorf("save calibration: %w", err)
 		}
 		r.Calibration = c
 	}
@@ -428,8 +444,9 @@ func (s *Sweep) tell(e Event) {
 	}
 }
 
-// measure runs trials until all is done or the time is up, which is counted from began.
-func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, j *journal) error {
+// measure runs trials until all is done or the time is up, which is counted from began. A record that can no
+// longer be kept is an UnsavedError: what was measured until then is in r.
+func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record) error {
 	for {
 		elapsed := time.Since(began)
 		step := s.next(r, s.options.Time-reserve-elapsed)
@@ -437,7 +454,7 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 			return nil
 		}
 		event := Event{
-			Trial: len(r.Trials) + 1, Workers: step.Workers, Why: step.Why, Variant: s.several(step.Variant),
+			Trial: highestNumber(r.Trials) + 1, Workers: step.Workers, Why: step.Why, Variant: s.several(step.Variant),
 			Elapsed: elapsed, Budget: s.options.Time,
 		}
 		t, err := s.try(ctx, abort, step, event, func(e Event) {
@@ -453,16 +470,25 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record, 
 				t.Repeat++
 			}
 		}
-		if err := j.append(*t); err != nil {
-			return err
-		}
 		r.Trials = append(r.Trials, *t)
+		if err := s.journal.append(*t); err != nil {
+			return &UnsavedError{Dir: r.Dir, Err: err}
+		}
 		event.Stage, event.Ended, event.Elapsed = StageEnded, t, time.Since(began)
 		s.tell(event)
 		if t.failure != nil && s.nothingStarts(r.Trials) {
 			return t.failure
 		}
 	}
+}
+
+// highestNumber is more than how many there are where damaged lines were left out.
+func highestNumber(trials []Trial) int {
+	highest := 0
+	for _, t := range trials {
+		highest = max(highest, t.ID)
+	}
+	return highest
 }
 
 // next is the step that the record and the time that is left ask for: the search as long as it needs

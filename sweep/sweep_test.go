@@ -895,9 +895,9 @@ func TestResumeAfterAKillAtAnyByte(t *testing.T) {
 	}
 	lines := strings.SplitAfter(string(text), "\n")
 	for cut := range len(lines[0]) + len(lines[1]) + 2 {
-		trials, _, err := parseTrials(text[:cut])
-		if want := bytes.Count(text[:cut], []byte("\n")); err != nil || len(trials) != want {
-			t.Fatalf("cut at byte %d: %d trials (%v), want %d", cut, len(trials), err, want)
+		trials, damaged, _ := parseTrials(text[:cut])
+		if want := bytes.Count(text[:cut], []byte("\n")); len(damaged) > 0 || len(trials) != want {
+			t.Fatalf("cut at byte %d: %d trials (%v), want %d", cut, len(trials), damaged, want)
 		}
 	}
 	cuts := []int{0, 1, len(lines[0]) - 1, len(lines[0]), len(lines[0]) + 40, len(text) - 1}
@@ -1161,19 +1161,40 @@ func TestObjectiveOutOfReach(t *testing.T) {
 	}
 }
 
-func FuzzParseTrials(f *testing.F) {
-	f.Add([]byte(`{"id":1,"shape":{"workers":1},"outcome":"ok"}` + "\n"))
-	f.Add([]byte("{}\n"))
-	f.Add([]byte(`{"id":1`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		trials, length, err := parseTrials(text)
+// Whatever a record's files hold, they are refused or read; what is read has each trial once, can be advised on
+// and can be written again.
+func FuzzRecord(f *testing.F) {
+	const plan = `{"schema_version":"1","target":{"adapter":"demo","command":["advise","demo"]},"scenario":{"requests":[{"path":"/"}]},` +
+		`"settings":{"lowest":1,"highest":8,"time_seconds":60,"confidence":0.95,"tolerance":0.05,"rule_of_thumb":3,"threads":1,"class":"sync"}}`
+	const trial = `{"id":1,"shape":{"workers":1,"threads":1,"class":"sync"},"outcome":"ok","phases":[{"kind":"saturation","throughput_rps":100,"ok":100,"steady":true,"sustained":true,"latency_seconds":{"p99":0.1}}]}` + "\n"
+	f.Add([]byte(plan), []byte(`{"ceiling_rps":1e5}`), []byte(trial))
+	f.Add([]byte(plan), []byte(`{}`), []byte(trial+trial+strings.Replace(trial, `"id":1`, `"id":2`, 1)))
+	f.Add([]byte(plan), []byte(`null`), []byte("\x00\x00\n\n"+strings.Replace(trial, "0.1", "1e308", 1)))
+	f.Add([]byte(`{}`), []byte(`[]`), []byte(`{"id":1`))
+	f.Fuzz(func(t *testing.T, plan, calibration, text []byte) {
+		trials, damaged, length := parseTrials(text)
+		if lines := bytes.Count(text[:length], []byte("\n")); len(trials)+len(damaged) != lines {
+			t.Errorf("%d trials and %d damaged lines of %d", len(trials), len(damaged), lines)
+		}
+		seen := map[int]bool{}
+		for _, trial := range trials {
+			if seen[trial.ID] {
+				t.Errorf("trial %d is there twice", trial.ID)
+			}
+			seen[trial.ID] = true
+			if _, err := json.Marshal(trial); err != nil {
+				t.Error(err)
+			}
+		}
+		p, err := parsePlan(plan)
 		if err != nil {
 			return
 		}
-		again, same, err := parseTrials(text[:length])
-		if err != nil || same != length || len(again) != len(trials) {
-			t.Errorf("%d trials in %d bytes, read again: %d in %d, %v", len(trials), length, len(again), same, err)
+		c, err := parseCalibration(calibration)
+		if err != nil {
+			return
 		}
+		(&Record{Plan: p, Calibration: c, Trials: trials}).Advice()
 	})
 }
 

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -45,7 +45,7 @@ type instance interface {
 // An attackFunc drives a server and tells of its stages as they begin.
 type attackFunc func(ctx context.Context, a generator.Attack, progress func(generator.Progress)) (*generator.Summary, error)
 
-// logName is the file of the server's output, while it runs.
+// logName begins the name of the file of the server's output, while the sweep runs.
 const logName = "server.log"
 
 // DerivedFolder is where a record keeps the files that were derived from the user's own for the last
@@ -60,20 +60,32 @@ type targetLauncher struct {
 	ready  time.Duration
 	// launched is the shape as the target is told.
 	launched func(Shape) targets.Shape
+	derived  func(targets.File) string
 }
 
 // launcherWith starts the sweep's target inside these limits.
 func (s *Sweep) launcherWith(limits hold.Limits) *targetLauncher {
 	return &targetLauncher{
 		target: s.options.Target, limits: limits, probe: probe(s.options.Scenario), ready: s.timing.ready, launched: s.plan.Launched,
+		derived: s.keepDerived,
 	}
+}
+
+// keepDerived keeps a copy of a file in the record and returns where. It is for people to read: where it can't
+// be kept, the measurement goes on.
+func (s *Sweep) keepDerived(f targets.File) string {
+	name := path.Join(DerivedFolder, f.Path)
+	if err := s.journal.folder.Replace(name, []byte(f.Text), 0o600, nil); err != nil {
+		s.unkept = fmt.Errorf("keep what was made of the server's files: %w", err)
+		return ""
+	}
+	return filepath.Join(s.options.Dir, name)
 }
 
 func (l *targetLauncher) start(ctx context.Context, shape Shape, log string) (instance, error) {
 	i, err := l.target.Start(ctx, targets.Start{
 		Shape:  l.launched(shape),
-		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log,
-		Derived: filepath.Join(filepath.Dir(log), DerivedFolder),
+		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log, Derived: l.derived,
 	})
 	if err != nil {
 		return nil, err
@@ -107,15 +119,10 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 	began := time.Now()
 	defer func() { t.ElapsedSeconds = time.Since(began).Seconds() }()
 
-	log, err := filepath.Abs(filepath.Join(s.options.Dir, logName))
+	log, err := filepath.Abs(filepath.Join(s.options.Dir, s.log))
 	if err != nil {
 		return nil, fmt.Errorf("keep the server's log: %w", err)
 	}
-	defer func() {
-		if s.running == nil { // one that goes on writes on
-			_ = os.Remove(log)
-		}
-	}()
 
 	e.Stage = StageStart
 	tell(e)

@@ -102,7 +102,7 @@ func (i *Instance) reload(ctx context.Context, signal syscall.Signal, workers in
 	if err != nil {
 		return err
 	}
-	if err := writeFiles(launch.Files, i.place.Scratch, ""); err != nil {
+	if _, err := writeFiles(launch.Files, i.place.Scratch, nil); err != nil {
 		return err
 	}
 	if err := signalMaster(old, signal); err != nil {

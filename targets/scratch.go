@@ -3,8 +3,8 @@ package targets
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"advise/targets/disk"
 	"advise/targets/mask"
 )
 
@@ -26,33 +26,18 @@ func newScratch() (string, error) {
 // a file of the user's: what it costs to write that line stays in what is measured, the user's log stays as it is.
 const accessLog = "access.log"
 
-// writeFiles writes the files of a launch, and masked copies of them for people to read.
-func writeFiles(files []File, scratch, derived string) error {
-	if len(files) == 0 {
-		return nil
-	}
-	if err := writeAll(scratch, files); err != nil {
-		return err
-	}
-	if derived == "" {
-		return nil
-	}
-	copies := make([]File, len(files))
-	for i, f := range files {
-		copies[i] = File{Path: f.Path, Text: mask.Text(f.Text)}
-	}
-	return writeAll(derived, copies)
-}
-
-func writeAll(dir string, files []File) error {
+// writeFiles writes the files of a launch. Masked copies of them, for people to read, are kept where derived does.
+func writeFiles(files []File, scratch string, derived func(File) string) (copies []string, err error) {
 	for _, f := range files {
-		path := filepath.Join(dir, f.Path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
-			return fmt.Errorf("write the server's files: %w", err)
+		if err := disk.WriteScratch(scratch, f.Path, []byte(f.Text)); err != nil {
+			return nil, fmt.Errorf("write the server's files: %w", err)
 		}
-		if err := os.WriteFile(path, []byte(f.Text), 0o600); err != nil {
-			return fmt.Errorf("write the server's files: %w", err)
+		if derived == nil {
+			continue
+		}
+		if at := derived(File{Path: f.Path, Text: mask.Text(f.Text)}); at != "" {
+			copies = append(copies, at)
 		}
 	}
-	return nil
+	return copies, nil
 }

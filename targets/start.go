@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,10 +25,10 @@ type Start struct {
 	Probe       Probe
 	ReadyWithin time.Duration // 0: DefaultReadyWithin
 	Log         string        // file for the server's output; empty: none
-	// Derived is a folder for copies of the files that were written for the server, their secrets
-	// masked; empty: none are kept. The server's own are in a temporary folder with a short name,
-	// which the users that it changes to can enter, and go with it.
-	Derived string
+	// Derived keeps a copy of a file that was written for the server, its secrets masked, and returns where,
+	// or "" where it could not; nil: none are kept. The server's own are in a temporary folder with a short
+	// name, which the users that it changes to can enter, and go with it.
+	Derived func(File) string
 }
 
 const (
@@ -116,8 +115,9 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 		return nil, fmt.Errorf("start %s: %w", t.label(), err)
 	}
 	launch, err := t.Launch(s.Shape, place)
+	var copies []string
 	if err == nil {
-		err = writeFiles(launch.Files, place.Scratch, s.Derived)
+		copies, err = writeFiles(launch.Files, place.Scratch, s.Derived)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(place.Scratch))
@@ -129,7 +129,7 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 		return nil, errors.Join(t.notRun(s, err), os.RemoveAll(place.Scratch))
 	}
 	began := time.Now()
-	w := &wait{target: t, start: s, tree: tree, launch: launch, place: place, began: began, url: "http://" + place.Address()}
+	w := &wait{target: t, start: s, tree: tree, launch: launch, copies: copies, place: place, began: began, url: "http://" + place.Address()}
 	if err := w.untilReady(ctx); err != nil {
 		// The caller's end of patience is that of the grace too.
 		if stopped := tree.Stop(ctx, t.Adapter.StopSignal(), failedGrace); stopped != nil {
@@ -194,6 +194,7 @@ type wait struct {
 	start  Start
 	tree   *hold.Tree
 	launch Launch
+	copies []string // where copies of its files are kept
 	url    string
 	place  Place
 	began  time.Time
@@ -473,12 +474,12 @@ func (w *wait) byItself() string {
 		return see + show(w.launch.Argv)
 	}
 	text := see + show(w.target.Command.Argv)
-	if w.start.Derived == "" || len(w.launch.Files) == 0 {
+	if len(w.copies) == 0 {
 		return text
 	}
 	var copies []string
-	for _, f := range w.launch.Files {
-		copies = append(copies, quote(filepath.Join(w.start.Derived, f.Path)))
+	for _, c := range w.copies {
+		copies = append(copies, quote(c))
 	}
 	return text + "; it was started with what was made of its files: " + strings.Join(copies, ", ")
 }

@@ -200,8 +200,12 @@ func duplicate(l syscall.Conn) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
-// removeStale removes the socket file of a server that was killed.
+// removeStale removes the socket file of a server that was killed. A file that is no socket refuses a connection
+// as well, and is the user's.
 func removeStale(ctx context.Context, path string) {
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err == nil {

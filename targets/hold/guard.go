@@ -204,7 +204,7 @@ func (g *guard) files() (null, log *os.File, err error) {
 	if g.spec.Log == "" {
 		return null, null, nil
 	}
-	log, err = os.OpenFile(g.spec.Log, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	log, err = os.OpenFile(g.spec.Log, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		_ = null.Close()
 		return nil, nil, fmt.Errorf("open the server's log: %w", err)

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package sweep
+package disk
 
 import "os"
 
