@@ -3,8 +3,10 @@ package cmd_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -220,6 +222,49 @@ func TestOneSweepWritesARecord(t *testing.T) {
 		if trial.ID != i+1 {
 			t.Fatalf("trial %d has the number %d", i+1, trial.ID)
 		}
+	}
+}
+
+// What was measured is printed, though the folder of the record is moved meanwhile; nothing comes in its place.
+func TestFolderMovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	t.Cleanup(func() { targetstest.NothingLeft(t, mark(t)) })
+	dir := filepath.Join(t.TempDir(), "record")
+	c := advise(t, demoSweep(dir, "--json")...)
+	var out, said bytes.Buffer
+	c.Stdout = &out
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "restart 1:") {
+			if err := os.Rename(dir, dir+".moved"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	code := exitCode(c.Wait())
+	for _, want := range []string{"save trial 2: the folder was moved, replaced or removed", "hint: what is printed above is all that was measured"} {
+		if code != 1 || !strings.Contains(said.String(), want) {
+			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, said.String())
+		}
+	}
+	var result struct {
+		Trials []json.RawMessage `json:"trials"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &result); err != nil || len(result.Trials) != 2 {
+		t.Errorf("%d trials are printed, want 2: %v", len(result.Trials), err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something is where the folder was: %v", err)
+	}
+	if r, err := sweep.Open(dir + ".moved"); err != nil || len(r.Trials) != 2 {
+		t.Errorf("the moved record: %v", err)
 	}
 }
 

@@ -1,17 +1,18 @@
 package cmd
 
 import (
+	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
 	"advise/sweep"
+	"advise/targets/disk"
 )
 
 // tool is this program, from what the build recorded.
@@ -55,18 +56,41 @@ func newGenerate() *cobra.Command {
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return fmt.Errorf("generate man pages: %w", err)
-			}
 			c.Root().DisableAutoGenTag = true
-			header := &doc.GenManHeader{Title: "ADVISE", Section: "1", Source: "advise", Manual: "advise", Date: &time.Time{}}
-			if err := doc.GenManTree(c.Root(), header, dir); err != nil {
-				return fmt.Errorf("generate man pages: %w", err)
+			pages, err := writeManPages(c.Root(), dir)
+			if err != nil {
+				return withHint(fmt.Errorf("generate man pages: %w", err), "name a folder for them: advise generate man FOLDER")
 			}
-			pages, _ := filepath.Glob(filepath.Join(dir, "*.1"))
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%d pages in %s\n", len(pages), dir)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%d pages in %s\n", pages, dir)
 			return err
 		},
 	})
 	return generate
+}
+
+// writeManPages writes the page of a command and those of the commands below it, and returns how many.
+func writeManPages(c *cobra.Command, dir string) (pages int, err error) {
+	for _, below := range c.Commands() {
+		if !below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		more, err := writeManPages(below, dir)
+		if err != nil {
+			return 0, err
+		}
+		pages += more
+	}
+	var page bytes.Buffer
+	header := &doc.GenManHeader{Title: "ADVISE", Section: "1", Source: "advise", Manual: "advise", Date: &time.Time{}}
+	if err := doc.GenMan(c, header, &page); err != nil {
+		return 0, err
+	}
+	name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
+	return pages + 1, disk.Generate(dir, name, page.Bytes(), isManPage)
+}
+
+// isManPage knows the pages of this and of other versions.
+func isManPage(text []byte) bool {
+	lines := bytes.SplitN(text, []byte("\n"), 3)
+	return len(lines) > 1 && bytes.HasPrefix(lines[1], []byte(`.TH "ADVISE" "1" `)) && bytes.HasSuffix(lines[1], []byte(` "advise" "advise"`))
 }

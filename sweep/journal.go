@@ -78,6 +78,9 @@ func parsePlan(text []byte) (Plan, error) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return Plan{}, err
 	}
+	if p.SchemaVersion == "" {
+		return Plan{}, fmt.Errorf("%w: the file has no schema_version", ErrNoRecord)
+	}
 	if p.SchemaVersion != SchemaVersion {
 		return Plan{}, fmt.Errorf("it has schema version %q, this advise reads %q", p.SchemaVersion, SchemaVersion)
 	}

@@ -12,6 +12,7 @@
 //   - Links are not followed, nor replaced: neither out of the record nor inside it. What is no regular file is
 //     the user's too.
 //   - A file is replaced as a whole, or it is only appended to.
+//   - Elsewhere, as with man pages, a file is only replaced by one that says of itself that it is advise's.
 package disk
 
 import (
@@ -367,6 +368,27 @@ func Read(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no regular file")}
 	}
 	return os.ReadFile(name)
+}
+
+// Generate makes a file in a folder of the user's hold a text where there is none, or one that known says is
+// advise's own.
+func Generate(dir, name string, text []byte, known func(old []byte) bool) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	switch old, err := f.read(name); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !known(old):
+		return &ForeignError{Path: f.at(name)}
+	}
+	return f.put(name, text, 0o644)
 }
 
 // WriteScratch makes a file in a temporary folder that this process made hold a text.
