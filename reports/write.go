@@ -74,24 +74,41 @@ func prepare(rec *sweep.Record) (r *Result, f contents, err error) {
 	return r, f, nil
 }
 
-// save writes all that it can, and removes what an earlier advice had in the folder of texts to paste.
-func (f contents) save(dir string) error {
+// A file is one of the record's; known tells of a text from before a record noted what it wrote.
+type file struct {
+	name  string
+	text  []byte
+	known func([]byte) bool
+}
+
+func (f contents) files() []file {
+	list := []file{{ResultFile, f.result, isResult}, {PageFile, f.page, isPage}}
+	for _, text := range slices.Concat(f.config, f.deploy) {
+		list = append(list, file{name: path.Join(ConfigFolder, fileName(text.Path)), text: []byte(text.Text)})
+	}
+	return list
+}
+
+// save writes all that has no file of the user's in its place, and removes what an earlier advice had in the
+// folder of texts to paste.
+func (f contents) save(dir string) (err error) {
 	folder, err := disk.Open(dir)
 	if err != nil {
 		return err
 	}
-	faults := []error{
-		folder.Replace(ResultFile, f.result, 0o644, isResult),
-		folder.Replace(PageFile, f.page, 0o644, isPage),
-	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
 	var names []string
-	for _, text := range slices.Concat(f.config, f.deploy) {
-		name := path.Join(ConfigFolder, fileName(text.Path))
-		faults = append(faults, folder.Replace(name, []byte(text.Text), 0o644, nil))
-		names = append(names, name)
+	var faults []error
+	for _, one := range f.files() {
+		names = append(names, one.name)
+		err := folder.Replace(one.name, one.text, 0o644, one.known)
+		faults = append(faults, err)
+		var foreign *disk.ForeignError
+		if err != nil && !errors.As(err, &foreign) {
+			return errors.Join(faults...)
+		}
 	}
-	faults = append(faults, folder.Retain(ConfigFolder, names), folder.Close())
-	return errors.Join(faults...)
+	return errors.Join(append(faults, folder.Retain(ConfigFolder, names))...)
 }
 
 // isResult knows a result.json from before a record noted what it wrote.

@@ -175,11 +175,11 @@ func TestWriteLeavesTheUsersFiles(t *testing.T) {
 		put  func(t *testing.T, dir, outside string)
 		left []string // that the error names
 	}{
-		"a note beside the texts": {func(t *testing.T, dir, _ string) { put(t, "mine", dir, "config", "note.txt") }, nil},
+		"a note beside the texts": {func(t *testing.T, dir, _ string) { putMine(t, dir, "config", "note.txt") }, nil},
 		"changed files": {func(t *testing.T, dir, _ string) {
-			put(t, "mine", dir, "result.json")
-			put(t, "mine", dir, "report.html")
-			put(t, "mine", dir, "config", "gunicorn.conf.py")
+			putMine(t, dir, "result.json")
+			putMine(t, dir, "report.html")
+			putMine(t, dir, "config", "gunicorn.conf.py")
 		}, []string{"result.json", "report.html", "config/gunicorn.conf.py"}},
 		"links to files": {func(t *testing.T, dir, outside string) {
 			link(t, filepath.Join(outside, "mine"), dir, "result.json")
@@ -187,14 +187,14 @@ func TestWriteLeavesTheUsersFiles(t *testing.T) {
 		}, []string{"result.json", "report.html"}},
 		"a link to a folder": {func(t *testing.T, dir, outside string) { link(t, outside, dir, "config") }, []string{"config"}},
 		"a link inside": {func(t *testing.T, dir, _ string) {
-			put(t, "mine", dir, "notes", "gunicorn.conf.py")
+			putMine(t, dir, "notes", "gunicorn.conf.py")
 			link(t, "notes", dir, "config")
 		}, []string{"config"}},
 		"a file called config": {func(t *testing.T, dir, _ string) {
 			must(t, os.RemoveAll(filepath.Join(dir, "config")))
-			put(t, "mine", dir, "config")
+			putMine(t, dir, "config")
 		}, []string{"config"}},
-		"another files.jsonl": {func(t *testing.T, dir, _ string) { put(t, "mine", dir, "files.jsonl") }, []string{"files.jsonl"}},
+		"another files.jsonl": {func(t *testing.T, dir, _ string) { putMine(t, dir, "files.jsonl") }, []string{"files.jsonl"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := fixtures["gain"].record()
@@ -205,8 +205,8 @@ func TestWriteLeavesTheUsersFiles(t *testing.T) {
 			_, err = Write(rec)
 			must(t, err)
 			outside := t.TempDir()
-			put(t, "mine", outside, "mine")
-			put(t, "mine", outside, "gunicorn.conf.py")
+			putMine(t, outside, "mine")
+			putMine(t, outside, "gunicorn.conf.py")
 			c.put(t, rec.Dir, outside)
 			before := map[string]map[string]string{rec.Dir: holds(t, rec.Dir), outside: holds(t, outside)}
 
@@ -243,7 +243,7 @@ func TestWriteAgainInARecordWithoutNotes(t *testing.T) {
 	_, err := Write(rec)
 	must(t, err)
 	must(t, os.Remove(filepath.Join(rec.Dir, "files.jsonl")))
-	put(t, "mine", rec.Dir, "config", "note.txt")
+	putMine(t, rec.Dir, "config", "note.txt")
 	rec.Plan.Tool.Version = "v9"
 	_, err = Write(rec)
 	must(t, err)
@@ -258,18 +258,18 @@ func TestWriteAgainInARecordWithoutNotes(t *testing.T) {
 	if got, want := files(t, rec.Dir), []string{"config/note.txt", "files.jsonl", "report.html", "result.json"}; !slices.Equal(got, want) {
 		t.Errorf("files = %v, want %v", got, want)
 	}
-	put(t, "mine", rec.Dir, PageFile)
+	putMine(t, rec.Dir, PageFile)
 	must(t, os.Remove(filepath.Join(rec.Dir, "files.jsonl")))
 	if _, err := Write(rec); err == nil || string(read(t, rec.Dir, PageFile)) != "mine" {
 		t.Errorf("the user's page is gone, err = %v", err)
 	}
 }
 
-func put(t *testing.T, text string, path ...string) {
+func putMine(t *testing.T, path ...string) {
 	t.Helper()
 	file := filepath.Join(path...)
 	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	must(t, os.WriteFile(file, []byte(text), 0o644))
+	must(t, os.WriteFile(file, []byte("mine"), 0o644))
 }
 
 // link puts a link in the place of whatever is there.

@@ -2,12 +2,15 @@ package sweep
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"advise/targets"
 )
 
 // Each kind of damage is told with its line, is left out when asked, and stays in the file.
@@ -122,5 +125,76 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What the user has put into a record stays over a sweep that goes on in it, whatever it is called; what an earlier
+// one left when it was killed goes.
+func TestUsersFilesInARecordStay(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	outside := filepath.Join(t.TempDir(), "outside")
+	write(t, outside, []byte("mine"))
+	for _, name := range []string{"server.log", "report.html", "config/puma.rb", "derived/nginx.conf"} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(r.Dir, name)), 0o755))
+		write(t, filepath.Join(r.Dir, name), []byte("mine"))
+	}
+	must(t, os.Symlink(outside, filepath.Join(r.Dir, "derived", "linked.conf")))
+	j, err := reopen(r.Dir)
+	must(t, err)
+	killed, err := j.folder.Temporary(logName)
+	must(t, err)
+	must(t, j.close())
+
+	s, err := resumed(t, r, nil)
+	must(t, err)
+	start := s.launcher.(launcherFunc)
+	s.launcher = launcherFunc(func(ctx context.Context, shape Shape, log string) (instance, error) {
+		if filepath.Base(log) == logName {
+			t.Errorf("the server would write to %s", log)
+		}
+		if info, err := os.Lstat(log); err != nil || !info.Mode().IsRegular() || info.Size() > 0 {
+			t.Errorf("the server's log is not a new file: %v", err)
+		}
+		return start(ctx, shape, log)
+	})
+	trials, err := os.ReadFile(filepath.Join(r.Dir, trialsFile)) // all but one go, so that there is something to measure
+	must(t, err)
+	write(t, filepath.Join(r.Dir, trialsFile), trials[:bytes.IndexByte(trials, '\n')+1])
+	after := run(t, s)
+	if len(after.Trials) < 2 {
+		t.Fatalf("%d trials: nothing was measured", len(after.Trials))
+	}
+	list, err := os.ReadDir(r.Dir)
+	must(t, err)
+	for _, e := range list {
+		if e.Name() == killed || strings.HasPrefix(e.Name(), ".server.log") {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+	for _, file := range []string{"server.log", "report.html", "config/puma.rb", "derived/nginx.conf", "derived/linked.conf"} {
+		if text, err := os.ReadFile(filepath.Join(r.Dir, file)); err != nil || string(text) != "mine" {
+			t.Errorf("%s is %q, %v", file, text, err)
+		}
+	}
+}
+
+// A copy of a derived file replaces the record's own, and never one of the user's.
+func TestDerivedFilesAreTheRecordsOwn(t *testing.T) {
+	s := newTest(t, &closedServer{}, nil)
+	must(t, s.open(t.Context()))
+	defer func() { _ = s.journal.close() }()
+	for _, text := range []string{"one", "two"} {
+		at := s.keepDerived(targets.File{Path: "nginx.conf", Text: text})
+		if got, err := os.ReadFile(at); err != nil || string(got) != text {
+			t.Errorf("%s is %q, %v, want %q", at, got, err, text)
+		}
+	}
+	at := filepath.Join(s.options.Dir, DerivedFolder, "nginx.conf")
+	write(t, at, []byte("mine"))
+	if kept := s.keepDerived(targets.File{Path: "nginx.conf", Text: "three"}); kept != "" || s.unkept == nil {
+		t.Errorf("kept at %q, told %v", kept, s.unkept)
+	}
+	if got, err := os.ReadFile(at); err != nil || string(got) != "mine" {
+		t.Errorf("%s is %q, %v", at, got, err)
 	}
 }

@@ -305,6 +305,21 @@ func TestUnixSocketReplacesStaleOne(t *testing.T) {
 	}
 }
 
+// A file of the user's that is given as the socket by mistake refuses a connection, as a stale socket does.
+func TestUnixSocketLeavesAFile(t *testing.T) {
+	c := quick(1)
+	c.Socket = filepath.Join(t.TempDir(), "s")
+	if err := os.WriteFile(c.Socket, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if log, exit := launch(t, c).end(); exit.ExitCode() != 1 || !strings.Contains(log, "address already in use") {
+		t.Errorf("%v: %s", exit, log)
+	}
+	if text, err := os.ReadFile(c.Socket); err != nil || string(text) != "mine" {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+}
+
 func TestCountChangesBySignal(t *testing.T) {
 	s := start(t, quick(1))
 	first := s.get("/").worker

@@ -173,7 +173,7 @@ func (f *Folder) Append(name string) (*os.File, error) {
 }
 
 func (f *Folder) openAppend(name string, perm fs.FileMode) (*os.File, error) {
-	if _, err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, perm)
@@ -185,6 +185,15 @@ func (f *Folder) openAppend(name string, perm fs.FileMode) (*os.File, error) {
 // Of a record that was begun before files.jsonl was kept, known tells whether a text is one that advise wrote;
 // nil: only the same text is.
 func (f *Folder) Replace(name string, text []byte, perm fs.FileMode, known func(old []byte) bool) error {
+	err := f.replace(name, text, perm, known)
+	var foreign *ForeignError
+	if err == nil || errors.As(err, &foreign) {
+		return err
+	}
+	return fmt.Errorf("write %s: %w", f.at(name), err)
+}
+
+func (f *Folder) replace(name string, text []byte, perm fs.FileMode, known func(old []byte) bool) error {
 	notes, err := f.notes()
 	if err != nil {
 		return err
@@ -301,7 +310,7 @@ func (f *Folder) RemoveTemporaries() error {
 		if n.SHA256 != "" || !isTemporary(n.File) {
 			continue
 		}
-		if _, err := f.regular(n.File); err == nil {
+		if err := f.regular(n.File); err == nil {
 			faults = append(faults, f.root.Remove(n.File))
 		}
 	}
@@ -320,17 +329,17 @@ func isTemporary(name string) bool {
 }
 
 func (f *Folder) read(name string) ([]byte, error) {
-	if _, err := f.regular(name); err != nil {
+	if err := f.regular(name); err != nil {
 		return nil, err
 	}
 	return f.root.ReadFile(name)
 }
 
-// regular is a regular file below real folders; a ForeignError, where something else has its name or that of
-// one of its folders.
-func (f *Folder) regular(name string) (fs.FileInfo, error) {
+// regular returns nil for a regular file below real folders, and a ForeignError where something else has its
+// name or that of one of its folders.
+func (f *Folder) regular(name string) error {
 	if !fs.ValidPath(name) {
-		return nil, &ForeignError{Path: f.at(name)}
+		return &ForeignError{Path: f.at(name)}
 	}
 	for i, c := range name {
 		if c != '/' {
@@ -338,17 +347,17 @@ func (f *Folder) regular(name string) (fs.FileInfo, error) {
 		}
 		info, err := f.root.Lstat(name[:i])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !info.IsDir() {
-			return nil, &ForeignError{Path: f.at(name[:i])}
+			return &ForeignError{Path: f.at(name[:i])}
 		}
 	}
 	info, err := f.root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, &ForeignError{Path: f.at(name)}
+		return &ForeignError{Path: f.at(name)}
 	}
-	return info, err
+	return err
 }
 
 func (f *Folder) at(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
