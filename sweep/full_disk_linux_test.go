@@ -55,7 +55,7 @@ func TestFullDiskFromTheBeginning(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
 	filler := filepath.Join(disk, "filler")
 	for room := range 5 { // pages of 4 kB
-		must(t, os.WriteFile(filler, make([]byte, 60<<10-room<<12), 0o600))
+		must(t, os.WriteFile(filler, make([]byte, 64<<10-room<<12), 0o600))
 		dir := filepath.Join(disk, "record")
 		j, err := create(dir, Plan{Variables: map[string]string{"A": strings.Repeat("a", 5000)}})
 		if err == nil {

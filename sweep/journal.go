@@ -198,10 +198,7 @@ func reopen(dir string) (*journal, error) {
 		return nil, err
 	}
 	j := &journal{folder: folder}
-	if err = j.openTrials(); err == nil {
-		err = folder.RemoveTemporaries()
-	}
-	if err != nil {
+	if err := j.openTrials(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open record: %w", err), j.close())
 	}
 	return j, nil
