@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"advise/sweep"
 	"advise/targets/disk"
 )
 
@@ -300,4 +302,43 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A record that is read can be reported, whatever figures it holds.
+func FuzzMake(f *testing.F) {
+	rec := fixtures["gain"].record()
+	rec.Plan.Scenario.Requests = []sweep.Request{{Name: "GET /", Method: "GET", Path: "/", Weight: 1}}
+	plan, err := json.Marshal(rec.Plan)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var trials []byte
+	for i, t := range rec.Trials {
+		t.ID = i + 1
+		line, err := json.Marshal(t)
+		if err != nil {
+			f.Fatal(err)
+		}
+		trials = slices.Concat(trials, line, []byte("\n"))
+	}
+	f.Add("throughput_rps", 1e16)
+	f.Add("p99", 1e-300)
+	f.Add("memory_pss_bytes", 1e15)
+	f.Add("cpu_seconds_per_request", 1e16)
+	f.Add("highest", 131072.0)
+	f.Fuzz(func(t *testing.T, key string, figure float64) {
+		set := func(text []byte) []byte {
+			return bytes.ReplaceAll(text, []byte(`"`+key+`":`), []byte(fmt.Sprintf(`"%s":%g,"was":`, key, figure)))
+		}
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "plan.json"), set(plan), 0o600))
+		must(t, os.WriteFile(filepath.Join(dir, "trials.jsonl"), set(trials), 0o600))
+		rec, err := sweep.OpenDamaged(dir)
+		if err != nil {
+			return
+		}
+		if _, err := Make(rec); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -101,7 +101,7 @@ func (p *Plan) check() error {
 		return missing("target.command")
 	case len(p.Scenario.Requests) == 0:
 		return missing("scenario.requests")
-	case s.Lowest < 1 || s.Highest < s.Lowest || s.Highest > MostWorkers*MostCores:
+	case s.Lowest < 1 || s.Highest < s.Lowest || s.Highest > 32*MostCores:
 		return fmt.Errorf("settings: %d to %d workers", s.Lowest, s.Highest)
 	case !(s.TimeSeconds > 0):
 		return fmt.Errorf("settings: %g seconds", s.TimeSeconds)
