@@ -135,7 +135,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.StringVar(&o.arrivals, "arrivals", string(generator.Poisson), "how requests arrive at a rate: poisson, as visitors do, or constant")
 	f.BoolVar(&o.live, "live", false, "change the count while the server runs, where it can: see advise targets")
 	f.StringVar(&o.probe, "probe", "", "cheap page, such as /health, to time while the server is full")
-	f.StringVar(&o.out, "out", "", "folder for the record (default: one below "+stateHint+")")
+	f.StringVar(&o.out, "out", "", "new or empty folder for the record (default: one below "+stateHint+")")
 	f.StringVar(&o.resume, "resume", "", "folder of the record to go on with: by the same command, settings, environment and machine")
 	f.StringSliceVar(&o.ignoreEnv, "ignore-env", nil, "variables that may differ on --resume: those that change nothing for the server")
 	f.BoolVar(&o.skip, "skip-damaged", false, "on --resume, leave damaged lines of trials.jsonl out; the file keeps them")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"advise/targets"
+	"advise/targets/disk"
 )
 
 // Each kind of damage is told with its line, is left out when asked, and stays in the file.
@@ -198,5 +199,27 @@ func TestDerivedFilesAreTheRecordsOwn(t *testing.T) {
 	}
 	if got, err := os.ReadFile(at); err != nil || string(got) != "mine" {
 		t.Errorf("%s is %q, %v", at, got, err)
+	}
+}
+
+// Trials behind a link are read, and not written: what the link leads to is not the record's.
+func TestLinkedTrialsAreNotWritten(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	file, outside := filepath.Join(r.Dir, trialsFile), filepath.Join(t.TempDir(), "outside")
+	must(t, os.Rename(file, outside))
+	must(t, os.Symlink(outside, file))
+	before, err := os.ReadFile(outside)
+	must(t, err)
+	cut := append(before, `{"id":`...)
+	write(t, outside, cut)
+	if read, err := Open(r.Dir); err != nil || len(read.Trials) != len(r.Trials) {
+		t.Errorf("read: %v", err)
+	}
+	var foreign *disk.ForeignError
+	if _, err := reopen(r.Dir); !errors.As(err, &foreign) {
+		t.Errorf("err is %v, want a ForeignError", err)
+	}
+	if after, err := os.ReadFile(outside); err != nil || !bytes.Equal(after, cut) {
+		t.Errorf("it was changed, %v", err)
 	}
 }
