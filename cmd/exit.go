@@ -114,7 +114,7 @@ func ofRecord(err error) string {
 	case !errors.As(err, &unsaved):
 		return ""
 	case errors.Is(err, disk.ErrMoved):
-		return "what is printed above is all that was measured; where the folder is now: advise report FOLDER"
+		return "what is printed above is all that was measured; if the folder is elsewhere now: advise report FOLDER"
 	case errors.As(err, &foreign):
 		return "what is printed above is the answer; to have the files as well, move away what is in their place: advise report " + quote(unsaved.Dir)
 	}

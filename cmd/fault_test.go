@@ -249,7 +249,7 @@ func TestFolderMovedMeanwhile(t *testing.T) {
 		}
 	}
 	code := exitCode(c.Wait())
-	for _, want := range []string{"save trial 2: the folder was moved, replaced or removed", "hint: what is printed above is all that was measured"} {
+	for _, want := range []string{"save trial 2: " + dir + ": it was moved, replaced or removed", "hint: what is printed above is all that was measured"} {
 		if code != 1 || !strings.Contains(said.String(), want) {
 			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, said.String())
 		}

@@ -25,8 +25,8 @@ const (
 
 // Write makes the reports of a record anew, in the record's folder: result.json, report.html, and
 // the folder config with what to paste. Each file is replaced as a whole or not at all, and is on
-// disk when Write returns. Where one can't be written, or is the user's, the error is a sweep.UnsavedError
-// and the Result is whole all the same.
+// disk when Write returns. Where one can't be written, or a file of the user's is in its place, the
+// error is a sweep.UnsavedError, and the Result is there all the same.
 func Write(rec *sweep.Record) (*Result, error) {
 	if rec.Dir == "" {
 		return nil, errors.New("write the reports: the record has no folder")

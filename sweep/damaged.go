@@ -120,7 +120,7 @@ func figures(v reflect.Value, key string) error {
 		}
 	case reflect.Map:
 		for at := v.MapRange(); at.Next(); {
-			if err := figures(at.Value(), fmt.Sprintf("%s[%v]", key, at.Key())); err != nil {
+			if err := figures(at.Value(), fmt.Sprintf("%s[%q]", key, at.Key())); err != nil {
 				return err
 			}
 		}

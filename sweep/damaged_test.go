@@ -108,7 +108,7 @@ func TestFolderGoesWhileMeasuring(t *testing.T) {
 			}
 			r, err := s.Run(t.Context(), t.Context())
 			var unsaved *UnsavedError
-			if !errors.As(err, &unsaved) || !strings.Contains(err.Error(), "save trial 3") {
+			if !errors.As(err, &unsaved) || !errors.Is(err, disk.ErrMoved) || !strings.Contains(err.Error(), "save trial 3") {
 				t.Fatalf("err is %v, want trial 3 unsaved", err)
 			}
 			if len(r.Trials) != 3 {

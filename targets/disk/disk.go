@@ -55,7 +55,7 @@ func (e *NotEmptyError) Error() string {
 }
 
 // ErrMoved is returned by Check.
-var ErrMoved = errors.New("the folder was moved, replaced or removed")
+var ErrMoved = errors.New("it was moved, replaced or removed")
 
 // Create makes a folder, or takes an empty one, and locks it; a NotEmptyError or an InUseError says why it is
 // refused.
@@ -135,22 +135,18 @@ func (f *Folder) lock(file *os.File) error {
 // Check returns ErrMoved when the folder is no longer where it was opened, or a file of it that is open no
 // longer in it.
 func (f *Folder) Check(name string, open *os.File) error {
-	is, err := os.Stat(f.path)
-	if err != nil {
-		return fmt.Errorf("%w (%w)", ErrMoved, err)
-	}
 	was, err := f.self.Stat()
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(is, was) {
-		return ErrMoved
+	if is, err := os.Stat(f.path); err != nil || !os.SameFile(is, was) {
+		return fmt.Errorf("%s: %w", f.path, ErrMoved)
 	}
 	if was, err = open.Stat(); err != nil {
 		return err
 	}
-	if is, err = f.root.Lstat(name); err != nil || !os.SameFile(is, was) {
-		return fmt.Errorf("%s was moved, replaced or removed", filepath.Join(f.path, name))
+	if is, err := f.root.Lstat(name); err != nil || !os.SameFile(is, was) {
+		return fmt.Errorf("%s: %w", f.at(name), ErrMoved)
 	}
 	return nil
 }
