@@ -233,6 +233,9 @@ func publish(s Streams, r *sweep.Record, o outputOptions, unsaved error) error {
 	if result == nil {
 		return errors.Join(unsaved, err)
 	}
+	for _, note := range result.Notes {
+		fmt.Fprintf(s.Err, "advise: note: %s\n", note)
+	}
 	if o.json {
 		err = reports.JSON(s.Out, result)
 	} else {

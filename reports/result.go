@@ -66,6 +66,8 @@ type Result struct {
 	// OtherKnees are for comparison only.
 	OtherKnees []Knee         `json:"other_knees"`
 	Caveats    []model.Caveat `json:"caveats"`
+	// Notes are of writing the files, and no part of the document.
+	Notes []string `json:"-"`
 
 	// Trials are the record's, without histograms and time slices: those stay in trials.jsonl.
 	Trials []sweep.Trial `json:"trials"`

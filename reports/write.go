@@ -35,13 +35,21 @@ func Write(rec *sweep.Record) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.save(rec.Dir); err != nil {
+	beside, err := f.save(rec.Dir)
+	for _, name := range beside {
+		r.Notes = append(r.Notes, (&disk.ForeignError{Path: filepath.Join(rec.Dir, name)}).Error()+"; what is to be pasted now is in "+filepath.Join(rec.Dir, name+newSuffix))
+	}
+	if err != nil {
 		return r, &sweep.UnsavedError{Dir: rec.Dir, Err: err}
 	}
 	if r.Recommendation != nil {
 		r.Recommendation.ConfigFolder = filepath.Join(rec.Dir, ConfigFolder)
 		for _, f := range f.deploy {
-			r.Recommendation.Deploy = append(r.Recommendation.Deploy, fileName(f.Path))
+			name := fileName(f.Path)
+			if slices.Contains(beside, path.Join(ConfigFolder, name)) {
+				name += newSuffix
+			}
+			r.Recommendation.Deploy = append(r.Recommendation.Deploy, name)
 		}
 	}
 	return r, nil
@@ -74,7 +82,8 @@ func prepare(rec *sweep.Record) (r *Result, f contents, err error) {
 	return r, f, nil
 }
 
-// A file is one of the record's; known tells of a text from before a record noted what it wrote.
+// A file is one of the record's; known tells of a result or a page from before a record noted what it wrote, and
+// is nil for a text to paste.
 type file struct {
 	name  string
 	text  []byte
@@ -89,26 +98,32 @@ func (f contents) files() []file {
 	return list
 }
 
+// newSuffix ends the name of a text to paste beside a file of the user's, or of an older advise, that has its name.
+const newSuffix = ".new"
+
 // save writes all that has no file of the user's in its place, and removes what an earlier advice had in the
-// folder of texts to paste.
-func (f contents) save(dir string) (err error) {
+// folder of texts to paste. Of the texts that are beside such a file it returns the file's name.
+func (f contents) save(dir string) (beside []string, err error) {
 	folder, err := disk.Open(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	var names []string
 	var faults []error
 	for _, one := range f.files() {
-		names = append(names, one.name)
-		err := folder.Replace(one.name, one.text, 0o644, one.known)
-		faults = append(faults, err)
+		name := one.name
+		err := folder.Replace(name, one.text, 0o644, one.known)
 		var foreign *disk.ForeignError
+		if errors.As(err, &foreign) && one.known == nil && folder.Replace(name+newSuffix, one.text, 0o644, nil) == nil {
+			beside, name, err = append(beside, name), name+newSuffix, nil
+		}
+		names, faults = append(names, name), append(faults, err)
 		if err != nil && !errors.As(err, &foreign) {
-			return errors.Join(faults...)
+			return beside, errors.Join(faults...)
 		}
 	}
-	return errors.Join(append(faults, folder.Retain(ConfigFolder, names))...)
+	return beside, errors.Join(append(faults, folder.Retain(ConfigFolder, names))...)
 }
 
 // isResult knows a result.json from before a record noted what it wrote.

@@ -182,7 +182,7 @@ func TestWriteLeavesTheUsersFiles(t *testing.T) {
 			putMine(t, dir, "result.json")
 			putMine(t, dir, "report.html")
 			putMine(t, dir, "config", "gunicorn.conf.py")
-		}, []string{"result.json", "report.html", "config/gunicorn.conf.py"}},
+		}, []string{"result.json", "report.html"}},
 		"links to files": {func(t *testing.T, dir, outside string) {
 			link(t, filepath.Join(outside, "mine"), dir, "result.json")
 			link(t, filepath.Join(outside, "none"), dir, "report.html")
@@ -234,6 +234,35 @@ func TestWriteLeavesTheUsersFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A text to paste that the user has changed stays, and the new one is beside it until it has gone.
+func TestWriteBesideAChangedText(t *testing.T) {
+	rec := fixtures["gain"].record()
+	rec.Dir, rec.Plan.Target.Workdir = t.TempDir(), t.TempDir()
+	_, err := Write(rec)
+	must(t, err)
+	unit := string(read(t, rec.Dir, "config", "gunicorn.service"))
+	putMine(t, rec.Dir, "config", "gunicorn.service")
+	for range 2 {
+		r, err := Write(rec)
+		must(t, err)
+		if got := string(read(t, rec.Dir, "config", "gunicorn.service.new")); got != unit {
+			t.Errorf("beside it is %q, want %q", got, unit)
+		}
+		if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "config/gunicorn.service.new") || !slices.Contains(r.Recommendation.Deploy, "gunicorn.service.new") {
+			t.Errorf("notes %q, files %q", r.Notes, r.Recommendation.Deploy)
+		}
+		if string(read(t, rec.Dir, "config", "gunicorn.service")) != "mine" {
+			t.Error("the user's file is gone")
+		}
+	}
+	must(t, os.Remove(filepath.Join(rec.Dir, "config", "gunicorn.service")))
+	_, err = Write(rec)
+	must(t, err)
+	if got := files(t, filepath.Join(rec.Dir, "config")); slices.Contains(got, "gunicorn.service.new") || string(read(t, rec.Dir, "config", "gunicorn.service")) != unit {
+		t.Errorf("files = %v", got)
 	}
 }
 
