@@ -169,7 +169,7 @@ func create(dir string, p Plan) (*journal, error) {
 		return nil, fmt.Errorf("create record: %w", err)
 	}
 	j := &journal{folder: folder}
-	if err = j.save(planFile, p); err == nil {
+	if err = j.savePlan(p); err == nil {
 		j.trials, err = folder.Append(trialsFile)
 	}
 	if err != nil {
@@ -178,13 +178,21 @@ func create(dir string, p Plan) (*journal, error) {
 	return j, nil
 }
 
-// save writes a value as a file of its own.
-func (j *journal) save(name string, value any) error {
+// savePlan replaces that of a record from before it noted what it wrote too.
+func (j *journal) savePlan(p Plan) error {
+	return j.save(planFile, p, func(old []byte) bool {
+		_, err := parsePlan(old)
+		return err == nil
+	})
+}
+
+// save writes a value as a file of its own; see disk.Folder.Replace.
+func (j *journal) save(name string, value any, known func(old []byte) bool) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}
-	return j.folder.Replace(name, append(text, '\n'), 0o644, nil)
+	return j.folder.Replace(name, append(text, '\n'), 0o644, known)
 }
 
 // reopen goes on with a record, after cutting off a line that was only partly written. Lines that are damaged

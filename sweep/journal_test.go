@@ -159,3 +159,28 @@ func TestARecordIsNotReplaced(t *testing.T) {
 		t.Errorf("err is %v, want ErrRecordExists", err)
 	}
 }
+
+// The plan of a record is replaced, also of one from before files.jsonl was kept; one that the user changed is not.
+func TestPlanIsReplaced(t *testing.T) {
+	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
+	if err := os.Remove(filepath.Join(r.Dir, "files.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	j, err := reopen(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.close() }()
+	r.Plan.Tool.Version = "v9"
+	if err := j.savePlan(r.Plan); err != nil {
+		t.Error(err)
+	}
+	if p, err := readPlan(r.Dir); err != nil || p.Tool.Version != "v9" {
+		t.Errorf("the plan is of %q, %v", p.Tool.Version, err)
+	}
+	write(t, filepath.Join(r.Dir, planFile), []byte("mine"))
+	var foreign *disk.ForeignError
+	if err := j.savePlan(r.Plan); !errors.As(err, &foreign) {
+		t.Errorf("err is %v, want a ForeignError", err)
+	}
+}

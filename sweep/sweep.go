@@ -429,7 +429,7 @@ func (s *Sweep) calibrated(ctx context.Context, r *Record) error {
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}
-		if err := s.journal.save(calibrationFile, c); err != nil {
+		if err := s.journal.save(calibrationFile, c, nil); err != nil {
 			return fmt.Errorf("save calibration: %w", err)
 		}
 		r.Calibration = c
