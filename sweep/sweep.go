@@ -397,7 +397,8 @@ func (s *Sweep) open(ctx context.Context) (*journal, error) {
 	}
 	r, err := Open(s.options.Dir)
 	if err == nil {
-		err = s.Resume(ctx, r)
+		_, _ = s.options.Target.Version(ctx)
+		err = s.Resume(r)
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.close())
