@@ -59,7 +59,7 @@ func TestResumeTakesShapesFromTheRecord(t *testing.T) {
 	o := sweepOptions{resume: "record"}
 	flags := newSweep(Streams{}).Flags()
 	o.adopt(flags, plan)
-	if err := o.compare(t.Context(), flags, gunicorn); err != nil {
+	if err := o.compare(flags, gunicorn); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(o.variants, plan.Settings.Variants) || o.time != 4*time.Minute {
@@ -68,7 +68,7 @@ func TestResumeTakesShapesFromTheRecord(t *testing.T) {
 
 	o = sweepOptions{resume: "record", threads: threadList{2}}
 	o.adopt(flags, plan)
-	if err := o.compare(t.Context(), flags, gunicorn); err != nil {
+	if err := o.compare(flags, gunicorn); err != nil {
 		t.Fatal(err)
 	}
 	if len(o.variants) != 1 || o.variants[0].Threads != 2 || o.variants[0].Class != "gthread" {

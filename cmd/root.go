@@ -69,13 +69,15 @@ func flagError(c *cobra.Command, err error) error {
 }
 
 // interruptible returns a context that the first of INT, TERM and HUP ends, and one that the second
-// ends. The signals stay caught afterwards: one that comes while the result is printed is too late.
+// ends. The signals stay caught afterwards: one that comes while the result is printed is too late. That
+// nobody reads what is printed any more is no end, but an error for who prints.
 func interruptible(told io.Writer) (ctx, abort context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	abort, kill := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	done := make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		for _, end := range []func(){cancel, kill} {
 			select {
@@ -85,7 +87,7 @@ func interruptible(told io.Writer) (ctx, abort context.Context, stop func()) {
 				return
 			}
 			if abort.Err() == nil {
-				fmt.Fprintln(told, "advise: stopping the server; once more kills it")
+				fmt.Fprintln(told, "advise: stopping; once more kills the server")
 			}
 		}
 	}()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,61 +149,128 @@ not start or did not become ready, 130 interrupted.`,
 }
 
 func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error {
-	target, record, err := o.target(c.Flags(), args)
-	if err != nil {
-		return err
-	}
-	if err := o.compare(c.Context(), c.Flags(), target); err != nil {
-		return err
-	}
-	scenario, file, err := o.loadScenario()
-	if err != nil {
-		return err
-	}
-	dir, err := o.folder(target)
+	ctx, abort, stop := interruptible(s.Err)
+	defer stop()
+	asked, err := unlessEnded(ctx, func() (*request, error) { return o.read(c.Flags(), args) })
 	if err != nil {
 		return err
 	}
 	watch := newWatch(s.Err, o.output)
-	run, err := sweep.New(sweep.Options{
-		Target: target, Scenario: scenario, ScenarioFile: file,
-		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
-		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
-		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
-		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
-		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
-		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
-		Dir: dir, SkipDamaged: o.skip, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,
-	})
+	run, err := o.sweep(asked, watch)
 	if err != nil {
 		return err
 	}
-	if record != nil {
-		if err := run.Resume(c.Context(), record); err != nil {
-			return err
-		}
-	}
 	if o.dryRun {
-		outline, err := run.Outline()
-		if err != nil {
+		return o.printPlan(s.Out, run, asked.record)
+	}
+	// From here on something is run: first of all what tells the server's version.
+	if o.compares() || asked.record != nil {
+		_, _ = asked.target.Version(ctx) // one that is not known is none
+		if err := ctx.Err(); err != nil {
+			return notBegun(err)
+		}
+		if run, err = o.sweep(asked, watch); err != nil { // some defaults depend on it
 			return err
 		}
-		return printOutline(s.Out, outline, o.output)
 	}
-
-	ctx, abort, stop := interruptible(s.Err)
-	defer stop()
-	watch.begin(run.Plan(), dir)
+	if asked.record != nil {
+		if err := run.Resume(asked.record); err != nil {
+			return err
+		}
+	}
+	watch.begin(run.Plan(), asked.dir)
 	measured, err := run.Run(ctx, abort)
 	watch.end()
 	if errors.Is(err, context.Canceled) {
-		return interrupted(measured, dir)
+		return interrupted(measured, asked.dir)
 	}
 	var unsaved *sweep.UnsavedError
 	if err != nil && !errors.As(err, &unsaved) {
 		return err
 	}
 	return publish(s, measured, o.output, err)
+}
+
+// A request is what a command line and the files that it names ask for.
+type request struct {
+	target   *targets.Target
+	record   *sweep.Record // to resume; nil: none
+	scenario *scenarios.Scenario
+	file     string // of the scenario
+	dir      string // of the record
+}
+
+// read runs nothing.
+func (o *sweepOptions) read(flags *pflag.FlagSet, args []string) (*request, error) {
+	var asked request
+	var err error
+	if asked.target, asked.record, err = o.target(flags, args); err != nil {
+		return nil, err
+	}
+	if err := o.compare(flags, asked.target); err != nil {
+		return nil, err
+	}
+	if asked.scenario, asked.file, err = o.loadScenario(); err != nil {
+		return nil, err
+	}
+	if asked.dir, err = o.folder(asked.target); err != nil {
+		return nil, err
+	}
+	return &asked, nil
+}
+
+// unlessEnded returns what f does, or that ctx has ended: what waits for somebody to write to a pipe
+// does not notice that.
+func unlessEnded[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, notBegun(ctx.Err())
+	}
+}
+
+func notBegun(err error) error { return fmt.Errorf("interrupted: %w; no server was started", err) }
+
+// sweep plans what was asked for.
+func (o *sweepOptions) sweep(asked *request, watch *watch) (*sweep.Sweep, error) {
+	if err := o.vary(asked.target); err != nil {
+		return nil, err
+	}
+	return sweep.New(sweep.Options{
+		Target: asked.target, Scenario: asked.scenario, ScenarioFile: asked.file,
+		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
+		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
+		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
+		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
+		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
+		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
+		Dir: asked.dir, SkipDamaged: o.skip, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,
+	})
+}
+
+// printPlan runs nothing: what depends on the server's version is planned as if that were not known.
+func (o *sweepOptions) printPlan(out io.Writer, run *sweep.Sweep, record *sweep.Record) error {
+	if record != nil {
+		if err := run.Resume(record); err != nil {
+			return err
+		}
+	}
+	outline, err := run.Outline()
+	if err != nil {
+		return err
+	}
+	return printOutline(out, outline, o.output)
 }
 
 // interrupted says what was saved and how to go on.
@@ -299,22 +367,33 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 	return t, nil, err
 }
 
-// compare works out the shapes that the flags ask for; without any of them there is the command's own, or
-// those of the record to resume.
-func (o *sweepOptions) compare(ctx context.Context, flags *pflag.FlagSet, t *targets.Target) error {
-	if len(o.classes)+len(o.threads)+len(o.preload) > 0 {
-		_, _ = t.Version(ctx) // which some defaults depend on; one that is not known is none
-		shapes, err := t.Variants(o.classes, o.threads, o.preload)
-		if err != nil {
-			return err
-		}
-		o.variants = nil
-		for _, s := range shapes {
-			o.variants = append(o.variants, sweep.VariantOf(s))
-		}
+// compares is whether the flags ask for shapes.
+func (o *sweepOptions) compares() bool { return len(o.classes)+len(o.threads)+len(o.preload) > 0 }
+
+// compare works out the shapes to compare, and the time for them.
+func (o *sweepOptions) compare(flags *pflag.FlagSet, t *targets.Target) error {
+	if err := o.vary(t); err != nil {
+		return err
 	}
 	if n := len(o.variants); n > 1 && o.resume == "" && !flags.Changed("time") {
 		o.time += time.Duration(n-1) * timePerVariant
+	}
+	return nil
+}
+
+// vary works out the shapes that the flags ask for; without any of them there is the command's own, or
+// those of the record to resume.
+func (o *sweepOptions) vary(t *targets.Target) error {
+	if !o.compares() {
+		return nil
+	}
+	shapes, err := t.Variants(o.classes, o.threads, o.preload)
+	if err != nil {
+		return err
+	}
+	o.variants = nil
+	for _, s := range shapes {
+		o.variants = append(o.variants, sweep.VariantOf(s))
 	}
 	return nil
 }

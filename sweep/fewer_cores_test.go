@@ -189,7 +189,7 @@ func TestPartIsGoneOnWith(t *testing.T) {
 		predicting(o)
 		o.Dir, o.Target.Command.Dir = r.Dir, r.Plan.Target.Workdir
 	})
-	if err := again.Resume(t.Context(), r); err != nil {
+	if err := again.Resume(r); err != nil {
 		t.Fatal(err)
 	}
 	if got := onPart(run(t, again)); len(got) != 2 || got[1].Repeat != 2 {

@@ -118,7 +118,7 @@ func TestFrontIsNotMeasuredAgain(t *testing.T) {
 	r := run(t, s)
 	again, driven := frontedTest(t, 0.06, nil)
 	again.plan = r.Plan // made on the same machine
-	if err := again.Resume(t.Context(), r); err != nil {
+	if err := again.Resume(r); err != nil {
 		t.Fatal(err)
 	}
 	if again.options.Dir = r.Dir; again.frontDriven != true {

@@ -150,7 +150,7 @@ func resumed(t *testing.T, r *Record, change func(*Options)) (*Sweep, error) {
 			change(o)
 		}
 	})
-	return s, s.Resume(t.Context(), r)
+	return s, s.Resume(r)
 }
 
 // A server that is told something else by its environment is another one. The variables are named, and no
@@ -250,7 +250,7 @@ func TestResumeDecidesByTheRecord(t *testing.T) {
 	r := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, nil))
 	s := newTest(t, &closedServer{}, func(o *Options) { o.Dir, o.Target.Command.Dir = r.Dir, r.Plan.Target.Workdir })
 	s.race = nil
-	if err := s.Resume(t.Context(), r); err != nil {
+	if err := s.Resume(r); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(s.race, r.Plan.race()) {

@@ -413,7 +413,8 @@ func (s *Sweep) reopen(ctx context.Context) (*journal, error) {
 	}
 	r, err := open(s.options.Dir, s.options.SkipDamaged)
 	if err == nil {
-		err = s.Resume(ctx, r)
+		_, _ = s.options.Target.Version(ctx)
+		err = s.Resume(r)
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.close())

@@ -490,7 +490,7 @@ func TestCalibrationIsKeptAndUsed(t *testing.T) {
 		t.Error("calibrated once more")
 		return r.Calibration, nil
 	}
-	if err := again.Resume(t.Context(), r); err != nil {
+	if err := again.Resume(r); err != nil {
 		t.Fatal(err)
 	}
 	run(t, again)
@@ -915,7 +915,7 @@ func TestResumeAfterAKillAtAnyByte(t *testing.T) {
 		s := newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {
 			o.Dir, o.Target.Command.Dir = dir, whole.Plan.Target.Workdir
 		})
-		if err := s.Resume(t.Context(), r); err != nil {
+		if err := s.Resume(r); err != nil {
 			t.Fatal(err)
 		}
 		run(t, s)
@@ -942,7 +942,7 @@ func TestResumeRefusesAnotherQuestion(t *testing.T) {
 		o.MemoryBytes, o.Target.Command.Dir = 1<<30, r.Plan.Target.Workdir
 	})
 	var differs *DiffersError
-	err := s.Resume(t.Context(), r)
+	err := s.Resume(r)
 	if !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), "memory in bytes was 0, now 1073741824") {
 		t.Errorf("err is %v, want the memory's difference alone", err)
 	}
@@ -974,7 +974,7 @@ func TestResumeNamesWhatDiffers(t *testing.T) {
 			}
 		})
 		var differs *DiffersError
-		if err := s.Resume(t.Context(), &other); !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), want) {
+		if err := s.Resume(&other); !errors.As(err, &differs) || len(differs.Differences) != 1 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: err is %v", want, err)
 		}
 	}
@@ -1132,7 +1132,7 @@ func TestRateWithHeadroom(t *testing.T) {
 		promise(o)
 		o.RateHeadroom, o.Target.Command.Dir = 0.1, r.Plan.Target.Workdir
 	})
-	if err := s.Resume(t.Context(), r); !errors.As(err, &differs) || !strings.Contains(err.Error(), "rate in requests/s was 360, now 330") {
+	if err := s.Resume(r); !errors.As(err, &differs) || !strings.Contains(err.Error(), "rate in requests/s was 360, now 330") {
 		t.Errorf("resumed with another headroom: %v", err)
 	}
 }

@@ -112,7 +112,7 @@ func readApacheAuto(page io.Reader, threads int, status *Status) error {
 var apacheAccesses = regexp.MustCompile(`<tr><td><b>\d+-\d+</b></td><td>(\d+)</td><td>\d+/(\d+)/\d+</td>`)
 
 func readApachePage(page io.Reader, status *Status) error {
-	text, err := io.ReadAll(io.LimitReader(page, largestStatus))
+	text, err := io.ReadAll(page)
 	if err != nil {
 		return fmt.Errorf("read the workers' status: %w", err)
 	}

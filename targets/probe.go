@@ -2,6 +2,7 @@ package targets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,8 +83,12 @@ func (p Probe) ask(ctx context.Context, base string, timeout time.Duration) answ
 		return answer{err: err}
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// What follows is not a body but the connection, which net/http does not end with ctx.
+		return answer{status: response.StatusCode}
+	}
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, largestRead)); err != nil {
-		return answer{err: fmt.Errorf("read the answer: %w", err)}
+		return answer{err: fmt.Errorf("read the answer: %w", cmp.Or(ctx.Err(), err))}
 	}
 	return answer{status: response.StatusCode, location: response.Header.Get("Location")}
 }

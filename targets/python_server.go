@@ -6,13 +6,11 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"advise/targets/hold"
 )
@@ -237,12 +235,7 @@ func askVersion(ctx context.Context, c Command, argv []string, answer *regexp.Re
 	if err != nil {
 		return "", fmt.Errorf("ask %s for its version: %w", show(head), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	ask := exec.CommandContext(ctx, program, argv[1:]...)
-	ask.Env, ask.Dir = c.Env, c.Dir
-	ask.WaitDelay = time.Second
-	out, err := ask.CombinedOutput()
+	out, err := output(ctx, c, append([]string{program}, argv[1:]...))
 	if err != nil {
 		return "", fmt.Errorf("ask %s for its version: %w", show(head), err)
 	}

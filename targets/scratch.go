@@ -2,21 +2,16 @@ package targets
 
 import (
 	"fmt"
-	"os"
 
 	"advise/targets/disk"
+	"advise/targets/hold"
 	"advise/targets/mask"
 )
 
-// newScratch makes a folder for what a server writes while it runs. Other users may pass through it
-// but not look into it: a server that root started changes its user. The path is short, since that
-// of a socket has room for 107 bytes.
+// newScratch makes a folder for what a server writes while it runs.
 func newScratch() (string, error) {
-	dir, err := os.MkdirTemp("", "advise-")
+	dir, err := hold.NewFolder()
 	if err != nil {
-		return "", fmt.Errorf("make a folder for the server's files: %w", err)
-	}
-	if err := os.Chmod(dir, 0o711); err != nil {
 		return "", fmt.Errorf("make a folder for the server's files: %w", err)
 	}
 	return dir, nil

@@ -250,7 +250,7 @@ func (p pasted) runs(t *testing.T, want int) (taken bool) {
 		t.Fatalf("%d workers, want %d\n%s", len(workers), want, strings.Join(tail(log), "\n"))
 	}
 	if p.dir == "seen" {
-		checkSeen(t, p.url(), workers[0], p.shape)
+		checkSeen(t, tree, p.url(), workers[0], p.shape)
 	}
 	return false
 }

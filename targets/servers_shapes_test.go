@@ -130,7 +130,7 @@ func TestServersShapes(t *testing.T) {
 				t.Fatalf("workers %+v (%v), want one", workers, err)
 			}
 			if s.app == "seen" {
-				checkSeen(t, i.URL, workers[0], s.shape)
+				checkSeen(t, i.Tree, i.URL, workers[0], s.shape)
 			}
 			if err := i.Stop(t.Context()); err != nil {
 				t.Fatal(err)
@@ -141,11 +141,17 @@ func TestServersShapes(t *testing.T) {
 
 // checkSeen compares what the page of the folder seen sees of the only worker with a shape. With one
 // thread there is never a second request beside the first, except in the loops of gevent and eventlet.
-func checkSeen(t *testing.T, url string, worker hold.Process, s Shape) {
+func checkSeen(t *testing.T, tree *hold.Tree, url string, worker hold.Process, s Shape) {
 	t.Helper()
 	loop := gunicornLoops.MatchString(s.Class)
 	most := 0
-	for _, a := range seeTogether(t, url, s.Threads) {
+	answers := seeTogether(t, url, s.Threads)
+	known, err := tree.Numbers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range answers {
+		a.loader, a.worker = known[a.loader], known[a.worker]
 		most = max(most, a.most)
 		loader := worker.PID
 		if s.Preload == PreloadOn {

@@ -39,6 +39,9 @@ func (i *Instance) Status(ctx context.Context) (Status, error) {
 	if err != nil || status.Requests == nil {
 		return status, err
 	}
+	if status.Requests, err = i.renumbered(status.Requests); err != nil {
+		return Status{}, err
+	}
 	workers, err := i.workers()
 	if err != nil {
 		return Status{}, err
@@ -47,6 +50,21 @@ func (i *Instance) Status(ctx context.Context) (Status, error) {
 		status.Requests[w.PID] += 0
 	}
 	return status, nil
+}
+
+// renumbered are the requests by the processes as they are known here, not by what they call themselves.
+func (i *Instance) renumbered(told map[int]uint64) (map[int]uint64, error) {
+	known, err := i.Numbers()
+	if err != nil {
+		return nil, fmt.Errorf("find the workers: %w", err)
+	}
+	requests := make(map[int]uint64, len(told))
+	for own, n := range told {
+		if pid, ok := known[own]; ok { // one that has just ended is none
+			requests[pid] = n
+		}
+	}
+	return requests, nil
 }
 
 // A Front is a server before another one, in the same tree: it takes the requests and passes them on.
@@ -83,6 +101,9 @@ func (i *Instance) FrontProcesses() ([]hold.Process, error) {
 	return f.frontProcesses(tree), nil
 }
 
+// statusPatience is how long a server may take to say how its workers are.
+const statusPatience = 2 * time.Second
+
 // largestStatus bounds what is read of a status: some tens of bytes for each worker are usual.
 const largestStatus = 4 << 20
 
@@ -100,7 +121,7 @@ var errStatus = errors.New("it answered")
 
 // statusPage asks for a page by HTTP at an address, whatever the name in its URL.
 func statusPage(ctx context.Context, network, address, page string, read func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -122,7 +143,7 @@ func statusPage(ctx context.Context, network, address, page string, read func(io
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w %s", errStatus, statusText(response.StatusCode))
 	}
-	return read(response.Body)
+	return read(io.LimitReader(response.Body, largestStatus))
 }
 
 func decodeStatus(from io.Reader, into any) error {

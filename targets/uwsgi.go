@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"advise/targets/hold"
 )
@@ -192,15 +191,16 @@ func (uwsgi) status(ctx context.Context, p Place) (Status, error) {
 	if !exists(p.file("stats")) {
 		return Status{}, ErrNoStatus
 	}
-	d := net.Dialer{Timeout: time.Second}
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", p.file("stats"))
 	if err != nil {
 		return Status{}, fmt.Errorf("ask for the workers: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
-		return Status{}, fmt.Errorf("ask for the workers: %w", err)
-	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	var stats struct {
 		Workers []struct {
 			PID       int    `json:"pid"`

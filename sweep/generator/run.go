@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"advise/targets/hold"
 )
 
 // killAfter is what an attack that was cancelled is given to end by itself.
@@ -111,14 +112,15 @@ type child struct {
 // threads inherit it. That thread then stays where it is until the child has ended, for Linux
 // takes the death of the thread that started a child for the death of its parent.
 func startChild(subcommand string, cpus []int) (*child, error) {
-	self, err := os.Executable()
+	cmd, err := hold.Subcommand(subcommand)
 	if err != nil {
 		return nil, err
 	}
-	c := &child{
-		exited: make(chan error, 1), read: make(chan struct{}), ended: make(chan struct{}),
-		cmd: &exec.Cmd{Path: self, Args: []string{"advise", subcommand}, SysProcAttr: detached(), Env: childEnv(len(cpus))},
+	hold.EndWithThread(cmd)
+	if len(cpus) > 0 { // as many threads for the Go runtime to run on
+		cmd.Env = append(cmd.Env, "GOMAXPROCS="+strconv.Itoa(len(cpus)))
 	}
+	c := &child{exited: make(chan error, 1), read: make(chan struct{}), ended: make(chan struct{}), cmd: cmd}
 	c.cmd.Stderr = &c.err
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -148,15 +150,6 @@ func startChild(subcommand string, cpus []int) (*child, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// childEnv gives the child's Go runtime as many threads to run on as it has cores.
-func childEnv(cores int) []string {
-	env := os.Environ()
-	if cores > 0 {
-		env = append(env, "GOMAXPROCS="+strconv.Itoa(cores))
-	}
-	return env
 }
 
 // cancel closes the child's standard input, which ends what it does, and sees to it that the

@@ -275,7 +275,7 @@ func (g *cgroup2) moveAside(dir string, boss int) error {
 		return err
 	}
 	ours := map[int]bool{boss: true}
-	for _, p := range members(all, boss, 0) {
+	for _, p := range members(all, ids{guard: boss}) {
 		ours[p.PID] = true
 	}
 	there := inDir()

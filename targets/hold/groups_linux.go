@@ -81,14 +81,20 @@ func (g groups) inside() []int {
 	return nil
 }
 
-// rescue kills what a guard that was killed itself has left, and removes its cgroups. Without a
-// cgroup the processes are known by their environment alone.
-func (g groups) rescue(name string, bound time.Duration) error {
-	ours := func(guard string) bool { return guard == name }
+// rescue kills what a guard that was killed itself has left, the first process before all others, and
+// removes its cgroups. What has neither a cgroup nor a namespace is known by its environment: only
+// what has come from this guard can have its name, which has been in use as long as this tree.
+func (g groups) rescue(name string, first Process, bound time.Duration) error {
+	ours := func(guard string, _ stat) bool { return guard == name }
 	deadline := time.Now().Add(bound)
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		left := 0
+		if first.PID > 0 && first.lives() {
+			first.signal(syscall.SIGKILL)
+			left++
+		}
 		g.kill()
-		left := killMarked(ours) + len(g.inside())
+		left += killMarked(ours) + len(g.inside())
 		if left == 0 {
 			return g.remove()
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -18,54 +17,72 @@ func Main(in io.Reader, out io.Writer) int {
 	signal.Notify(dropped, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 
 	orders := make(chan order)
-	go func() {
-		defer close(orders)
-		decoder := json.NewDecoder(in)
-		for {
-			var o order
-			if decoder.Decode(&o) != nil {
-				return
-			}
-			orders <- o
-		}
-	}()
-	first, ok := <-orders
-	if !ok || first.Do != doStart || first.Spec == nil {
+	go decode(in, orders)
+	order, ok := <-orders
+	if !ok || order.Spec == nil {
 		fmt.Fprintln(os.Stderr, "advise guard: run by advise itself, to hold a server")
 		return 1
 	}
-	g := &guard{spec: *first.Spec, path: first.Path, events: json.NewEncoder(out), empty: make(chan struct{})}
-	if err := g.start(); err != nil {
-		faults := g.remove()
-		g.emit(event{Kind: startFailed, Fault: newFault(err)})
-		g.emit(event{Kind: allRemoved, Faults: faults})
+	task := task{spec: *order.Spec, path: order.Path, groups: order.Groups, events: json.NewEncoder(out)}
+	if order.Do == doFirst {
+		beFirst(task, order.Apart, orders)
 		return 0
 	}
-	g.hold(orders)
-	usage := g.usage()
-	g.emit(event{Kind: treeEmpty, Usage: &usage})
-	g.emit(event{Kind: allRemoved, Faults: g.remove()})
+	g := &guard{task: task, empty: make(chan struct{})}
+	g.run(orders)
 	return 0
 }
 
-type guard struct {
+// A task is what the guard and the first process have to do.
+type task struct {
 	spec   Spec
 	path   string
 	events *json.Encoder
 	groups groups
-	root   int // the started process
-
-	mu     sync.Mutex
-	reaped bool          // root has been waited for: its number may belong to somebody else
-	empty  chan struct{} // closed when nothing is left to wait for
 }
 
 // emit drops what cannot be written: a parent that has gone is noticed by the end of its orders.
-func (g *guard) emit(e event) { _ = g.events.Encode(e) }
+func (t *task) emit(e event) { _ = t.events.Encode(e) }
+
+// remove may come after somebody else has removed it all.
+func (t *task) remove() []string {
+	var faults []string
+	if err := t.groups.remove(); err != nil {
+		faults = append(faults, err.Error())
+	}
+	if err := removeFiles(t.spec.Remove); err != nil {
+		faults = append(faults, err.Error())
+	}
+	return faults
+}
+
+type guard struct {
+	task
+	root  Process // the started one
+	first first   // the one that starts it
+
+	empty chan struct{} // closed when nothing is left to wait for
+}
+
+func (g *guard) run(orders <-chan order) {
+	if err := g.start(); err != nil {
+		faults := g.remove()
+		g.release()
+		g.emit(event{Kind: startFailed, Fault: newFault(err)})
+		g.emit(event{Kind: allRemoved, Faults: faults})
+		return
+	}
+	g.hold(orders)
+	usage := g.usage()
+	g.emit(event{Kind: treeEmpty, Usage: &usage})
+	faults := g.remove()
+	g.release()
+	g.emit(event{Kind: allRemoved, Faults: faults})
+}
 
 func (g *guard) start() error {
 	name := identity(os.Getpid())
-	if err := becomeGuard(); err != nil {
+	if err := becomeReaper("guard"); err != nil {
 		return err
 	}
 	removeStale()
@@ -74,17 +91,21 @@ func (g *guard) start() error {
 		return err
 	}
 	g.emit(event{Kind: guardReady, Groups: g.groups})
-	g.spec.Env = append(g.spec.Env, marker+name)
-	if g.root, err = g.spawn(); err != nil {
+	g.spec.Env = append(handedOn(g.spec.Env), marker+name)
+	if err := g.spawn(); err != nil {
 		return err
 	}
-	g.emit(event{Kind: started, PID: g.root})
+	g.emit(event{Kind: started, PID: g.root.PID, First: &g.first.Process})
 	return nil
 }
 
 // marker begins the entry in the environment by which processes are known as belonging to a guard
 // when neither the guard nor a cgroup is left to tell.
 const marker = "ADVISE_GUARD="
+
+// firstPatience is how long the first process may take to say that all that was killed has ended. One that
+// somebody keeps from it never does; its own end is as good.
+const firstPatience = 3 * time.Second
 
 // hold returns when nothing of the tree is left.
 func (g *guard) hold(orders <-chan order) {
@@ -100,7 +121,13 @@ func (g *guard) hold(orders <-chan order) {
 	stage := running
 	var next <-chan time.Time
 	pause := time.Millisecond
+	gone := g.first.gone
+	patience := time.NewTimer(firstPatience)
+	patience.Stop()
 	kill := func() {
+		if stage != killing {
+			patience.Reset(firstPatience)
+		}
 		stage = killing
 		g.kill()
 		next = time.After(pause)
@@ -130,6 +157,12 @@ func (g *guard) hold(orders <-chan order) {
 				continue
 			}
 			kill()
+		case <-gone:
+			// Where it had no namespace, what it was to wait for has come to the guard.
+			gone = nil
+			kill()
+		case <-patience.C:
+			g.first.kill()
 		case <-g.empty:
 			select {
 			case e := <-exit:
@@ -143,15 +176,12 @@ func (g *guard) hold(orders <-chan order) {
 
 // ask signals the started process; when that has gone, those who took its place.
 func (g *guard) ask(sig syscall.Signal) {
-	g.mu.Lock()
-	if !g.reaped {
-		_ = syscall.Kill(g.root, sig)
-		g.mu.Unlock()
+	if g.rootLives() {
+		g.root.signal(sig)
 		return
 	}
-	g.mu.Unlock()
 	for _, p := range g.members() {
-		if p.Parent == os.Getpid() || p.Parent == 1 {
+		if p.Parent == os.Getpid() || p.Parent == g.first.PID || p.Parent == 1 {
 			p.signal(sig)
 		}
 	}
@@ -164,6 +194,7 @@ func (g *guard) signalAll(sig syscall.Signal) {
 }
 
 func (g *guard) kill() {
+	g.first.wake()
 	// What the cgroup could not kill the list below does.
 	g.groups.kill()
 	g.signalAll(syscall.SIGKILL)
@@ -174,37 +205,35 @@ func (g *guard) members() []Process {
 	if err != nil {
 		return nil
 	}
-	return members(all, os.Getpid(), g.root)
+	return members(all, g.ids())
+}
+
+func (g *guard) ids() ids { return ids{guard: os.Getpid(), first: g.first.PID, root: g.root.PID} }
+
+// ids are the processes by which a tree is known.
+type ids struct {
+	guard int
+	first int // between the guard and the tree; 0: none
+	root  int // that was started
 }
 
 func (g *guard) usage() Usage {
 	u, _ := g.groups.usage()
 	if !u.Counted {
-		u.CPU, _ = cpuTime(os.Getpid(), g.root)
+		u.CPU = g.cpuInAll()
 	}
 	return u
 }
 
-func (g *guard) remove() []string {
-	var faults []string
-	if err := g.groups.remove(); err != nil {
-		faults = append(faults, err.Error())
-	}
-	if err := removeFiles(g.spec.Remove); err != nil {
-		faults = append(faults, err.Error())
-	}
-	return faults
-}
-
 // files opens what the server has as standard input, output and error.
-func (g *guard) files() (null, log *os.File, err error) {
+func (t *task) files() (null, log *os.File, err error) {
 	if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, nil, fmt.Errorf("open the server's input: %w", err)
 	}
-	if g.spec.Log == "" {
+	if t.spec.Log == "" {
 		return null, null, nil
 	}
-	log, err = os.OpenFile(g.spec.Log, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	log, err = os.OpenFile(t.spec.Log, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		_ = null.Close()
 		return nil, nil, fmt.Errorf("open the server's log: %w", err)

@@ -1,139 +1,198 @@
 package hold
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"runtime"
+	"os/exec"
+	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-func becomeGuard() error {
+// ownPath is this program, whatever has become of its file. The name that the kernel gives to who runs
+// it is "exe".
+func ownPath() (string, error) { return "/proc/self/exe", nil }
+
+// EndWithThread has the kernel end a subcommand with the thread that starts it, which has to be locked for
+// as long.
+func EndWithThread(c *exec.Cmd) { c.SysProcAttr.Pdeathsig = syscall.SIGKILL }
+
+// wakeWithParent has a subcommand go on, if it has been stopped, when the thread that starts it ends: it
+// may be the one that cleans up.
+func wakeWithParent(c *exec.Cmd) { c.SysProcAttr.Pdeathsig = syscall.SIGCONT }
+
+// life is, in the guard and in the first process, the end of a pipe whose other end only advise has: it
+// is at its end when advise is. Its number is that of the first of exec.Cmd.ExtraFiles.
+func life() *os.File {
+	const fd = 3
+	unix.CloseOnExec(fd)
+	return os.NewFile(fd, "life")
+}
+
+// becomeReaper has all orphans below this process come to it. The name is one to be found by in ps;
+// nothing depends on it.
+func becomeReaper(name string) error {
+	_ = os.WriteFile("/proc/self/comm", []byte("hold-"+name), 0)
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("become the guard: %w", err)
+		return fmt.Errorf("become the %s: %w", name, err)
 	}
-	// A name to be found by in ps; nothing depends on it.
-	_ = os.WriteFile("/proc/self/comm", []byte("advise-guard"), 0)
 	return nil
 }
 
-// spawn starts the server from a thread that has the server's cgroups and affinity, so that both
-// hold from its first instruction. The thread lives as long as the guard: the server's parent-death
-// signal, second line after the pipe, is bound to the thread and not to the process.
-func (g *guard) spawn() (int, error) {
-	type result struct {
-		pid int
-		err error
+// first is the first process as the guard sees it.
+type first struct {
+	Process
+	cmd    *exec.Cmd
+	orders io.WriteCloser
+	events <-chan event
+	gone   <-chan struct{} // closed when it has ended
+	cpu    time.Duration   // of the whole tree, once that has ended; 0: it did not say
+}
+
+// spawn has the first process start the server: in a namespace where it may have one.
+func (g *guard) spawn() error {
+	alive := life()
+	defer func() { _ = alive.Close() }()
+	e, err := g.startFirst(alive, true)
+	if err != nil || e.Kind == notApart {
+		g.release()
+		if e, err = g.startFirst(alive, false); err != nil {
+			return err
+		}
 	}
-	forked := make(chan result, 1)
+	switch e.Kind {
+	case started:
+		g.root = identified(e.PID)
+		return nil
+	case startFailed:
+		return e.Fault
+	}
+	g.release()
+	g.clear()
+	return errors.New("start the server: the first process was killed")
+}
+
+// startFirst returns what the first process said first; nothing, if it has ended.
+func (g *guard) startFirst(alive *os.File, apart bool) (event, error) {
+	fault := func(err error) (event, error) { return event{}, fmt.Errorf("start the first process: %w", err) }
+	cmd, err := Subcommand("guard", "first")
+	if err != nil {
+		return fault(err)
+	}
+	// It stays in the guard's session, by which the tree is known.
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	wakeWithParent(cmd)
+	if apart {
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
+	}
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{alive}, os.Stderr
+	orders, err := cmd.StdinPipe()
+	if err != nil {
+		return fault(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fault(err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fault(err)
+	}
+	events, gone := make(chan event), make(chan struct{})
 	go func() {
-		runtime.LockOSThread()
-		pid, err := g.fork()
-		forked <- result{pid, err}
-		select {}
+		decode(out, events)
+		_ = cmd.Wait()
+		close(gone)
 	}()
-	r := <-forked
-	return r.pid, r.err
+	g.first = first{Process: identified(cmd.Process.Pid), cmd: cmd, orders: orders, events: events, gone: gone}
+	// One that has gone already is noticed by the end of its events.
+	_ = json.NewEncoder(orders).Encode(order{Do: doFirst, Spec: &g.spec, Path: g.path, Groups: g.groups, Apart: apart})
+	return <-events, nil
 }
 
-// fork runs on the locked thread.
-func (g *guard) fork() (pid int, err error) {
-	null, log, err := g.files()
+// identified is a process of which the number is known. One that has ended has no start.
+func identified(pid int) Process {
+	s, err := readStat(strconv.Itoa(pid))
 	if err != nil {
-		return 0, err
+		return Process{PID: pid}
 	}
-	defer func() { _ = null.Close() }()
-	defer func() { _ = log.Close() }()
-	attr := &syscall.ProcAttr{
-		Dir:   g.spec.Dir,
-		Env:   g.spec.Env,
-		Files: []uintptr{null.Fd(), log.Fd(), log.Fd()},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
-	}
-
-	l := g.spec.Limits
-	var before unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		return 0, fmt.Errorf("read the affinity: %w", err)
-	}
-	defer func() { _ = unix.SchedSetaffinity(0, &before) }()
-	if g.groups.One != nil {
-		leave, err := g.groups.One.enter()
-		if err != nil {
-			return 0, err
-		}
-		defer func() {
-			if fault := leave(); fault != nil && err == nil {
-				err = fmt.Errorf("leave the cgroup: %w", fault)
-			}
-		}()
-	}
-	if two := g.groups.Two; two != nil {
-		dir, err := os.Open(two.Server)
-		if err != nil {
-			return 0, fmt.Errorf("open the cgroup: %w", err)
-		}
-		defer func() { _ = dir.Close() }()
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(dir.Fd())
-	}
-	// After entering, as a cpuset sets the affinity of who enters.
-	if l.Method != None && len(l.CPUs) > 0 {
-		if err := pin(l.CPUs); err != nil {
-			return 0, err
-		}
-	}
-	pid, err = syscall.ForkExec(g.path, g.spec.Argv, attr)
-	if err != nil {
-		return 0, &execError{g.path, err}
-	}
-	return pid, nil
+	return s.Process
 }
 
-// pin binds the calling thread, which must be locked, to these cores and no others.
-func pin(cpus []int) error {
-	var want, got unix.CPUSet
-	for _, c := range cpus {
-		want.Set(c)
-	}
-	err := unix.SchedSetaffinity(0, &want)
-	if err == nil {
-		err = unix.SchedGetaffinity(0, &got)
-	}
-	// The kernel leaves out, without a word, what the cpuset around advise does not have.
-	if err == nil && (got != want || want.Count() != len(cpus)) {
-		err = errors.New("some of them are not available to advise")
-	}
-	if err != nil {
-		return fmt.Errorf("pin to the cores %s: %w", cpuList(cpus), err)
-	}
-	return nil
-}
+func (g *guard) rootLives() bool { return g.root.StartTicks > 0 && g.root.lives() }
 
-// reap waits for everything that ends, until nothing is left that could. Orphans become children of
-// the guard before their parent can be waited for, so ECHILD is the proof that the tree is empty.
+// reap takes in what the first process says until it has ended, and waits for what that leaves to the
+// guard then. Orphans become children of either before their parent can be waited for, so that the
+// answer ECHILD is the proof that the tree is empty.
 func (g *guard) reap(exit chan<- Exit) {
+	told := false
+	for e := range g.first.events {
+		switch e.Kind {
+		case rootExited:
+			exit <- *e.Exit
+		case treeEmpty:
+			g.first.cpu, told = e.Usage.CPU, true
+			close(g.empty)
+		}
+	}
+	if told {
+		return
+	}
+	<-g.first.gone
 	for {
-		err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if errors.Is(err, unix.ECHILD) {
+		_, err := syscall.Wait4(-1, nil, 0, nil)
+		if errors.Is(err, syscall.ECHILD) {
 			close(g.empty)
 			return
 		}
-		if err != nil {
-			continue
-		}
-		g.mu.Lock()
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		if err == nil && pid == g.root {
-			g.reaped = true
-			if status.Signaled() {
-				exit <- Exit{Signal: status.Signal()}
-			} else {
-				exit <- Exit{Code: status.ExitStatus()}
-			}
-		}
-		g.mu.Unlock()
 	}
+}
+
+// clear kills what a first process that was killed has left, before reap has begun.
+func (g *guard) clear() {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		g.kill()
+		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+		if errors.Is(err, syscall.ECHILD) {
+			return
+		}
+		if pid <= 0 {
+			time.Sleep(pause)
+		}
+	}
+}
+
+// release lets the first process go when there is nothing more for it to do.
+func (g *guard) release() {
+	if g.first.cmd == nil {
+		return
+	}
+	_ = g.first.orders.Close()
+	g.first.wake()
+	for range g.first.events { // so that its end is noticed
+	}
+	select {
+	case <-g.first.gone:
+	case <-time.After(firstPatience):
+		g.first.kill()
+		<-g.first.gone
+	}
+}
+
+// wake has one go on that somebody has stopped.
+func (f *first) wake() { f.signal(syscall.SIGCONT) }
+
+// kill ends the namespace with it, if it has one.
+func (f *first) kill() { f.signal(syscall.SIGKILL) }
+
+func (g *guard) cpuInAll() time.Duration {
+	if g.first.cpu > 0 {
+		return g.first.cpu
+	}
+	cpu, _ := cpuTime(g.ids())
+	return cpu
 }

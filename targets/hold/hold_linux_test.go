@@ -88,6 +88,9 @@ func serve(args []string) {
 		}
 		fmt.Println("ready", l.Addr())
 		forever()
+	case "pid":
+		fmt.Println(os.Getpid())
+		forever()
 	case "env":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 	case "daemon": // a fork that leaves its parent, its group and its session, and forks once more
@@ -137,11 +140,18 @@ func self() string {
 	return path
 }
 
-// beAdvise starts trees until it is killed.
+// beAdvise starts trees until it is killed; or one, in a namespace (to stay) or together with it, and beside
+// a folder.
 func beAdvise(args []string) {
 	var s hold.Spec
 	if err := json.Unmarshal([]byte(args[0]), &s); err != nil {
 		panic(err)
+	}
+	how, _ := strings.CutSuffix(args[1], "-folder")
+	if how != args[1] {
+		if _, err := hold.NewFolder(); err != nil {
+			panic(err)
+		}
 	}
 	for {
 		t, err := hold.Start(context.Background(), s)
@@ -149,9 +159,10 @@ func beAdvise(args []string) {
 			panic(err)
 		}
 		guard, _ := t.Guard()
-		fmt.Println("started", guard, t.PID())
-		if args[1] == "stay" {
+		fmt.Println("started", guard, t.PID(), t.First())
+		if how != "restart" {
 			<-t.Done()
+			return
 		}
 		if err := t.Stop(cancelled(), syscall.SIGTERM, 0); err != nil {
 			panic(err)
@@ -565,18 +576,28 @@ func gone(t *testing.T, path string) {
 // advise runs beAdvise, which starts the server of s, and kills and waits for it at the end.
 func advise(t *testing.T, s hold.Spec, how string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
+	return adviseWith(t, nil, s, how)
+}
+
+// adviseWith is advise with more in its environment.
+func adviseWith(t *testing.T, env []string, s hold.Spec, how string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
 	spec, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command(self(), "advise", string(spec), how)
-	c.Env = append(os.Environ(), "MARK="+mark(t))
+	c.Env = append(append(os.Environ(), "MARK="+mark(t)), env...)
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
+	start := c.Start
+	if strings.HasPrefix(how, "together") {
+		start = func() error { return withoutNamespaces(c) }
+	}
+	if err := start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -605,46 +626,6 @@ func TestAdviseIsKilled(t *testing.T) {
 			nothingLeft(t)
 			gone(t, s.Remove[0])
 		}
-	})
-}
-
-// With both killed, nobody is left to clean up: the next start does.
-func TestAdviseAndGuardAreKilled(t *testing.T) {
-	each(t, hold.Limits{}, func(t *testing.T, l hold.Limits) {
-		s, log := server(t, l, "workers")
-		c, out := advise(t, s, "stay")
-		if !out.Scan() {
-			t.Fatal(out.Err())
-		}
-		var guard, pid int
-		if _, err := fmt.Sscanf(out.Text(), "started %d %d", &guard, &pid); err != nil {
-			t.Fatal(err, out.Text())
-		}
-		eventually(t, "the server and its workers are ready", func() bool { return strings.Count(log(), "ready") == 4 })
-		// Stopped first, so that it cannot see the guard go.
-		if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Kill(guard, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = c.Wait()
-		eventually(t, "the server died with its guard", func() bool {
-			return statusLine(strconv.Itoa(pid), "State") == "" || strings.HasPrefix(statusLine(strconv.Itoa(pid), "State"), "Z")
-		})
-		if len(marked(mark(t))) == 0 {
-			t.Error("no worker outlived the guard: this test proves nothing")
-		}
-		next, _ := server(t, l, "exit", "0")
-		tree, err := hold.Start(context.Background(), next)
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-tree.Done()
-		nothingLeft(t)
 	})
 }
 
@@ -702,6 +683,25 @@ func BenchmarkChoose(b *testing.B) {
 		if _, _, err := hold.Choose(hold.Auto, hold.Limits{CPUs: []int{0}, Quota: 0.5, Memory: 1 << 30}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What advise itself adds to every start of a server, its end included.
+func BenchmarkStart(b *testing.B) {
+	for _, m := range []hold.Method{hold.None, hold.Cgroup1} {
+		b.Run(string(m), func(b *testing.B) {
+			l, _, err := hold.Choose(m, hold.Limits{})
+			if err != nil {
+				b.Skip(err)
+			}
+			for b.Loop() {
+				tree, err := hold.Start(b.Context(), hold.Spec{Argv: []string{"/bin/true"}, Limits: l})
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-tree.Done()
+			}
+		})
 	}
 }
 

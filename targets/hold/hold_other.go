@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -43,28 +45,76 @@ type groups struct{}
 
 func makeGroups(string, Limits) (groups, error) { return groups{}, nil }
 
-func (groups) usage() (Usage, error)              { return Usage{}, nil }
-func (groups) kill()                              {}
-func (groups) remove() error                      { return nil }
-func (groups) settled(time.Duration) error        { return nil }
-func (groups) rescue(string, time.Duration) error { return rescue() }
+func (groups) usage() (Usage, error)                       { return Usage{}, nil }
+func (groups) kill()                                       {}
+func (groups) remove() error                               { return nil }
+func (groups) settled(time.Duration) error                 { return nil }
+func (groups) rescue(string, Process, time.Duration) error { return rescue() }
 
 // identity is the guard's own number: it is used while the guard's parent lives and no longer.
 func identity(pid int) string { return strconv.Itoa(pid) }
 
 func removeStale() {}
 
-func becomeGuard() error { return nil }
+func becomeReaper(string) error { return nil }
+
+func ownPath() (string, error) { return os.Executable() }
+
+// EndWithThread does nothing: the end of a subcommand's input is all that ends it here.
+func EndWithThread(*exec.Cmd) {}
+
+func wakeWithParent(*exec.Cmd) {}
+
+// handedOn is an environment without the names of guards: here none is known by its name.
+func handedOn(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, marker) })
+}
+
+// NewFolder makes a folder for the files of a server. Other users may pass through it but not look into it.
+func NewFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "advise-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o711)
+}
+
+// first stands for the process that is between the guard and the server on Linux only.
+type first struct {
+	Process
+	gone chan struct{} // never closed
+
+	mu     sync.Mutex
+	reaped bool // the started process has been waited for: its number may belong to somebody else
+}
+
+func (*first) wake() {}
+func (*first) kill() {}
+
+func beFirst(task, bool, <-chan order) {}
+
+func (g *guard) release() {}
+
+func (g *guard) rootLives() bool {
+	g.first.mu.Lock()
+	defer g.first.mu.Unlock()
+	return !g.first.reaped
+}
+
+func (g *guard) cpuInAll() time.Duration {
+	cpu, _ := cpuTime(g.ids())
+	return cpu
+}
 
 // rescue cannot find what the guard left.
 func rescue() error {
 	return errors.New("some of the server's processes may be left: outside Linux they cannot be found without the guard")
 }
 
-func (g *guard) spawn() (int, error) {
+func (g *guard) spawn() error {
 	null, log, err := g.files()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = null.Close() }()
 	defer func() { _ = log.Close() }()
@@ -75,23 +125,24 @@ func (g *guard) spawn() (int, error) {
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
-		return 0, &execError{g.path, err}
+		return &execError{g.path, err}
 	}
-	return pid, nil
+	g.root.PID = pid
+	return nil
 }
 
 // reap waits for the started process and then until its group is empty.
 func (g *guard) reap(exit chan<- Exit) {
 	var status syscall.WaitStatus
 	for {
-		_, err := syscall.Wait4(g.root, &status, 0, nil)
+		_, err := syscall.Wait4(g.root.PID, &status, 0, nil)
 		if !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
-	g.mu.Lock()
-	g.reaped = true
-	g.mu.Unlock()
+	g.first.mu.Lock()
+	g.first.reaped = true
+	g.first.mu.Unlock()
 	if status.Signaled() {
 		exit <- Exit{Signal: status.Signal()}
 	} else {
@@ -160,13 +211,13 @@ func processes() ([]Process, error) {
 	return found, nil
 }
 
-func members(all []Process, guard, root int) []Process {
+func members(all []Process, of ids) []Process {
 	children := make(map[int][]Process)
 	for _, p := range all {
 		children[p.Parent] = append(children[p.Parent], p)
 	}
 	in := make(map[int]Process)
-	for next := []int{guard}; len(next) > 0; next = next[1:] {
+	for next := []int{of.guard}; len(next) > 0; next = next[1:] {
 		for _, p := range children[next[0]] {
 			in[p.PID] = p
 			next = append(next, p.PID)
@@ -174,7 +225,7 @@ func members(all []Process, guard, root int) []Process {
 		delete(children, next[0])
 	}
 	for _, p := range all {
-		if group, err := syscall.Getpgid(p.PID); err == nil && group == root && root != 0 {
+		if group, err := syscall.Getpgid(p.PID); err == nil && group == of.root && of.root != 0 {
 			in[p.PID] = p
 		}
 	}
@@ -193,15 +244,10 @@ func (p Process) title() string { return "" }
 
 func (p Process) signal(sig syscall.Signal) { _ = syscall.Kill(p.PID, sig) }
 
-func cpuTime(guard, root int) (time.Duration, error) {
-	sum, _, err := totals(guard, root)
-	return sum, err
-}
-
-func totals(guard, root int) (cpu time.Duration, rss int64, err error) {
+func cpuTime(of ids) (cpu time.Duration, err error) {
 	all, err := list()
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	procs := make([]Process, len(all))
 	byPID := make(map[int]listed)
@@ -209,11 +255,19 @@ func totals(guard, root int) (cpu time.Duration, rss int64, err error) {
 		procs[i] = l.Process
 		byPID[l.PID] = l
 	}
-	for _, p := range members(procs, guard, root) {
+	for _, p := range members(procs, of) {
 		cpu += byPID[p.PID].CPU
-		rss += byPID[p.PID].rss
 	}
-	return cpu, rss, nil
+	return cpu, nil
+}
+
+// numbers are the processes by what each calls itself.
+func numbers(tree []Process) map[int]int {
+	found := make(map[int]int, len(tree))
+	for _, p := range tree {
+		found[p.PID] = p.PID
+	}
+	return found
 }
 
 func memoryOf(tree []Process) (Memory, error) {

@@ -24,6 +24,7 @@ type stat struct {
 	ticks         uint64 // user and system time of the process
 	childrenTicks uint64 // the same of the children it has waited for, and theirs
 	rssPages      int64
+	session       int
 }
 
 // ticksPerSecond is USER_HZ, which is 100 on every architecture Go runs on.
@@ -67,6 +68,7 @@ func parseStat(text []byte) (stat, error) {
 		ticks:         uint64(number(14) + number(15)),
 		childrenTicks: uint64(number(16) + number(17)),
 		rssPages:      number(24),
+		session:       int(number(6)),
 	}
 	if fault != nil {
 		return stat{}, fmt.Errorf("read a process's state: %w", fault)
@@ -114,17 +116,19 @@ func processes() ([]Process, error) {
 	return found, nil
 }
 
-// members are the descendants of the guard. As it is their subreaper, no fork and no setsid makes
-// a process anything else.
-func members(all []Process, guard, _ int) []Process {
+// members are the descendants of the guard, less the first process. As these two are their subreapers, no
+// fork and no setsid makes a process anything else.
+func members(all []Process, of ids) []Process {
 	children := make(map[int][]Process)
 	for _, p := range all {
 		children[p.Parent] = append(children[p.Parent], p)
 	}
 	var tree []Process
-	for next := []int{guard}; len(next) > 0; next = next[1:] {
+	for next := []int{of.guard}; len(next) > 0; next = next[1:] {
 		for _, p := range children[next[0]] {
-			tree = append(tree, p)
+			if p.PID != of.first {
+				tree = append(tree, p)
+			}
 			next = append(next, p.PID)
 		}
 		delete(children, next[0])
@@ -161,13 +165,32 @@ func (p Process) title() string {
 	return strings.TrimRight(strings.ReplaceAll(string(text), "\x00", " "), " ")
 }
 
-func (p Process) lives() bool {
-	now, err := readStat(strconv.Itoa(p.PID))
-	return err == nil && now.StartTicks == p.StartTicks
+// numbers are the processes by what each calls itself.
+func numbers(tree []Process) map[int]int {
+	found := make(map[int]int, len(tree))
+	for _, p := range tree {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/status")
+		if err != nil {
+			continue
+		}
+		_, line, _ := strings.Cut(string(text), "\nNSpid:")
+		line, _, _ = strings.Cut(line, "\n")
+		own := p.PID
+		if names := strings.Fields(line); len(names) > 0 { // none before Linux 4.1
+			own, _ = strconv.Atoi(names[len(names)-1])
+		}
+		found[own] = p.PID
+	}
+	return found
 }
 
-// cpuTime adds up the living of the tree and what they and the guard have waited for.
-func cpuTime(guard, _ int) (time.Duration, error) {
+func (p Process) lives() bool {
+	now, err := readStat(strconv.Itoa(p.PID))
+	return err == nil && now.StartTicks == p.StartTicks && !now.zombie()
+}
+
+// cpuTime adds up the living of the tree and what they, the guard and the first process have waited for.
+func cpuTime(of ids) (time.Duration, error) {
 	all, err := stats()
 	if err != nil {
 		return 0, err
@@ -178,8 +201,8 @@ func cpuTime(guard, _ int) (time.Duration, error) {
 		procs[i] = s.Process
 		byPID[s.PID] = s
 	}
-	sum := byPID[guard].childrenTicks
-	for _, p := range members(procs, guard, 0) {
+	sum := byPID[of.guard].childrenTicks + byPID[of.first].childrenTicks
+	for _, p := range members(procs, of) {
 		sum += byPID[p.PID].ticks + byPID[p.PID].childrenTicks
 	}
 	return duration(sum), nil

@@ -32,7 +32,10 @@ type Tree struct {
 	pid    int
 	limits Limits
 	guard  int
-	name   string // the guard's identity
+	holder *os.Process // the guard
+	name   string      // the guard's identity
+	life   *os.File    // its end is ours, for those who do not watch the guard's orders
+	first  Process
 	groups groups
 
 	ended chan struct{}
@@ -74,19 +77,13 @@ func start(ctx context.Context, s Spec) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
+	complaints := &tail{}
+	guard, err := Subcommand("guard")
 	if err != nil {
 		return nil, fmt.Errorf("find the program to run as the guard: %w", err)
 	}
-
-	complaints := &tail{}
-	guard := &exec.Cmd{
-		Path:        self,
-		Args:        []string{"advise", "guard"},
-		Stderr:      complaints,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-		WaitDelay:   time.Second,
-	}
+	wakeWithParent(guard)
+	guard.Stderr, guard.WaitDelay = complaints, time.Second
 	in, err := guard.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start the guard: %w", err)
@@ -95,32 +92,32 @@ func start(ctx context.Context, s Spec) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
-	if err := guard.Start(); err != nil {
+	watched, life, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the guard: %w", err)
+	}
+	guard.ExtraFiles = []*os.File{watched}
+	err = guard.Start()
+	_ = watched.Close()
+	if err != nil {
+		_ = life.Close()
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
 
 	t := &Tree{
 		limits: s.Limits,
 		guard:  guard.Process.Pid,
+		holder: guard.Process,
 		name:   identity(guard.Process.Pid),
+		life:   life,
 		ended:  make(chan struct{}),
 		done:   make(chan struct{}),
 		orders: json.NewEncoder(in),
 	}
 	events := make(chan event)
-	go func() {
-		defer close(events)
-		decoder := json.NewDecoder(out)
-		for {
-			var e event
-			if decoder.Decode(&e) != nil {
-				return
-			}
-			events <- e
-		}
-	}()
-	// A guard that is gone already is noticed by the end of its events.
-	_ = t.send(order{Do: doStart, Spec: &s, Path: path})
+	go decode(out, events)
+	// A guard that is gone already is noticed by the end of its events. One that is stopped does not read.
+	go func() { _ = t.send(order{Do: doStart, Spec: &s, Path: path}) }()
 
 	begun := make(chan error, 1)
 	go func() {
@@ -139,6 +136,7 @@ func start(ctx context.Context, s Spec) (*Tree, error) {
 		return t, nil
 	case <-ctx.Done():
 		_ = in.Close()
+		t.wake()
 		<-t.done
 		return nil, ctx.Err()
 	}
@@ -161,6 +159,9 @@ func (t *Tree) follow(events <-chan event, begun chan<- error) {
 			t.groups = e.Groups
 		case started:
 			t.pid = e.PID
+			if e.First != nil {
+				t.first = *e.First
+			}
 			tell(nil)
 		case startFailed:
 			t.end(Usage{})
@@ -195,6 +196,7 @@ func (t *Tree) end(u Usage) {
 // left; if this one did not get that far, what it left is killed here.
 func (t *Tree) conclude(waited error, complaints *tail, remove []string) {
 	defer close(t.done)
+	defer func() { _ = t.life.Close() }()
 	t.mu.Lock()
 	proved := t.removed
 	groups := t.groups
@@ -212,7 +214,7 @@ func (t *Tree) conclude(waited error, complaints *tail, remove []string) {
 		err = fmt.Errorf("%w: %s", err, text)
 	}
 	usage, _ := groups.usage()
-	err = errors.Join(err, groups.rescue(t.name, killBound), removeFiles(remove))
+	err = errors.Join(err, groups.rescue(t.name, t.first, killBound), removeFiles(remove))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.err = errors.Join(t.err, err)
@@ -225,6 +227,9 @@ func errorOr(err error, text string) error {
 	}
 	return errors.New(text)
 }
+
+// wake has a guard go on that somebody has stopped.
+func (t *Tree) wake() { _ = t.holder.Signal(syscall.SIGCONT) }
 
 func (t *Tree) send(o order) error {
 	t.mu.Lock()
@@ -273,11 +278,23 @@ func (t *Tree) Processes() ([]Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the processes of %d: %w", t.pid, err)
 	}
-	tree := slices.DeleteFunc(members(all, t.guard, t.pid), Process.zombie)
+	tree := slices.DeleteFunc(members(all, t.ids()), Process.zombie)
 	for i := range tree {
 		tree[i].Title = tree[i].title()
 	}
 	return tree, nil
+}
+
+func (t *Tree) ids() ids { return ids{guard: t.guard, first: t.first.PID, root: t.pid} }
+
+// Numbers are the processes of the tree by what each calls itself: where it has a PID namespace that is
+// another number than PID.
+func (t *Tree) Numbers() (map[int]int, error) {
+	tree, err := t.Processes()
+	if err != nil {
+		return nil, err
+	}
+	return numbers(tree), nil
 }
 
 func (t *Tree) isDone() bool {
@@ -320,7 +337,7 @@ func (t *Tree) Usage() (Usage, error) {
 	}
 	u, err := groups.usage()
 	if err == nil && !u.Counted {
-		u.CPU, err = cpuTime(t.guard, t.pid)
+		u.CPU, err = cpuTime(t.ids())
 	}
 	if err != nil {
 		// The tree may have ended between the two looks, its cgroups with it.
@@ -345,6 +362,7 @@ func (t *Tree) Usage() (Usage, error) {
 // when nothing is left, limits included. Cancelling the context goes to SIGKILL at once. Stopping
 // what has ended is no error.
 func (t *Tree) Stop(ctx context.Context, sig syscall.Signal, grace time.Duration) error {
+	t.wake()
 	// A guard that cannot be written to has ended, or is about to be noticed.
 	_ = t.send(order{Do: doStop, Signal: sig, Grace: grace})
 	patience := time.NewTimer(grace + termGrace + killBound)
