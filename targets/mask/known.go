@@ -17,6 +17,9 @@ type Known struct{ forms *regexp.Regexp }
 // shortest is how long a value has to be to be looked for: shorter ones are in every text.
 const shortest = 6
 
+// longest is how long one may be: of longer ones the parts are looked for.
+const longest = 500
+
 // InCommand are the secrets in a command, and in its environment.
 func InCommand(argv, env []string) []string {
 	m := &masker{}
@@ -34,10 +37,16 @@ func InCommand(argv, env []string) []string {
 	return m.hidden
 }
 
-// InPath are the secrets in a request's path.
-func InPath(path string) []string {
+// InRequest are the secrets in a request: in its path, in its headers and in its body.
+func InRequest(path string, header map[string][]string, body string) []string {
 	m := &masker{}
 	m.path(path)
+	for name, values := range header {
+		for _, value := range values {
+			m.header(name + ": " + value)
+		}
+	}
+	m.line(body)
 	return m.hidden
 }
 
@@ -50,8 +59,8 @@ func NewKnown(values ...string) Known {
 		}
 	}
 	for _, value := range values {
-		for _, part := range append(strings.FieldsFunc(value, divides), value) {
-			if part = strings.Trim(part, " \t\r\n"); len(part) < shortest || strings.Contains(part, Mark) || known(part) || isPath(part) && !token(part) {
+		for _, part := range parts(value) {
+			if len(part) < shortest || len(part) > longest || strings.Contains(part, Mark) || known(part) || isPath(part) && !token(part) {
 				continue
 			}
 			add(part)
@@ -75,6 +84,13 @@ func NewKnown(values ...string) Known {
 		forms[i] = overLines(form)
 	}
 	return Known{forms: regexp.MustCompile(strings.Join(forms, "|"))}
+}
+
+// parts are a value and those of its parts that are no words, as the token of "Bearer token".
+func parts(value string) []string {
+	whole := strings.TrimSpace(value)
+	parts := slices.DeleteFunc(strings.FieldsFunc(whole, divides), func(part string) bool { return proseWord.MatchString(part) })
+	return append(parts, whole)
 }
 
 // divides is where one secret of several in a value may end: user:password, Bearer token, a=b; c=d.

@@ -14,6 +14,7 @@ var (
 	assignedInLine = regexp.MustCompile(`(?i)(^|[^\w./%-]|%26|%3f)(["'\\]*)([A-Za-z_][\w.-]*(?:\[[\w"' ]+\])?)(["'\]\\]*)(\s*(?:=>|:=|=|:|%3[da])\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s]+)`)
 	// besideInLine is a secret's name and, behind a blank, something that is no word.
 	besideInLine = regexp.MustCompile(`(?i)\b([A-Za-z_][\w-]*)(\s+(?:is\s+|was\s+)?)("[^"]*"|'[^']*'|[^\s"',;]+)`)
+	queryInLine  = regexp.MustCompile(`([\w/.-]\?)([A-Za-z][\w.\[\]%-]*=[^\s"'<>#]*)`)
 	calls        = regexp.MustCompile(`^[A-Za-z_][\w.]*[(\[]`)
 	proseWord    = regexp.MustCompile(`^[A-Za-z]+(?:[-'][A-Za-z]+)*$`)
 	shortNumber  = regexp.MustCompile(`^\d{1,5}$`)
@@ -24,6 +25,10 @@ var (
 func (m *masker) line(s string) string {
 	s = privateKey.ReplaceAllStringFunc(s, m.hide)
 	s = m.urls(s)
+	s = replace(queryInLine, s, func(g []string) string {
+		query := strings.TrimRight(g[2], ".,;:)]}")
+		return g[1] + m.query(query) + g[2][len(query):]
+	})
 	s = replace(credentialHeader, s, func(g []string) string {
 		value, quotes := unquoted(g[2])
 		if boolean(value) {

@@ -75,6 +75,9 @@ func (m *masker) user(scheme, rest string) (masked, after string) {
 	if at < 0 {
 		return "", rest
 	}
+	if _, password, ok := strings.Cut(rest[:at], ":"); ok {
+		m.hide(password) // it is known by itself too
+	}
 	return m.hide(rest[:at]) + "@", rest[at+1:]
 }
 
