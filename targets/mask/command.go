@@ -395,7 +395,7 @@ func (m *masker) code(s string) string {
 	return codeString.ReplaceAllStringFunc(s, func(text string) string {
 		inner, quotes := unquoted(text)
 		for word := range strings.FieldsSeq(inner) {
-			if withoutAtoms(word) != "" && (token(word) || mixed(word)) {
+			if withoutAtoms(word) != "" && (token(word) || mixed(word) && !isPath(word)) {
 				return quotes + m.hide(inner) + quotes
 			}
 		}
