@@ -49,12 +49,18 @@ func TestNoSecretLeavesADryRun(t *testing.T) {
 		"Compose": {files: map[string]string{"compose.yaml": "services:\n  web:\n    build: .\n    environment:\n      DB_PASS: " + secret +
 			"\n    command: env K=" + secret + " gunicorn app:app\n"}},
 		"package.json": {files: map[string]string{"server.js": "", "package.json": `{"scripts": {"start": "STRIPE_KEY=` + secret + ` node server.js --token ` + secret + `"}}`}},
-		"manage.py": {files: map[string]string{"manage.py": "import os\nKEY = '" + secret + "'\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
-			"shop/wsgi.py": "application = get(password='" + secret + "')\n"}},
-		"scenario": {files: map[string]string{"s.yaml": "requests:\n- {path: '/a?token=" + secret + "', headers: {X: " + secret + "}, json: {a: " + secret + "}}\n"},
-			args: []string{"--scenario", "s.yaml", "--", "gunicorn", "app:app"}},
-		"bad header": {files: map[string]string{"s.yaml": "requests:\n- {path: /, headers: {X: \"" + secret + "\\n\"}}\n"},
-			args: []string{"--scenario", "s.yaml", "--", "gunicorn", "app:app"}},
+		"manage.py": {files: map[string]string{
+			"manage.py":    "import os\nKEY = '" + secret + "'\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+			"shop/wsgi.py": "application = get(password='" + secret + "')\n",
+		}},
+		"scenario": {
+			files: map[string]string{"s.yaml": "requests:\n- {path: '/a?token=" + secret + "', headers: {X: " + secret + "}, json: {a: " + secret + "}}\n"},
+			args:  []string{"--scenario", "s.yaml", "--", "gunicorn", "app:app"},
+		},
+		"bad header": {
+			files: map[string]string{"s.yaml": "requests:\n- {path: /, headers: {X: \"" + secret + "\\n\"}}\n"},
+			args:  []string{"--scenario", "s.yaml", "--", "gunicorn", "app:app"},
+		},
 	} {
 		for _, form := range []string{"text", "json"} {
 			t.Run(name+" "+form, func(t *testing.T) {

@@ -17,14 +17,18 @@ func TestNoSecretLeavesAnAdapter(t *testing.T) {
 		argv  []string
 		files map[string]string
 	}{
-		"gunicorn": {argv: []string{"gunicorn", "-e", "DB_PASS=" + secret, "--statsd-host", "http://u:" + secret + "@h", "app:app"},
-			files: map[string]string{"gunicorn.conf.py": "accesslog = 'x'\nraw_env = ['KEY=" + secret + "']\n"}},
+		"gunicorn": {
+			argv:  []string{"gunicorn", "-e", "DB_PASS=" + secret, "--statsd-host", "http://u:" + secret + "@h", "app:app"},
+			files: map[string]string{"gunicorn.conf.py": "accesslog = 'x'\nraw_env = ['KEY=" + secret + "']\n"},
+		},
 		"uvicorn":   {argv: []string{"uvicorn", "--header", "X-Key:" + secret, "app:app"}},
 		"hypercorn": {argv: []string{"hypercorn", "--statsd-host", "u:" + secret + "@h:1", "app:app"}},
 		"granian":   {argv: []string{"granian", "--interface", "asgi", "--ssl-keyfile-password", secret, "app:app"}},
 		"waitress":  {argv: []string{"waitress-serve", "--url-prefix", "/" + secret + "-eyJhbGciOiJIUzI1NiJ9" + secret, "app:app"}},
-		"puma": {argv: []string{"puma", "-C", "puma.rb", "--control-token", secret},
-			files: map[string]string{"puma.rb": "ENV['DB_PASS'] = '" + secret + "'\nactivate_control_app 'tcp://127.0.0.1:9293', { auth_token: '" + secret + "' }\n"}},
+		"puma": {
+			argv:  []string{"puma", "-C", "puma.rb", "--control-token", secret},
+			files: map[string]string{"puma.rb": "ENV['DB_PASS'] = '" + secret + "'\nactivate_control_app 'tcp://127.0.0.1:9293', { auth_token: '" + secret + "' }\n"},
+		},
 		"unicorn": {argv: []string{"unicorn", "-c", "unicorn.rb"}, files: map[string]string{"unicorn.rb": "ENV['K'] = '" + secret + "'\nworker_processes 2\n", "config.ru": ""}},
 		"node":    {argv: []string{"node", "server.js", "--token", secret}, files: map[string]string{"server.js": ""}},
 		"php-fpm": {argv: []string{"php-fpm", "-y", "fpm.conf"}, files: map[string]string{"fpm.conf": "[global]\nerror_log = x\n[www]\nuser = nobody\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 5\nenv[DB_PASS] = " + secret +

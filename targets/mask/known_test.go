@@ -55,13 +55,28 @@ func TestSecretOnTheNextLine(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	for _, test := range []struct{ path, want string }{
-		{"/", "/"}, {"/s?q=tea", "/s?q=tea"}, {"/s?q=tea&page=2&", "/s?q=tea&page=2&"}, {"/?", "/?"}, {"/a/b.html", "/a/b.html"},
-		{"/?cpu=20&wait=5", "/?cpu=20&wait=5"}, {"/wait?ms=100", "/wait?ms=100"}, {"/a?b", "/a?b"}, {"/products/42?sort=price", "/products/42?sort=price"},
-		{"/s?token=T", "/s?token=***"}, {"/s?q=Tea", "/s?q=***"}, {"/s?q=tea2", "/s?q=***"}, {"/s?page=1234567", "/s?page=***"},
-		{"/s?password=tea", "/s?password=***"}, {"/s?T0k3n99x", "/s?***"}, {"/h?key=K&q=tea", "/h?key=***&q=tea"}, {"/s?a%20b=c", "/s?***=***"},
+		{"/", "/"},
+		{"/s?q=tea", "/s?q=tea"},
+		{"/s?q=tea&page=2&", "/s?q=tea&page=2&"},
+		{"/?", "/?"},
+		{"/a/b.html", "/a/b.html"},
+		{"/?cpu=20&wait=5", "/?cpu=20&wait=5"},
+		{"/wait?ms=100", "/wait?ms=100"},
+		{"/a?b", "/a?b"},
+		{"/products/42?sort=price", "/products/42?sort=price"},
+		{"/s?token=T", "/s?token=***"},
+		{"/s?q=Tea", "/s?q=***"},
+		{"/s?q=tea2", "/s?q=***"},
+		{"/s?page=1234567", "/s?page=***"},
+		{"/s?password=tea", "/s?password=***"},
+		{"/s?T0k3n99x", "/s?***"},
+		{"/h?key=K&q=tea", "/h?key=***&q=tea"},
+		{"/s?a%20b=c", "/s?***=***"},
 		{"/s?q=tea;token=x", "/s?q=tea;token=***"},
-		{"/reset/eyJhbGciOiJIUzI1NiJ9", "/reset/***"}, {"/x/8f14e45fceea167a5a36dedd4bea2543/y", "/x/***/y"},
-		{"/x/550e8400-e29b-41d4-a716-446655440000", "/x/***"}, {"/a?x=%74oken", "/a?x=***"},
+		{"/reset/eyJhbGciOiJIUzI1NiJ9", "/reset/***"},
+		{"/x/8f14e45fceea167a5a36dedd4bea2543/y", "/x/***/y"},
+		{"/x/550e8400-e29b-41d4-a716-446655440000", "/x/***"},
+		{"/a?x=%74oken", "/a?x=***"},
 	} {
 		shown, hidden := Path(test.path)
 		if shown != test.want || hidden != (test.path != test.want) {
