@@ -24,7 +24,8 @@ const (
 	headerValue
 	accountValue // user:password
 	variableValue
-	codeValue // in the program's own language
+	besideValue // behind a word that is a secret's name
+	codeValue   // in the program's own language
 )
 
 var (
@@ -63,6 +64,11 @@ func (w *walk) word(s string) string {
 		return w.variable(s)
 	case awaits == codeValue:
 		return w.code(s)
+	case awaits == besideValue:
+		if strange(s) {
+			return w.hide(s)
+		}
+		return w.argument(s)
 	case awaits >= optionValue && !strings.HasPrefix(s, "-"):
 		return w.value(w.option, s)
 	case strings.HasPrefix(s, "-") && s != "-" && !negative.MatchString(s):
@@ -102,6 +108,13 @@ func (w *walk) argument(s string) string {
 	if strings.Contains(s, "://") {
 		return w.urls(s)
 	}
+	if at := account.FindStringSubmatch(s); at != nil {
+		return w.hide(at[1]) + at[2]
+	}
+	if letters.MatchString(s) && secretName(s) {
+		w.next = besideValue
+		return s
+	}
 	if name, ok := strings.CutSuffix(s, ":"); ok && secretName(name) {
 		w.next, w.option = secretValue, name
 		return s
@@ -124,6 +137,7 @@ var (
 	headerLike   = regexp.MustCompile(`^[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)*$`)
 	shellSign    = words("[ ] [[ ]] ! { } @ - . .. * -- $@ $* ? & && | || ; : +")
 	shells       = words("sh bash dash ash zsh")
+	account      = regexp.MustCompile(`^([^\s:/@]+:[^\s]+)(@[A-Za-z0-9.-]+(?::.*)?)$`)
 	connection   = regexp.MustCompile(`(?i)^[A-Za-z][A-Za-z ]*=[^;]*;(?:\s*[A-Za-z][A-Za-z ]*=[^;]*;?)+$`)
 )
 
@@ -270,6 +284,8 @@ func (w *walk) value(option, s string) string {
 		return w.script(s)
 	case assigned.MatchString(s):
 		return w.variable(s)
+	case option == "-p" && numbered(s): // a port, a folder, and a password
+		return w.hide(s)
 	case wordOption(option) && plain(s):
 		return s
 	case option == "-m" || option == "-g" || option == "-n" || option == "-d":
@@ -381,6 +397,10 @@ var (
 // code masks what looks like a secret in a program's text.
 func (m *masker) code(s string) string {
 	s = m.line(s)
+	s = replace(codeEnv, s, func(g []string) string {
+		masked := m.variable(g[2] + "=" + g[3])
+		return g[1] + strings.TrimPrefix(masked, g[2]+"=")
+	})
 	s = replace(codeSet, s, func(g []string) string {
 		value, quotes := unquoted(g[2])
 		if harmless(value) {

@@ -11,14 +11,18 @@ var (
 	credentialHeader = regexp.MustCompile(`(?i)(\b(?:proxy-authorization|authorization|set-cookie2?|cookie|x-[a-z0-9-]*(?:key|token|secret|auth|signature)[a-z0-9-]*)["']?\s*(?:[:=]|,|%3[ad])\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\n]*)`)
 	scheme           = regexp.MustCompile(`(?i)\b((?:bearer|basic|digest|negotiate)(?:\s+|%20))([^\s"',;)}\]]+)`)
 	// assignedInLine is name=value, name: value, "name": "value", name => value; name%3Dvalue.
-	assignedInLine = regexp.MustCompile(`(?i)(^|[^\w./%-]|%26|%3f)(["'\\]*)([A-Za-z_][\w.-]*(?:\[[\w"' ]+\])?)(["'\]\\]*)(\s*(?:=>|:=|=|:|%3[da])\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s]+)`)
+	assignedInLine = regexp.MustCompile(`(?i)(^|[^\w./%-]|(?:^|[\s"'])--?|%26|%3f)(["'\\]*)([A-Za-z_][\w.-]*(?:\[[\w"' ]+\])?)(["'\]\\]*)(\s*(?:=>|:=|=|:|%3[da])\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s]+)`)
 	// besideInLine is a secret's name and, behind a blank, something that is no word.
 	besideInLine = regexp.MustCompile(`(?i)\b([A-Za-z_][\w-]*)(\s+(?:is\s+|was\s+)?)("[^"]*"|'[^']*'|[^\s"',;]+)`)
 	queryInLine  = regexp.MustCompile(`([\w/.-]\?)([A-Za-z][\w.\[\]%-]*=[^\s"'<>#]*)`)
-	calls        = regexp.MustCompile(`^[A-Za-z_][\w.]*[(\[]`)
-	proseWord    = regexp.MustCompile(`^[A-Za-z]+(?:[-'][A-Za-z]+)*$`)
-	shortNumber  = regexp.MustCompile(`^\d{1,5}$`)
-	address      = regexp.MustCompile(`^0x[0-9a-fA-F]{1,16}$`)
+	// flagInLine is --password value, also of a list in quotes.
+	flagInLine    = regexp.MustCompile(`((?:^|[\s"'\[(])--?)([A-Za-z][\w-]*)(["']?,?\s+["']?)([^\s"',\])-][^\s"',\])]*)`)
+	userInLine    = regexp.MustCompile(`((?:^|\s)(?:-u|--user)[\s=]+[^\s:/]+:)([^\s/"']+)`)
+	elementInLine = regexp.MustCompile(`<([A-Za-z][\w.-]*)>([^<\n]+)<`)
+	calls         = regexp.MustCompile(`^[A-Za-z_][\w.]*[(\[]`)
+	proseWord     = regexp.MustCompile(`^[A-Za-z]+(?:[-'][A-Za-z]+)*$`)
+	shortNumber   = regexp.MustCompile(`^\d{1,5}$`)
+	address       = regexp.MustCompile(`^0x[0-9a-fA-F]{1,16}$`)
 )
 
 // line masks in prose what is called, or looks, like a secret.
@@ -41,6 +45,19 @@ func (m *masker) line(s string) string {
 			return g[0]
 		}
 		return g[1] + m.hide(g[2])
+	})
+	s = replace(flagInLine, s, func(g []string) string {
+		if !secretName(g[2]) || place(g[2]) {
+			return g[0]
+		}
+		return g[1] + g[2] + g[3] + m.secret(g[4])
+	})
+	s = replace(userInLine, s, func(g []string) string { return g[1] + m.secret(g[2]) })
+	s = replace(elementInLine, s, func(g []string) string {
+		if !secretName(g[1]) {
+			return g[0]
+		}
+		return "<" + g[1] + ">" + m.secret(g[2]) + "<"
 	})
 	s = m.assignments(s)
 	s = m.beside(s)

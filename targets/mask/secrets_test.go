@@ -12,6 +12,7 @@ var planted = []string{"hunter", "hunter2", "S3CRLOG1", "pa55w0rd", "Tr0ub4dor&3
 var secretCommands = strings.Split(strings.TrimSpace(`
 serve --password SECRET
 serve --password=SECRET
+serve amqp:SECRET@host
 serve --db-password=SECRET --port 1
 serve --db_password SECRET
 serve --pass SECRET
@@ -149,12 +150,18 @@ sh -c 'echo SECRET-x9Z1q8W2 | login && serve'
 sh -c 'curl -d "{\"password\":\"SECRET\"}" h; serve'
 bash -lc 'DATABASE_URL=postgres://u:SECRET@h/db exec serve'
 python -c 'import app; app.run(password="SECRET")'
+python -c 'import os; os.environ["K"] = "SECRET"'
 node -e 'require("./x").run({token: "SECRET"})'
 `), "\n")
 
 // secretLines are of logs.
 var secretLines = strings.Split(strings.TrimSpace(`
 SECRET_KEY=SECRET
+run: serve --password SECRET
+run: serve --token=SECRET
+['serve', '--token', 'SECRET']
+curl -u admin:SECRET http://h
+<password>SECRET</password>
 password: SECRET
 password=SECRET
 dying password=SECRET now

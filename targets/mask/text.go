@@ -11,7 +11,7 @@ var (
 	pem       = regexp.MustCompile(`(?s)(-----BEGIN[^-\n]*-----).*?(-----END[^-\n]*-----|$)`)
 	piece     = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\$\{[^}\s]*\}|=>|[^\s"'{}();,=<>]+|[ \t\r]+|\n|.`)
 	settable  = regexp.MustCompile(`^[%@]?[A-Za-z_][\w.:-]*(?:\[[^\]\s]*\])?:?$|^\[[\w.: -]*\]$|^/?[A-Za-z]+$`)
-	codeEnv   = regexp.MustCompile(`((?:ENV|environ|process\.env)(?:\[["']|\.)(\w+)(?:["']\])?\s*\|{0,2}=\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\S+)`)
+	codeEnv   = regexp.MustCompile(`((?:ENV|environ|process\.env)(?:\[["']|\.)(\w+)(?:["']\])?\s*\|{0,2}=\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)`)
 )
 
 // text masks a file: JSON, code, or settings line by line.
@@ -36,10 +36,6 @@ func (m *masker) text(text string) string {
 func (m *masker) program(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
-		line = replace(codeEnv, line, func(g []string) string {
-			masked := m.variable(g[2] + "=" + g[3])
-			return g[1] + strings.TrimPrefix(masked, g[2]+"=")
-		})
 		out.WriteString(m.code(line))
 	}
 	return out.String()
