@@ -116,7 +116,7 @@ func (m *masker) beside(s string) string {
 		name, value := s[at[2]:at[3]], s[at[6]:at[7]]
 		inner, quotes := unquoted(value)
 		trimmed := strings.TrimRight(inner, ".:)]}")
-		if !secretName(name) || !strange(trimmed) || quotes != "" && strings.ContainsAny(inner, " ") {
+		if !secretName(name) || ofMaps[strings.ToLower(name)] || !strange(trimmed) || quotes != "" && strings.ContainsAny(inner, " ") {
 			out.WriteString(s[:at[3]])
 			s = s[at[3]:]
 			continue
@@ -137,6 +137,9 @@ func strange(word string) bool {
 	}
 	return strings.ContainsAny(word, "0123456789") && strings.ContainsAny(strings.ToLower(word), "abcdefghijklmnopqrstuvwxyz") || longNumber.MatchString(word)
 }
+
+// ofMaps are names that mean a secret with a sign behind them only: prose has keys of maps.
+var ofMaps = words("key keys pin sid pass sig license")
 
 var longNumber = regexp.MustCompile(`^\d{6,}$`)
 

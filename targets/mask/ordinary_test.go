@@ -215,6 +215,7 @@ ld.so: object '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2' from LD_PRELOAD canno
 See https://docs.gunicorn.org/en/stable/settings.html#worker-class for more.
 terminate called after throwing an instance of 'std::bad_alloc'
 killed by signal 9
+unknown key "p97": known are p50, p90
 thread 'main' panicked at src/main.rs:12:5: called Option::unwrap() on a None value
 `), "\n")
 
