@@ -11,6 +11,7 @@ import (
 	"advise/sweep"
 	"advise/targets"
 	"advise/targets/disk"
+	"advise/targets/mask"
 )
 
 // The exit codes, the same for every command; 2 is left to the Go runtime.
@@ -65,7 +66,7 @@ func printError(w io.Writer, err error) {
 		hint    *hinted
 	)
 	if !errors.Is(err, errNoAdvice) {
-		fmt.Fprintf(w, "advise: %v\n", err)
+		fmt.Fprintf(w, "advise: %s\n", mask.Line(err.Error()))
 	}
 	if errors.As(err, &start) {
 		for _, line := range start.Log {

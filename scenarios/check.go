@@ -111,7 +111,7 @@ func checkHeader(name string, values []string) error {
 	}
 	for _, value := range values {
 		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-			return fmt.Errorf("header %s: value %q has a line break or another control character", canonical, value)
+			return fmt.Errorf("header %s: its value has a line break or another control character", canonical)
 		}
 	}
 	if canonical == "Host" {

@@ -8,18 +8,25 @@ import (
 
 	"advise/scenarios"
 	"advise/sweep/generator"
+	"advise/targets/mask"
 )
 
-// describe keeps of the scenario what may be read by anybody: no headers, no bodies, no query values.
+// describe keeps of the scenario what may be read by anybody: no headers, no bodies, and of its paths what is
+// no secret.
 func (o *Options) describe() Scenario {
 	s := o.Scenario
 	d := Scenario{
-		Name: s.Name, SHA256: s.SHA256(), File: o.ScenarioFile, RateRPS: s.Rate * (1 + o.RateHeadroom), TrafficRPS: s.Rate,
+		Name: mask.Line(s.Name), SHA256: hashOfScenario(s), File: o.ScenarioFile, RateRPS: s.Rate * (1 + o.RateHeadroom), TrafficRPS: s.Rate,
 		RateGiven: o.RateGiven, ObjectiveGiven: o.ObjectiveGiven,
 	}
+	taken := map[string]bool{}
 	for _, r := range s.Requests {
-		path, _, _ := strings.Cut(r.Path, "?")
-		d.Requests = append(d.Requests, Request{Name: r.Name, Method: r.Method, Path: path, Weight: r.Weight})
+		path, masked := mask.Path(r.Path)
+		if s.Name == r.Path {
+			d.Name = path
+		}
+		name := unique(nameShown(r, path), taken)
+		d.Requests = append(d.Requests, Request{Name: name, Method: r.Method, Path: path, Weight: r.Weight, Masked: masked})
 	}
 	if !s.Objective.Empty() {
 		d.Objective = &Objective{LatencySeconds: map[string]float64{}, ErrorShare: s.Objective.Errors}
@@ -28,6 +35,24 @@ func (o *Options) describe() Scenario {
 		}
 	}
 	return d
+}
+
+// nameShown is a request's name, which may have been made of its path.
+func nameShown(r scenarios.Request, path string) string {
+	if after, ok := strings.CutPrefix(r.Name, r.Method+" "+r.Path); ok {
+		return r.Method + " " + path + after
+	}
+	return mask.Line(r.Name)
+}
+
+// unique tells names apart that are the same once they are masked.
+func unique(base string, taken map[string]bool) string {
+	name := base
+	for n := 2; taken[name]; n++ {
+		name = fmt.Sprintf("%s (%d)", base, n)
+	}
+	taken[name] = true
+	return name
 }
 
 // Given is the objective as a scenario has it.

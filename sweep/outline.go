@@ -17,7 +17,7 @@ type Outline struct {
 	Restarts          int     `json:"restarts"`
 	SecondsPerRestart float64 `json:"seconds_per_restart"`
 	SecondsAtMost     float64 `json:"seconds_at_most"`
-	// Starts are the exact start commands of the first look. The port is chosen anew at each start.
+	// Starts are the exact start commands of the first look, their secrets masked. The port is chosen anew at each start.
 	Starts []PlannedStart `json:"starts"`
 }
 
@@ -56,7 +56,14 @@ func (s *Sweep) planned(shape Shape) (PlannedStart, error) {
 		return PlannedStart{}, err
 	}
 	argv, _ := mask.Command(launch.Argv)
-	return PlannedStart{Shape: shape, Argv: argv, Environment: added(s.options.Target.Command.Env, launch.Env)}, nil
+	return PlannedStart{Shape: shape, Argv: argv, Environment: masked(added(s.options.Target.Command.Env, launch.Env))}, nil
+}
+
+func masked(variables []string) []string {
+	for i, v := range variables {
+		variables[i] = mask.Variable(v)
+	}
+	return variables
 }
 
 // added are the variables that a launch sets or changes.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"advise/sweep/generator"
+	"advise/targets/mask"
 )
 
 // A Probe is how a cheap path was answered while the server was full.
@@ -81,8 +82,9 @@ func (p *prober) end() (*Probe, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	path, _ := mask.Path(p.path)
 	return &Probe{
-		Path: p.path, RatePlannedRPS: p.with.Rate, OK: r.summary.OK, Failed: r.summary.Failed,
+		Path: path, RatePlannedRPS: p.with.Rate, OK: r.summary.OK, Failed: r.summary.Failed,
 		Latency: Latency(r.summary.Latency), Histogram: r.summary.Histogram,
 	}, nil
 }

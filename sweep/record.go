@@ -102,12 +102,15 @@ type Scenario struct {
 	ObjectiveGiven bool `json:"objective_given,omitempty"`
 }
 
-// Request is one of the scenario's requests, as a reader needs it.
+// Request is one of the scenario's requests, as a reader needs it: of its path's query the names, and the
+// values that can't be secret.
 type Request struct {
 	Name   string  `json:"name"`
 	Method string  `json:"method"`
 	Path   string  `json:"path"`
 	Weight float64 `json:"weight"`
+	// Masked is true where the path has to be given again, as something of it is not kept.
+	Masked bool `json:"masked,omitempty"`
 }
 
 // Objective is what has to hold at the scenario's rate; a zero is not asked for.
@@ -145,6 +148,8 @@ type Settings struct {
 	Arrivals string `json:"arrivals"`
 	// Probe is the path that is asked for while the server is full; empty: none is.
 	Probe string `json:"probe,omitempty"`
+	// ProbeMasked is as that of a Request.
+	ProbeMasked bool `json:"probe_masked,omitempty"`
 	// Live is true when counts were changed while the server ran, where it could.
 	Live              bool    `json:"live,omitempty"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`

@@ -36,6 +36,8 @@ func TestResumeComparesEveryField(t *testing.T) {
 		"Scenario.Requests[].Method":    "as the name",
 		"Scenario.Requests[].Path":      "as the name",
 		"Scenario.Requests[].Weight":    "as the name",
+		"Scenario.Requests[].Masked":    "as the name",
+		"Settings.ProbeMasked":          "follows from the probe",
 		"Scenario.TrafficRPS":           "the rate without its headroom, which are compared",
 		"Scenario.RateGiven":            "who gave the rate, not which",
 		"Scenario.ObjectiveGiven":       "who gave the objective, not which",

@@ -267,6 +267,7 @@ func New(o Options) (*Sweep, error) {
 	model, online := cpuModel()
 	seen := seenBy(len(limits.CPUs), len(cores), online, limits.Quota, ownQuota())
 	command, masked := mask.Command(o.Target.Command.Argv)
+	probe, probeMasked := mask.Path(o.Probe)
 	s.plan = Plan{
 		SchemaVersion: SchemaVersion,
 		Tool:          o.Tool,
@@ -286,7 +287,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
-			Arrivals: string(o.Arrivals), Probe: o.Probe, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
+			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
@@ -328,7 +329,7 @@ func (o *Options) check() error {
 	case o.Highest != 0 && o.Highest < o.Lowest:
 		return fmt.Errorf("plan the sweep: workers %d..%d: the range is empty", o.Lowest, o.Highest)
 	case len(o.Scenario.Objective.Latency) > 0 && o.Scenario.Rate == 0:
-		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add --rate, or rate in the file, in requests per second", o.Scenario.Name, o.Scenario.Objective)
+		return fmt.Errorf("plan the sweep: scenario %s: the objective %s has no rate to hold at: add --rate, or rate in the file, in requests per second", o.describe().Name, o.Scenario.Objective)
 	case o.RateHeadroom > 0 && o.Scenario.Rate == 0:
 		return errors.New("plan the sweep: a headroom without a rate to add it to: add --rate, or rate in the file, in requests per second")
 	case !(o.RateHeadroom >= 0 && o.Scenario.Rate*(1+o.RateHeadroom) <= scenarios.MaxRate):

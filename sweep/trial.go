@@ -16,6 +16,7 @@ import (
 	"advise/sweep/generator"
 	"advise/targets"
 	"advise/targets/hold"
+	"advise/targets/mask"
 )
 
 // A launcher starts the server at a shape and returns when it is ready.
@@ -57,16 +58,27 @@ type targetLauncher struct {
 	target *targets.Target
 	limits hold.Limits
 	probe  targets.Probe
-	ready  time.Duration
+	// secrets may come back in the server's log.
+	secrets []string
+	ready   time.Duration
 	// launched is the shape as the target is told.
 	launched func(Shape) targets.Shape
 	derived  func(targets.File) string
 }
 
+// secrets are those that the server is told in requests.
+func (s *Sweep) secrets() []string {
+	secrets := mask.InRequest(s.options.Probe, nil, "")
+	for _, r := range s.options.Scenario.Requests {
+		secrets = append(secrets, mask.InRequest(r.Path, r.Header, string(r.Body))...)
+	}
+	return secrets
+}
+
 // launcherWith starts the sweep's target inside these limits.
 func (s *Sweep) launcherWith(limits hold.Limits) *targetLauncher {
 	return &targetLauncher{
-		target: s.options.Target, limits: limits, probe: probe(s.options.Scenario), ready: s.timing.ready, launched: s.plan.Launched,
+		target: s.options.Target, limits: limits, probe: probe(s.options.Scenario), secrets: s.secrets(), ready: s.timing.ready, launched: s.plan.Launched,
 		derived: s.keepDerived,
 	}
 }
@@ -85,7 +97,7 @@ func (s *Sweep) keepDerived(f targets.File) string {
 func (l *targetLauncher) start(ctx context.Context, shape Shape, log string) (instance, error) {
 	i, err := l.target.Start(ctx, targets.Start{
 		Shape:  l.launched(shape),
-		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log, Derived: l.derived,
+		Limits: l.limits, Probe: l.probe, ReadyWithin: l.ready, Log: log, Derived: l.derived, Secrets: l.secrets,
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"advise/scenarios"
 	"advise/targets/mask"
 )
 
@@ -42,6 +43,24 @@ func hashOfCommand(argv []string) string {
 		shown = append(shown, fingerprint(strings.Join(argv, "\x00")))
 	}
 	return commandSHA256(shown)
+}
+
+// hashOfScenario tells scenarios apart, those too that differ in what is not shown of them: in headers, in
+// bodies and in what is masked of paths. Of that it tells no more than a fingerprint.
+func hashOfScenario(s *scenarios.Scenario) string {
+	shown := *s
+	shown.Requests = slices.Clone(s.Requests)
+	hidden := false
+	for i := range shown.Requests {
+		r := &shown.Requests[i]
+		path, masked := mask.Path(r.Path)
+		hidden = hidden || masked || len(r.Header) > 0 || len(r.Body) > 0
+		r.Path, r.Header, r.Body = path, nil, nil
+	}
+	if !hidden {
+		return s.SHA256()
+	}
+	return commandSHA256([]string{shown.SHA256(), fingerprint(s.SHA256())})
 }
 
 // otherVariables are the names of the variables that one plan's server has and the other's has not, or has

@@ -196,11 +196,11 @@ const longestShown = 120
 // maskLine is a line of a file for people: on one line, its secrets masked.
 func maskLine(line string) string {
 	line = strings.Join(strings.Fields(line), " ")
-	masked, _ := mask.Command([]string{line})
-	if runes := []rune(masked[0]); len(runes) > longestShown {
+	masked := mask.Script(line)
+	if runes := []rune(masked); len(runes) > longestShown {
 		return string(runes[:longestShown]) + "..."
 	}
-	return masked[0]
+	return masked
 }
 
 var shellFlag = regexp.MustCompile(`^-[a-z]*c$`)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"advise/targets/hold"
+	"advise/targets/mask"
 )
 
 // node is a script of Node's in a cluster: with a master of its own, or in one that is made around it.
@@ -143,6 +144,7 @@ func (node) Config(c Command, s Shape) []File {
 	if !ok || ownMaster(c, script) {
 		return command{}.Config(c, s)
 	}
+	args, _ = mask.Command(args)
 	name, _ := json.Marshal(script)
 	ecosystem := fmt.Sprintf("module.exports = {\n  apps: [{ script: %s, instances: %d, exec_mode: \"cluster\" }],\n};\n", name, s.Workers)
 	return []File{

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"advise/targets/mask"
 )
 
 // A Probe is a request whose answer shows that a server is ready.
@@ -49,6 +51,7 @@ func (p Probe) path() string {
 // name is the request for people, without the values in its query.
 func (p Probe) name() string {
 	path, _, _ := strings.Cut(p.path(), "?")
+	path, _ = mask.Path(path)
 	return p.method() + " " + path
 }
 
@@ -109,7 +112,7 @@ func (a answer) String() string {
 		errors.Is(a.err, context.Canceled), errors.As(a.err, &timeout) && timeout.Timeout():
 		return "not answered"
 	default:
-		return "failed: " + a.err.Error()
+		return "failed: " + mask.Line(a.err.Error())
 	}
 }
 
@@ -151,6 +154,7 @@ func redirectHint(location string) string {
 	case to.Scheme == "https":
 		return "it insists on https: give the header X-Forwarded-Proto: https in a scenario (--scenario FILE)"
 	default:
-		return fmt.Sprintf("it leads to %s: name the page that is meant, as in --path %s", to.Path, quote(to.Path))
+		path, _ := mask.Path(to.Path)
+		return fmt.Sprintf("it leads to %s: name the page that is meant, as in --path %s", path, quote(path))
 	}
 }

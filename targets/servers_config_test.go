@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"advise/targets/hold"
+	"advise/targets/mask"
 	"advise/targets/targetstest"
 )
 
@@ -236,7 +237,7 @@ func (p pasted) runs(t *testing.T, want int) (taken bool) {
 	var workers []hold.Process
 	answers := p.dir != "seen"
 	for deadline := time.Now().Add(30 * time.Second); (len(workers) != want || !answers) && time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		if addressTaken(tail(log)) {
+		if addressTaken(tail(log, mask.Known{})) {
 			return true
 		}
 		answers = answers || (Probe{}).ask(t.Context(), p.url(), time.Second).err == nil
@@ -247,7 +248,7 @@ func (p pasted) runs(t *testing.T, want int) (taken bool) {
 		workers, _ = target.Adapter.Workers(processes, tree.PID())
 	}
 	if len(workers) != want || !answers {
-		t.Fatalf("%d workers, want %d\n%s", len(workers), want, strings.Join(tail(log), "\n"))
+		t.Fatalf("%d workers, want %d\n%s", len(workers), want, strings.Join(tail(log, mask.Known{}), "\n"))
 	}
 	if p.dir == "seen" {
 		checkSeen(t, tree, p.url(), workers[0], p.shape)

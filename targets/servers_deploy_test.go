@@ -367,7 +367,7 @@ func (p *preparation) runs(t *testing.T, how string, d deployed, words, env []st
 		t.Errorf("%s: %q has left for the background", how, words)
 	}
 	if times < 3 {
-		t.Errorf("%s: %q has %d workers, want %d\n%s", how, words, seen, d.shape.Workers, strings.Join(tail(log), "\n"))
+		t.Errorf("%s: %q has %d workers, want %d\n%s", how, words, seen, d.shape.Workers, strings.Join(tail(log, mask.Known{}), "\n"))
 	}
 }
 

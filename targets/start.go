@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"advise/targets/hold"
+	"advise/targets/mask"
 )
 
 // A Start says how to start a target.
@@ -29,6 +30,9 @@ type Start struct {
 	// or "" where it could not; nil: none are kept. The server's own are in a temporary folder with a short
 	// name, which the users that it changes to can enter, and go with it.
 	Derived func(File) string
+	// Secrets are values that the server is told and may log, apart from those in its command and its
+	// environment: they are masked in its last words.
+	Secrets []string
 }
 
 const (
@@ -60,12 +64,13 @@ type Instance struct {
 	place  Place
 	shape  Shape
 	log    string
+	known  mask.Known // secrets that the log may have in it
 	// changed is true once Resize has changed the count.
 	changed bool
 }
 
 // LastWords are the last lines of the server's log that say what went wrong, the newest last.
-func (i *Instance) LastWords() []string { return i.target.telling(tail(i.log)) }
+func (i *Instance) LastWords() []string { return i.target.telling(tail(i.log, i.known)) }
 
 // Workers counts the living workers now; it is -1 for a server whose workers can't be counted.
 func (i *Instance) Workers() (int, error) {
@@ -128,8 +133,9 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 	if err != nil {
 		return nil, errors.Join(t.notRun(s, err), os.RemoveAll(place.Scratch))
 	}
+	known := mask.NewKnown(append(mask.InCommand(t.Command.Argv, t.Command.Env), s.Secrets...)...)
 	began := time.Now()
-	w := &wait{target: t, start: s, tree: tree, launch: launch, copies: copies, place: place, began: began, url: "http://" + place.Address()}
+	w := &wait{target: t, start: s, tree: tree, launch: launch, copies: copies, place: place, began: began, url: "http://" + place.Address(), known: known}
 	if err := w.untilReady(ctx); err != nil {
 		// The caller's end of patience is that of the grace too.
 		if stopped := tree.Stop(ctx, t.Adapter.StopSignal(), failedGrace); stopped != nil {
@@ -143,7 +149,7 @@ func (t *Target) startOnce(ctx context.Context, s Start) (*Instance, error) {
 	}
 	return &Instance{
 		Tree: tree, URL: w.url, Startup: ready.Sub(began), WorkersSeen: w.workers,
-		target: t, place: place, shape: s.Shape, log: s.Log,
+		target: t, place: place, shape: s.Shape, log: s.Log, known: known,
 	}, nil
 }
 
@@ -198,6 +204,7 @@ type wait struct {
 	url    string
 	place  Place
 	began  time.Time
+	known  mask.Known // secrets that the log may have in it
 
 	workers   int       // as counted last; -1: can't be counted
 	processes int       // of the whole tree
@@ -273,7 +280,7 @@ func (w *wait) look() error {
 	if err := w.killed(); err != nil {
 		return err
 	}
-	if addressTaken(tail(w.start.Log)) && !w.listens() {
+	if addressTaken(tail(w.start.Log, w.known)) && !w.listens() {
 		return w.foreign("somebody else has port " + strconv.Itoa(w.place.Port))
 	}
 	return nil
@@ -400,7 +407,7 @@ func (w *wait) heeded() error {
 func (w *wait) fail(kind Kind, hint string, err error) error {
 	return &StartError{
 		Kind: kind, Command: w.target.label(), Workers: w.start.Shape.Workers, Seen: w.workers,
-		Log: w.target.telling(tail(w.start.Log)), Hint: hint, Err: err,
+		Log: w.target.telling(tail(w.start.Log, w.known)), Hint: hint, Err: err,
 	}
 }
 
@@ -426,7 +433,7 @@ func (w *wait) ended() error {
 	if err := w.killed(); err != nil {
 		return err
 	}
-	log := tail(w.start.Log)
+	log := tail(w.start.Log, w.known)
 	if addressTaken(log) {
 		return w.foreign("somebody else has port " + strconv.Itoa(w.place.Port))
 	}
@@ -444,7 +451,7 @@ func (w *wait) late() error {
 	if w.workers < 0 {
 		workers = count(w.processes, "process") + ", "
 	}
-	hint := w.explain(tail(w.start.Log))
+	hint := w.explain(tail(w.start.Log, w.known))
 	if w.workers > 0 && w.workers != w.start.Shape.Workers && w.last.err == nil && w.start.Probe.accepts(w.last.status) {
 		hint = "it answers, and runs another count than it was told: does its own code or file set it?"
 	}

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -94,7 +95,8 @@ const (
 var controls = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]`)
 
 // tail is the end of a log without its empty lines, made fit for a terminal.
-func tail(path string) []string {
+// What is known to be secret, is called so or looks like it is masked.
+func tail(path string, known mask.Known) []string {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil
@@ -109,17 +111,22 @@ func tail(path string) []string {
 	if err != nil {
 		return nil
 	}
+	if len(text) == logTailBytes { // the first line is cut, perhaps in a secret
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+	}
 	var lines []string
 	for line := range strings.SplitSeq(strings.ToValidUTF8(string(text), "?"), "\n") {
 		line = strings.TrimRight(controls.ReplaceAllString(line, ""), " \t")
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		line = mask.Line(line)
-		if r := []rune(line); len(r) > longestLine {
-			line = string(r[:longestLine]) + "..."
-		}
 		lines = append(lines, line)
+	}
+	lines = known.Lines(lines)
+	for i, line := range lines {
+		if r := []rune(line); len(r) > longestLine {
+			lines[i] = string(r[:longestLine]) + "..."
+		}
 	}
 	return lines
 }

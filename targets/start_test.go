@@ -19,6 +19,7 @@ import (
 
 	"advise/targets/demo"
 	"advise/targets/hold"
+	"advise/targets/mask"
 	"advise/targets/targetstest"
 )
 
@@ -323,8 +324,8 @@ func TestLog(t *testing.T) {
 	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lines := tail(log)
-	if len(lines) != 10 || len(lines[0]) != longestLine+3 || lines[1] != "red" || lines[2] != "postgres://me:***@db/x" {
+	lines := tail(log, mask.Known{})
+	if len(lines) != 10 || len(lines[0]) != longestLine+3 || lines[1] != "red" || lines[2] != "postgres://***@db/x" {
 		t.Errorf("got %q", lines)
 	}
 	target := &Target{Adapter: gunicorn{}}

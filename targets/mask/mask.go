@@ -1,5 +1,9 @@
 // Package mask hides secrets in what leaves the process: plans, records, reports, progress, errors and
 // files to paste. It is the only place that decides what may be shown.
+//
+// The rule: what is shown is what is known to be harmless, by its name or by its form; the rest is masked.
+// Only in prose, which is the lines of a log, it is the other way round, since prose is there to be read.
+// What is masked already is never changed again.
 package mask
 
 import (
@@ -11,88 +15,131 @@ import (
 // Mark stands where something was hidden.
 const Mark = "***"
 
-// secretWord is what the name of a secret contains.
-const secretWord = `(?:passw(?:or)?d|passwd|passphrase|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)`
-
-var (
-	secretName   = regexp.MustCompile(`(?i)` + secretWord)
-	secretFile   = regexp.MustCompile(`(?i)(file|path|dir|url|name|header)$`)
-	secretURL    = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@'"]*):([^@/\s'"]+)@`)
-	secretHeader = regexp.MustCompile(`(?i)^((?:proxy-)?authorization|cookie|[a-z-]*(?:token|api-?key|secret))\s*:\s*\S.*$`)
-	// Inside a longer text, such as the argument of sh -c.
-	secretAssigned = regexp.MustCompile(`(?i)(\b[a-z0-9_]*` + secretWord + `[a-z0-9_]*=)('[^']*'|"[^"]*"|[^\s'"]+)`)
-	secretFlag     = regexp.MustCompile(`(?i)(--?[a-z0-9-]*` + secretWord + `[ =]+)('[^']*'|"[^"]*"|[^\s'"-][^\s'"]*)`)
-)
-
-// Command replaces by *** what looks like a secret: the values of flags and variables called
-// password, token, secret, key and the like, and passwords in URLs. It says whether there was any.
+// Command masks the words of a command. The words stay as many as they were: those that had something to
+// hide are the ones that differ. It says whether any does.
 func Command(argv []string) (masked []string, changed bool) {
-	masked = slices.Clone(argv)
-	next := false
-	for i, word := range masked {
-		if next && !strings.HasPrefix(word, "-") {
-			masked[i], next = Mark, false
-			continue
-		}
-		masked[i], next = maskWord(word)
-	}
+	masked = (&masker{}).command(argv)
 	return masked, !slices.Equal(masked, argv)
 }
 
-// maskWord masks one word, and says whether the word after it is a secret.
-func maskWord(word string) (masked string, next bool) {
-	word = secretURL.ReplaceAllString(word, "$1:"+Mark+"@")
-	if strings.ContainsAny(word, " \t\n") {
-		word = secretHeader.ReplaceAllString(word, "$1: "+Mark)
-		word = secretAssigned.ReplaceAllString(word, "${1}"+Mark)
-		return secretFlag.ReplaceAllString(word, "${1}"+Mark), false
-	}
-	name, value, assigned := strings.Cut(word, "=")
-	flag := strings.HasPrefix(name, "-")
-	secret := secretName.MatchString(name) && !secretFile.MatchString(name)
-	switch {
-	case assigned && secret && (flag || assigns(word)):
-		return name + "=" + Mark, false
-	case assigned && flag && assigns(value): // --env=TOKEN=x
-		inner, _ := maskWord(value)
-		return name + "=" + inner, false
-	case !assigned && flag && secret:
-		return word, true
-	}
-	return secretAssigned.ReplaceAllString(word, "${1}"+Mark), false
-}
-
-// Text masks what looks like a secret in a configuration file: all that follows its name on the
-// line, and passwords in URLs.
-func Text(text string) string {
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		line = secretURL.ReplaceAllString(line, "$1:"+Mark+"@")
-		body := strings.TrimRight(line, "\n")
-		if at := secretName.FindStringIndex(body); at != nil {
-			end := at[1] + len(body[at[1]:]) - len(strings.TrimLeft(body[at[1]:], wordRest))
-			if rest := strings.TrimLeft(body[end:], " \t=:,>\"'])"); rest != "" {
-				line = body[:len(body)-len(rest)] + Mark + line[len(body):]
-			}
-		}
-		out.WriteString(line)
-	}
-	return out.String()
-}
-
-const wordRest = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-
-// Variable masks the value of NAME=value where it looks like a secret.
+// Variable masks the value of NAME=value, unless the name is that of a harmless one and the value is plain.
 func Variable(assignment string) string {
-	masked, _ := maskWord(assignment)
-	return masked
+	return settle((&masker{}).variable, assignment)
+}
+
+// Script masks a line of a shell's script, or several.
+func Script(text string) string {
+	return settle((&masker{}).script, text)
 }
 
 // Line masks a line of a log or of an error.
 func Line(line string) string {
-	return secretURL.ReplaceAllString(line, "$1:"+Mark+"@")
+	return settle((&masker{}).line, line)
 }
 
-var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+// Text masks a configuration file, of any of the known servers' kinds.
+func Text(text string) string {
+	return settle((&masker{}).text, text)
+}
 
-func assigns(word string) bool { return assignment.MatchString(word) }
+// Path masks a path with its query, as it goes to a server: what of it looks like a token, and the values in
+// its query but those of harmless names that are short words or numbers. It says whether anything is hidden.
+func Path(path string) (shown string, hidden bool) {
+	shown = settle((&masker{}).path, path)
+	return shown, shown != path
+}
+
+// A masker masks, and keeps what it has hidden.
+type masker struct{ hidden []string }
+
+func (m *masker) hide(value string) string {
+	if value == "" || value == Mark {
+		return value
+	}
+	m.hidden = append(m.hidden, value)
+	return Mark
+}
+
+// rounds are enough for a text that is masked to stay as it is when it is masked again.
+const rounds = 4
+
+func settle(mask func(string) string, text string) string {
+	for range rounds {
+		masked := mask(text)
+		if masked == text {
+			return text
+		}
+		text = masked
+	}
+	return Mark
+}
+
+// command masks word by word, with a walk that knows what the word before was.
+func (m *masker) command(argv []string) []string {
+	masked := slices.Clone(argv)
+	for range rounds {
+		before := slices.Clone(masked)
+		w := walk{masker: m}
+		for i, word := range masked {
+			masked[i] = w.word(word)
+		}
+		if slices.Equal(before, masked) {
+			return masked
+		}
+	}
+	for i := range masked {
+		masked[i] = Mark
+	}
+	return masked
+}
+
+// variable masks the value of NAME=value.
+func (m *masker) variable(assignment string) string {
+	name, value, ok := strings.Cut(assignment, "=")
+	value, quotes := unquoted(value)
+	switch {
+	case !ok:
+		return assignment
+	case secretName(name):
+		value = m.secret(value)
+	case holdsOptions(name):
+		value = m.script(value)
+	case harmlessVariable(name):
+		value = m.plainOr(value)
+	case countName(name) && number.MatchString(value), smallNumber.MatchString(value), boolean(value), reference(value):
+	default:
+		value = m.hide(value)
+	}
+	return name + "=" + quotes + value + quotes
+}
+
+// smallNumber is too short for a PIN.
+var smallNumber = regexp.MustCompile(`^\d{1,3}$`)
+
+// unquoted takes off quotes that are around the whole of a value.
+func unquoted(value string) (inner, quotes string) {
+	if n := len(value); n >= 2 && value[0] == value[n-1] && (value[0] == '"' || value[0] == '\'') {
+		return value[1 : n-1], value[:1]
+	}
+	return value, ""
+}
+
+// secret masks the value of something with a secret's name. No secret are a switch, and a variable's name.
+func (m *masker) secret(value string) string {
+	if boolean(value) || reference(value) {
+		return value
+	}
+	return m.hide(value)
+}
+
+// plainOr masks a word that is not plain; of a URL its secret parts.
+func (m *masker) plainOr(value string) string {
+	switch {
+	case strings.Contains(value, "://"):
+		return m.urls(value)
+	case plain(value):
+		return value
+	default:
+		return m.hide(value)
+	}
+}
