@@ -56,14 +56,18 @@ func started(t *testing.T, s hold.Spec, how string) chain {
 	return k
 }
 
-// kill kills several in the same instant: none of them can act on the end of another.
+// kill kills several, named from the outermost inwards, in the same instant: none of them can act on the end
+// of another. The inner ones go first, as the end of a parent wakes who is stopped.
 func kill(t *testing.T, pids ...int) {
 	t.Helper()
-	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
-		for _, pid := range pids {
-			if err := syscall.Kill(pid, signal); err != nil {
-				t.Fatal(err)
-			}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pid := range slices.Backward(pids) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
