@@ -19,14 +19,17 @@ type Observation struct {
 	// CPUPerRequest is the server's CPU time over the answers it gave, in seconds; 0 is unknown.
 	CPUPerRequest float64
 	// Memory is the proportional set size plus swapped size of the whole tree at the end of the
-	// load, in bytes; 0 is unknown. Peak is the highest charge the limit saw; 0 is unknown.
-	Memory, Peak float64
+	// load, in bytes; 0 is unknown. Peak is the highest charge the limit saw, StartPeak that of the start
+	// without what could be taken back; 0 is unknown.
+	Memory, Peak, StartPeak float64
 
 	// Failed marks a count that did not work; Why says so in words and MemoryKilled that the
-	// kernel's limit was the reason. The figures above are then not used.
-	Failed       bool
-	MemoryKilled bool
-	Why          string
+	// kernel's limit was the reason, before it was ready where KilledStarting is true. The figures above
+	// are then not used.
+	Failed         bool
+	MemoryKilled   bool
+	KilledStarting bool
+	Why            string
 
 	// GeneratorBound marks a throughput that the generator, not the server, decided: a lower bound.
 	GeneratorBound bool
@@ -78,9 +81,11 @@ type Advice struct {
 	Memory     float64
 	Reasons    []string
 
-	Points      []Point
-	Fit         Fit
-	MemoryLine  *MemoryLine
+	Points     []Point
+	Fit        Fit
+	MemoryLine *MemoryLine
+	// StartPeak is nil when no count was killed while it started that fits once it runs.
+	StartPeak   *StartPeak `json:",omitempty"`
 	RuleOfThumb Comparison
 	// Drift is nil when it can't be told.
 	Drift *Drift
@@ -168,6 +173,18 @@ type MemoryLine struct {
 	HighestWithinCap                int // largest count whose upper bound stays under the cap; 0 is none, -1 without a cap
 	residual, meanN, sumSquaresN, t float64
 	n                               int
+}
+
+// A StartPeak is a count that was killed for memory while it started, and fits once it runs: the largest
+// that was tried. All figures are in bytes.
+type StartPeak struct {
+	Workers int
+	// Memory is what it takes once it runs, by the memory line, and Limit what it may.
+	Memory, Limit float64
+	// EachStarting is what one worker more takes while all start at once, Each what it does afterwards, and
+	// Starting what the count takes while it starts; 0 where starts were seen at one count alone, or were
+	// not the peak there.
+	EachStarting, Each, Starting float64
 }
 
 // A Comparison sets the rule of thumb beside the recommendation.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // What a Question's zero values stand for.
@@ -35,6 +36,7 @@ func Advise(observations []Observation, q Question) Advice {
 	a.Drift = driftOf(observations, q.Confidence)
 	a.Prediction = predict(d.choice.group, worked(d.table), d.memory, q)
 	a.doubts(observations, d.choice, d.plateau, d.table, q)
+	a.startNearLimit(d.choice, d.memory)
 	a.Reasons = a.reasons(d.choice, d.plateau, d.memory, q)
 	return *a
 }
@@ -56,9 +58,12 @@ func decide(everything []Observation, q Question) decision {
 	line := fitMemory(everything, q.usableMemory(), q.Confidence)
 	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
 	m.over, m.overBytes = t.smallestOver(m.limit)
+	m.starting = fitBytes(everything, 0, q.Confidence, func(o Observation) float64 { return o.StartPeak })
+	m.perWorker = t.perWorker()
 	d := decision{table: t, memory: m, advice: Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}}
 	a := &d.advice
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
+	a.StartPeak = m.startPeak(t)
 	a.failures(t)
 
 	p, ok := plateauOf(t, q.yardstick())
@@ -144,6 +149,9 @@ type memoryCap struct {
 	// over is the smallest count that took more than the limit, overBytes what it took; 0 without.
 	over      int
 	overBytes float64
+	// starting is the line of the peaks of starts; nil without. perWorker is for where there is no line.
+	starting  *MemoryLine
+	perWorker float64
 }
 
 // needs is what a count may need, in bytes: the upper bound of the line, or the most that was
@@ -185,7 +193,7 @@ func (m memoryCap) endsAt(workers, highest int) bool {
 func (m memoryCap) feasible(g group) (bool, string) {
 	switch {
 	case g.killed:
-		return false, "killed for memory"
+		return false, m.killedWhy(g)
 	case !g.works() && g.why != "":
 		return false, g.why
 	case !g.works():
@@ -380,12 +388,14 @@ func (a *Advice) nothingMeasured(t table, q Question) {
 
 // failures tells of counts that did not work, and of observations that were none.
 func (a *Advice) failures(t table) {
-	var killed, failed []int
+	var killed, starting, loaded, failed []int
 	restarts, why := 0, ""
 	for _, g := range t.groups {
 		switch {
+		case g.killedLoaded:
+			killed, loaded = append(killed, g.workers), append(loaded, g.workers)
 		case g.killed:
-			killed = append(killed, g.workers)
+			killed, starting = append(killed, g.workers), append(starting, g.workers)
 		case g.failed > 0:
 			failed = append(failed, g.workers)
 			restarts += g.failed
@@ -393,7 +403,7 @@ func (a *Advice) failures(t table) {
 		}
 	}
 	if len(killed) > 0 {
-		a.caveat(CaveatKilledForMemory, fmt.Sprintf("The kernel killed the server for memory at %s.", workersOf(killed)),
+		a.caveat(CaveatKilledForMemory, fmt.Sprintf("The kernel killed the server for memory%s.", killedAt(starting, loaded)),
 			map[string]float64{"workers": float64(killed[0])})
 	}
 	if len(failed) > 0 {
@@ -407,6 +417,18 @@ func (a *Advice) failures(t table) {
 		a.caveat(CaveatIgnored, fmt.Sprintf("%s left out: the figures are no measurements.", quantity(t.ignored, "observation")),
 			map[string]float64{"observations": float64(t.ignored)})
 	}
+}
+
+// killedAt says when counts were killed, and which.
+func killedAt(starting, loaded []int) string {
+	var parts []string
+	if len(starting) > 0 {
+		parts = append(parts, " while it started, at "+workersOf(starting))
+	}
+	if len(loaded) > 0 {
+		parts = append(parts, " under load, at "+workersOf(loaded))
+	}
+	return strings.Join(parts, ", and")
 }
 
 // doubts tells what makes the recommendation less sure.

@@ -209,7 +209,7 @@ func TestAdviseRuleOfThumb(t *testing.T) {
 		t.Errorf("not measured: got %+v", r)
 	}
 	killed := append(measured([]int{1, 2, 4, 5}, alikeServer), Observation{Workers: 7, Failed: true, MemoryKilled: true})
-	if r = Advise(killed, q).RuleOfThumb; r.Measured || r.Why != "killed for memory" {
+	if r = Advise(killed, q).RuleOfThumb; r.Measured || r.Why != "killed for memory under load" {
 		t.Errorf("killed: got %+v", r)
 	}
 }

@@ -17,6 +17,9 @@ const (
 	CaveatGeneratorBound = "generator_bound"
 	// CaveatKilledForMemory: a count ran out of memory. Figures: workers (the smallest).
 	CaveatKilledForMemory = "killed_for_memory"
+	// CaveatStartNearLimit: the recommended count took more than the memory less its headroom while it
+	// started. Figures: workers, start_peak_bytes, memory_bytes (afterwards), limit_bytes (what it may use).
+	CaveatStartNearLimit = "start_near_limit"
 	// CaveatCountFailed: a count did not work for another reason. Figures: workers (the smallest),
 	// restarts_failed.
 	CaveatCountFailed = "count_failed"

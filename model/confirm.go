@@ -14,12 +14,14 @@ type Purpose string
 // The purposes. The search's restarts decide the count. Those that confirm it are no part of that
 // decision: a count that was chosen because it came out well comes out too well where it was chosen. Those
 // of PurposeCores had fewer cores than the others: they are no observations for Advise, but measurements
-// for FitScaling.
+// for FitScaling. Those of PurposeStart were started in another way, at a count that was killed for memory
+// while it started: they show that it fits, and nothing else.
 const (
 	PurposeSearch  Purpose = ""
 	PurposeConfirm Purpose = "confirm"
 	PurposeLatency Purpose = "latency"
 	PurposeCores   Purpose = "cores"
+	PurposeStart   Purpose = "start"
 )
 
 // confirmRestarts is how many restarts of each of the two counts confirm the choice.

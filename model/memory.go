@@ -20,10 +20,15 @@ const highestOfLine = mostWorkers
 //
 // Draper, Smith, Applied Regression Analysis, 3rd edition, 1998, sections 1.4 and 3.1.
 func fitMemory(observations []Observation, limit, confidence float64) *MemoryLine {
+	return fitBytes(observations, limit, confidence, func(o Observation) float64 { return o.Memory })
+}
+
+// fitBytes is fitMemory for any of an observation's figures in bytes.
+func fitBytes(observations []Observation, limit, confidence float64, figure func(Observation) float64) *MemoryLine {
 	var n, bytes []float64
 	for _, o := range observations {
-		if usable(o) && !o.Failed && o.Memory > 0 && o.Memory <= mostMemory {
-			n, bytes = append(n, float64(o.Workers)), append(bytes, o.Memory)
+		if b := figure(o); usable(o) && !o.Failed && b > 0 && b <= mostMemory {
+			n, bytes = append(n, float64(o.Workers)), append(bytes, b)
 		}
 	}
 	if len(n) < 2 {

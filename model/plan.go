@@ -47,6 +47,8 @@ type Step struct {
 	// is PurposeLatency.
 	Purpose  Purpose
 	Capacity float64
+	// Way is how to start it, of PurposeStart.
+	Way string
 	// Left is how many restarts of PurposeConfirm are to come, this one included.
 	Left int
 	// Done is true when more restarts are not worth their time, Resolved when that is because the

@@ -22,9 +22,10 @@ const (
 type group struct {
 	workers, slots int
 	// n restarts worked; failed did not, killed when memory was the reason of one, why of the last.
-	n, failed int
-	killed    bool
-	why       string
+	// killedLoaded is true when one was killed under load, and not while it started.
+	n, failed            int
+	killed, killedLoaded bool
+	why                  string
 
 	// mean throughput, and the mean and sum of squares of its logarithm.
 	mean, logMean, logSquares float64
@@ -36,6 +37,8 @@ type group struct {
 	logBusy, busySquares float64
 	// demand (CPU seconds per request) and memory (bytes) are medians; 0 is unknown.
 	demand, memory, memoryMost float64
+	// startMost is the most that it took while it started, in bytes; 0 is unknown.
+	startMost float64
 	// bound is true when the generator decided every restart's throughput.
 	bound bool
 	meets *bool
@@ -131,6 +134,7 @@ func gather(same []Observation) group {
 		if o.Failed {
 			g.failed++
 			g.killed = g.killed || o.MemoryKilled
+			g.killedLoaded = g.killedLoaded || o.MemoryKilled && !o.KilledStarting
 			g.why = o.Why
 		} else if !o.GeneratorBound {
 			g.bound = false
@@ -150,6 +154,9 @@ func gather(same []Observation) group {
 		}
 		if o.Memory > 0 && o.Memory <= mostMemory {
 			memory = append(memory, o.Memory)
+		}
+		if o.StartPeak > 0 && o.StartPeak <= mostMemory {
+			g.startMost = math.Max(g.startMost, o.StartPeak)
 		}
 		if o.MeetsObjective != nil {
 			// One restart that misses is enough: an objective is a promise.
@@ -253,6 +260,17 @@ func (t table) smallestKilled() int {
 	for _, g := range t.groups {
 		if g.killed {
 			return g.workers
+		}
+	}
+	return 0
+}
+
+// perWorker returns the memory of the largest count that was measured, for each of its workers, in bytes;
+// 0 when memory is not known.
+func (t table) perWorker() float64 {
+	for _, g := range slices.Backward(t.groups) {
+		if g.works() && g.memoryMost > 0 {
+			return g.memoryMost / float64(g.workers)
 		}
 	}
 	return 0

@@ -184,6 +184,9 @@ func restarts(r *Result) string {
 	if n := r.Search.CoresRestarts; n > 0 {
 		text += fmt.Sprintf(", %d on %s to check what is predicted", n, cores(r.Settings.FewerCores))
 	}
+	if n := r.Search.StartRestarts; n > 0 {
+		text += fmt.Sprintf(", %d to start a count otherwise that was killed while it started", n)
+	}
 	if left := r.Search.LatencyLeft; len(left) > 0 {
 		counts := make([]string, len(left))
 		for i, n := range left {
@@ -288,7 +291,7 @@ func spread(r *Result) string {
 	var bytes []int64
 	for _, t := range r.Trials {
 		list := t.Server.PerWorker
-		if t.Shape.Workers != r.Recommendation.Workers || t.OnFewerCores() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
+		if t.Shape.Workers != r.Recommendation.Workers || t.Beside() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
 			continue
 		}
 		if most := busiest.Share(); most != nil && *most >= *list[0].Share() {

@@ -130,6 +130,7 @@ type Search struct {
 	ConfirmRestarts int `json:"confirm_restarts"`
 	LatencyRestarts int `json:"latency_restarts"`
 	CoresRestarts   int `json:"cores_restarts"`
+	StartRestarts   int `json:"start_restarts,omitempty"`
 	// LatencyLeft are the counts whose latency there was no time for.
 	LatencyLeft []int `json:"latency_left,omitempty"`
 }
@@ -375,6 +376,8 @@ func search(rec *sweep.Record) Search {
 			s.LatencyRestarts++
 		case model.PurposeCores:
 			s.CoresRestarts++
+		case model.PurposeStart:
+			s.StartRestarts++
 		case model.PurposeSearch:
 			s.Restarts++
 		}
@@ -458,7 +461,7 @@ func points(trials []sweep.Trial, from []model.Point) []Point {
 func (p *Point) summarise(trials []sweep.Trial) {
 	var p50, p90, p95, p99, most, mean, throttled, over []float64
 	for _, t := range trials {
-		if t.Shape.Workers != p.Workers || t.OnFewerCores() {
+		if t.Shape.Workers != p.Workers || t.Beside() {
 			continue
 		}
 		p.Outcomes[t.Outcome]++

@@ -72,7 +72,7 @@ func (s *Sweep) reservedForFewer(trials []Trial) time.Duration {
 	}
 	mean, n := s.timing.guess, 0
 	for _, t := range trials {
-		if t.Outcome == OK && !t.OnFewerCores() {
+		if t.Outcome == OK && !t.Beside() {
 			n++
 			mean += (time.Duration(t.ElapsedSeconds*float64(time.Second)) - mean) / time.Duration(n)
 		}
@@ -143,6 +143,9 @@ func (s *Sweep) expectedOnFewer(step model.Step, trials []Trial) time.Duration {
 
 // OnFewerCores is true for a restart on a part of the cores. It is compared with none of the others.
 func (t *Trial) OnFewerCores() bool { return t.Purpose == model.PurposeCores }
+
+// Beside is true for a restart that is compared with none of the others: it was held, or started, otherwise.
+func (t *Trial) Beside() bool { return t.OnFewerCores() || t.Purpose == model.PurposeStart }
 
 // CoresMeasured is what the sweep showed of its cores and of the part of them, for [model.FitScaling]: one
 // for each restart of the recommended count, so that their spread is known. Wait is that of all the cores:

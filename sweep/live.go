@@ -53,6 +53,14 @@ func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server 
 	if t.OnFewerCores() {
 		launch = s.fewer.launcher
 	}
+	began := time.Now()
+	if t.Purpose == model.PurposeStart {
+		if server, err = s.startIn(ctx, abort, t, log); err != nil {
+			return nil, err
+		}
+		t.StartupSeconds = time.Since(began).Seconds()
+		return server, nil
+	}
 	if server, err = launch.start(ctx, t.Shape, log); err != nil {
 		return nil, err
 	}
@@ -68,7 +76,7 @@ func (s *Sweep) ready(ctx, abort context.Context, t *Trial, log string) (server 
 
 // fresh says that a trial has to be a restart though it could be a live change.
 func (s *Sweep) fresh(t *Trial) bool {
-	return t.OnFewerCores() || t.Purpose == model.PurposeConfirm && !slices.Contains(s.restarted, t.Shape)
+	return t.Beside() || t.Purpose == model.PurposeConfirm && !slices.Contains(s.restarted, t.Shape)
 }
 
 // done leaves a server for the next trial when that can change it live, and stops it otherwise.

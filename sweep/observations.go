@@ -24,7 +24,7 @@ func (r *Record) Used() []Trial {
 		kept[t.ID] = true
 	}
 	for _, t := range r.Trials {
-		if !better[measuredBy(t)] && !kept[t.ID] && !t.OnFewerCores() {
+		if !better[measuredBy(t)] && !kept[t.ID] && !t.Beside() {
 			sound = append(sound, t)
 		}
 	}
@@ -61,7 +61,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 	vain := 0
 	for _, t := range trials {
 		switch {
-		case t.OnFewerCores():
+		case t.Beside():
 			continue
 		case !t.Disturbed():
 			aside[measuredBy(t)] = false
@@ -79,7 +79,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
-		if t.OnFewerCores() {
+		if t.Beside() {
 			continue
 		}
 		o := model.Observation{
@@ -88,6 +88,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 		}
 		if t.Outcome != OK {
 			o.Failed, o.MemoryKilled, o.Why = true, t.Outcome == KilledForMemory, t.Detail
+			o.KilledStarting = t.killedStarting()
 			obs = append(obs, o)
 			continue
 		}
@@ -98,6 +99,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			o.Peak = float64(t.Server.MemoryPeakBytes)
 			o.GeneratorBound = t.Generator.Verdict == GeneratorBound
 		}
+		o.StartPeak = float64(t.Server.MemoryStartPeakBytes)
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
 		obs = append(obs, o)
 	}
@@ -109,7 +111,7 @@ func (r *Record) Advice() model.Advice {
 	standings := r.Standings()
 	a, variants := standings.Choice().Advice, r.Plan.Variants()
 	own := r.Of(variants[standings.Chosen])
-	found := []*model.Caveat{own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	found := []*model.Caveat{r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))

@@ -181,6 +181,12 @@ const (
 	Errors          Outcome = "errors"            // more answers failed than allowed
 )
 
+// When a trial was killed for memory.
+const (
+	KilledStarting = "starting"
+	KilledLoaded   = "under_load"
+)
+
 // A Trial is one restart with its load phases: one line of trials.jsonl.
 type Trial struct {
 	ID    int   `json:"id"`
@@ -188,13 +194,18 @@ type Trial struct {
 	// Purpose is empty for a restart of the search.
 	Purpose model.Purpose `json:"purpose,omitempty"`
 	// Cores is what the server was held to where that is not the plan's: with model.PurposeCores.
-	Cores          float64   `json:"cores,omitempty"`
-	Repeat         int       `json:"repeat"`
-	Why            string    `json:"why"`
-	StartedAt      time.Time `json:"started_at"`
-	Outcome        Outcome   `json:"outcome"`
-	Detail         string    `json:"detail,omitempty"`
-	StartupSeconds float64   `json:"startup_seconds"`
+	Cores float64 `json:"cores,omitempty"`
+	// Way is how it was started where that is not as the others were: with model.PurposeStart.
+	Way       Way       `json:"start_way,omitempty"`
+	Repeat    int       `json:"repeat"`
+	Why       string    `json:"why"`
+	StartedAt time.Time `json:"started_at"`
+	Outcome   Outcome   `json:"outcome"`
+	// KilledWhile says when one that was killed for memory was: KilledStarting or KilledLoaded; empty in a
+	// record of before it was kept.
+	KilledWhile    string  `json:"killed_while,omitempty"`
+	Detail         string  `json:"detail,omitempty"`
+	StartupSeconds float64 `json:"startup_seconds"`
 	// Live is true when the server was not started for it but changed, in StartupSeconds.
 	Live           bool      `json:"live,omitempty"`
 	ElapsedSeconds float64   `json:"elapsed_seconds"`
@@ -308,8 +319,13 @@ type Server struct {
 	ThrottledShare  *float64 `json:"throttled_share"` // of the quota's periods; null without a quota
 	MemoryPSSBytes  int64    `json:"memory_pss_bytes"`
 	MemoryPeakBytes int64    `json:"memory_peak_bytes"`
-	SwapBytes       int64    `json:"swap_bytes"`
-	RequestsServed  uint64   `json:"requests_served"`
+	// MemoryStartPeakBytes is the highest charge before it was ready, or before it was killed, and
+	// MemoryReadyBytes that of when it was ready; both without the files that the kernel can take back, and
+	// 0 where they are not known.
+	MemoryStartPeakBytes int64  `json:"memory_start_peak_bytes,omitempty"`
+	MemoryReadyBytes     int64  `json:"memory_ready_bytes,omitempty"`
+	SwapBytes            int64  `json:"swap_bytes"`
+	RequestsServed       uint64 `json:"requests_served"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

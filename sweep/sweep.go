@@ -133,6 +133,8 @@ type Sweep struct {
 	attack   attackFunc
 	// fewer is the part of the cores that predictions are checked on; nil where there is none.
 	fewer *fewerCores
+	// ways are the other ways to start the target than all workers at once.
+	ways []startWay
 	// running is the server of the last trial, when it can be changed live; restarted are the counts that
 	// were confirmed by a fresh start since.
 	running   instance
@@ -241,6 +243,7 @@ func New(o Options) (*Sweep, error) {
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
 	s.launcher = s.launcherWith(limits)
 	s.fewer = s.partOf(cores)
+	s.ways = waysOf(o.Target)
 	s.attack, s.attackBeside = generator.Run, generator.Run
 	s.calibrate = func(ctx context.Context) (*generator.Calibration, error) {
 		return generator.Calibrate(ctx, generator.CalibrationOptions{
@@ -522,6 +525,9 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 		if check, ok := s.onFewerCores(r, observed, left); ok {
 			return check
 		}
+		if other, ok := s.startedOtherwise(r, observed, left); ok {
+			return other
+		}
 	}
 	if !step.Done && needed > left {
 		if !more.Done && s.expected(more, r.Trials) <= left { // what does not do for that is the search's
@@ -567,7 +573,7 @@ func (s *Sweep) looks(step model.Step, trials []Trial) bool {
 
 // confirming is true once the search is over and what confirms it has begun.
 func confirming(trials []Trial) bool {
-	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch && !t.OnFewerCores() })
+	return slices.ContainsFunc(trials, func(t Trial) bool { return t.Purpose != model.PurposeSearch && !t.Beside() })
 }
 
 // mostReserved is the share of the time that is kept for confirmation at the most. Where that would not do,
@@ -581,7 +587,7 @@ func (s *Sweep) reserved(trials []Trial) time.Duration {
 	if needed > time.Duration(mostReserved*float64(s.options.Time)) {
 		needed = 0
 	}
-	return needed + s.reservedForFewer(trials)
+	return needed + s.reservedForFewer(trials) + s.reservedForStart(trials)
 }
 
 // interruptedOr is ctx's error if there is one, or is about to be. Ctrl-C in a terminal reaches the

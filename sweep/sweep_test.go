@@ -100,8 +100,11 @@ type closedServer struct {
 	perWorker   int64            // bytes
 	fails       map[int]error    // at these counts it does not start
 	broken      map[string]error // nor with these classes
+	preloads    error            // nor preloaded
 	killedAbove int
-	unresizable int // to this count it can't be changed live
+	loading     int64 // what a worker takes while it starts, in bytes; 0: perWorker
+	limit       int64 // of memory; 0: none
+	unresizable int   // to this count it can't be changed live
 	diesAt      int
 	disturbs    func(start int) disturbs
 	spread      func(workers, worker int) float64 // a worker's share; nil: even
@@ -124,6 +127,7 @@ type closedInstance struct {
 	cores   float64
 	cpu     time.Duration
 	oom     uint64
+	peak    int64 // of its start
 	done    chan struct{}
 }
 
@@ -132,8 +136,29 @@ func (s *closedServer) start(_ context.Context, shape Shape, _ string) (instance
 	if err := cmp.Or(s.fails[shape.Workers], s.broken[shape.Class]); err != nil {
 		return nil, err
 	}
+	peak := s.peak(shape.Workers, shape.Workers)
+	if shape.Preload == targets.PreloadOn {
+		if s.preloads != nil {
+			return nil, s.preloads
+		}
+		peak = s.peak(shape.Workers, 1)
+	}
+	if s.limit > 0 && peak > s.limit {
+		return nil, &targets.StartError{Kind: targets.KindKilledForMemory, Workers: shape.Workers, MemoryPeak: s.limit, Err: errors.New("killed for memory")}
+	}
 	s.running++
-	return &closedInstance{s: s, workers: shape.Workers, threads: max(shape.Threads, 1), class: shape.Class, cores: 1, done: make(chan struct{})}, nil
+	return &closedInstance{peak: peak, s: s, workers: shape.Workers, threads: max(shape.Threads, 1), class: shape.Class, cores: 1, done: make(chan struct{})}, nil
+}
+
+// cached is what the fake has read of files, in bytes.
+const cached = 5 << 20
+
+// base is what the fake's master takes, in bytes.
+const base = 20 << 20
+
+// peak is the memory while so many of the workers load at once.
+func (s *closedServer) peak(workers, loading int) int64 {
+	return base + int64(workers-loading)*s.perWorker + int64(loading)*max(s.loading, s.perWorker)
 }
 
 func (i *closedInstance) URL() string                { return "http://127.0.0.1:1" }
@@ -160,11 +185,14 @@ func (i *closedInstance) LastWords() []string                     { return []str
 func (i *closedInstance) Stop(context.Context) error              { i.s.running--; return nil }
 
 func (i *closedInstance) Usage() (hold.Usage, error) {
-	return hold.Usage{CPU: i.cpu, Counted: true, OOMKills: i.oom, MemoryPeak: int64(i.workers) * i.s.perWorker}, nil
+	return hold.Usage{
+		CPU: i.cpu, Counted: true, HasMemory: true, OOMKills: i.oom,
+		MemoryCharged: base + int64(i.workers)*i.s.perWorker + cached, MemoryCache: cached, MemoryPeak: i.peak + cached,
+	}, nil
 }
 
 func (i *closedInstance) Memory() (hold.Memory, error) {
-	return hold.Memory{PSS: 20<<20 + int64(i.workers)*i.s.perWorker, Exact: true}, nil
+	return hold.Memory{PSS: base + int64(i.workers)*i.s.perWorker, Exact: true}, nil
 }
 
 // attack is the generator's part of the same physics; nothing is sent.
@@ -702,6 +730,10 @@ func TestProbes(t *testing.T) {
 func (i *closedInstance) Resize(_ context.Context, workers int) error {
 	if i.s.unresizable == workers {
 		return targets.ErrNotLive
+	}
+	i.peak = max(i.peak, i.s.peak(workers, max(workers-i.workers, 0)))
+	if i.s.limit > 0 && i.peak > i.s.limit {
+		i.oom++
 	}
 	i.workers = workers
 	return nil

@@ -125,8 +125,12 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 		Shape:  s.plan.variant(step.Variant).At(e.Workers),
 		Phases: []Phase{},
 	}
-	if t.OnFewerCores() {
+	switch step.Purpose {
+	case model.PurposeCores:
 		t.Cores = s.fewer.cores
+	case model.PurposeStart:
+		t.Way = Way(step.Way)
+	case model.PurposeSearch, model.PurposeConfirm, model.PurposeLatency:
 	}
 	began := time.Now()
 	defer func() { t.ElapsedSeconds = time.Since(began).Seconds() }()
@@ -141,6 +145,9 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 	server, err := s.ready(ctx, abort, t, log)
 	if err != nil {
 		return t, s.notStarted(ctx, t, err)
+	}
+	if u, err := server.Usage(); err == nil && !t.Live { // the peak of a changed one is that of the counts before
+		t.Server.MemoryStartPeakBytes, t.Server.MemoryReadyBytes = u.MemoryOwnPeak(), u.MemoryOwn()
 	}
 	if err = s.load(ctx, t, server, s.loads(step), e, tell); err == nil {
 		err = s.driveFront(ctx, t, server)
@@ -170,13 +177,17 @@ func (s *Sweep) notStarted(ctx context.Context, t *Trial, err error) error {
 	t.Detail = err.Error()
 	switch start.Kind {
 	case targets.KindKilledForMemory:
-		t.Outcome = KilledForMemory
+		t.Outcome, t.KilledWhile = KilledForMemory, KilledStarting
+		t.Server.MemoryStartPeakBytes = start.MemoryPeak
 	case targets.KindExited:
 		t.Outcome = NotStarted
 	case targets.KindNotReady, targets.KindForeign, targets.KindStatus:
 		t.Outcome = NotReady
 	default:
-		return err
+		if t.Purpose != model.PurposeStart { // the others started
+			return err
+		}
+		t.Outcome = NotStarted
 	}
 	t.failure = start
 	return nil
@@ -199,7 +210,7 @@ func (s *Sweep) loads(step model.Step) []load {
 	} else {
 		list = append(list, load{kind: PhaseSaturation})
 	}
-	if rate := s.plan.Scenario.RateRPS; rate > 0 && step.Purpose != model.PurposeCores && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
+	if rate := s.plan.Scenario.RateRPS; rate > 0 && step.Purpose != model.PurposeCores && step.Purpose != model.PurposeStart && !(step.Purpose == model.PurposeLatency && hopeless(rate, step.Capacity)) {
 		list = append(list, load{kind: PhaseRate, rate: rate})
 	}
 	return list
@@ -318,7 +329,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	}
 	switch {
 	case after.OOMKills > before.OOMKills:
-		t.Outcome = KilledForMemory
+		t.Outcome, t.KilledWhile = KilledForMemory, KilledLoaded
 		t.Detail = fmt.Sprintf("the kernel killed %d of its processes for memory under load", after.OOMKills-before.OOMKills)
 	case l.kind == PhaseSaturation && p.errorShare() > s.plan.Settings.ErrorShareAllowed:
 		t.Outcome = Errors
@@ -409,7 +420,7 @@ func (m *meter) disturbance(pinned bool, workers int) *Disturbance {
 // died says how a server ended that was meant to go on.
 func (t *Trial) died(server instance, before hold.Usage) {
 	if after, err := server.Usage(); err == nil && after.OOMKills > before.OOMKills {
-		t.Outcome, t.Detail = KilledForMemory, "the kernel killed it for memory under load"
+		t.Outcome, t.KilledWhile, t.Detail = KilledForMemory, KilledLoaded, "the kernel killed it for memory under load"
 		return
 	}
 	t.Outcome, t.Detail = Died, "the server ended under load"

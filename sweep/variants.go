@@ -57,7 +57,7 @@ func (s Shape) Variant() Variant {
 // command.
 func (p *Plan) Launched(s Shape) targets.Shape {
 	if len(p.Settings.Variants) == 0 {
-		return targets.Shape{Workers: s.Workers, Threads: p.Settings.Threads, Class: p.Settings.Class}
+		return targets.Shape{Workers: s.Workers, Threads: p.Settings.Threads, Class: p.Settings.Class, Preload: s.Preload}
 	}
 	return targets.Shape{Workers: s.Workers, Threads: p.asked(s.Variant()).Threads, Class: s.Class, Preload: s.Preload}
 }

@@ -36,6 +36,16 @@ func (t *Target) Live(s Shape) bool {
 	return ok
 }
 
+// OneByOne says whether an instance at a shape can be told to start one worker more, and then the next.
+func (t *Target) OneByOne(s Shape) bool {
+	r, ok := t.Adapter.(resizer)
+	if !ok {
+		return false
+	}
+	how, ok := r.live(t.Command, s)
+	return ok && how.more != 0
+}
+
 // Resize changes the number of workers of a running server and returns when they are there and none
 // of those that had to go is left. It is ErrNotLive where that needs a fresh start. Workers that
 // stay are warm, new ones are not.

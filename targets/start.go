@@ -404,7 +404,7 @@ func (w *wait) heeded() error {
 	return w.fail(KindIgnored, hint, errors.New(reason))
 }
 
-func (w *wait) fail(kind Kind, hint string, err error) error {
+func (w *wait) fail(kind Kind, hint string, err error) *StartError {
 	return &StartError{
 		Kind: kind, Command: w.target.label(), Workers: w.start.Shape.Workers, Seen: w.workers,
 		Log: w.target.telling(tail(w.start.Log, w.known)), Hint: hint, Err: err,
@@ -421,11 +421,13 @@ func (w *wait) killed() error {
 	if u.OOMKills == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("killed for memory: the kernel killed %s", count(int(u.OOMKills), "process"))
+	text := fmt.Sprintf("killed for memory while it started: the kernel killed %s", count(int(u.OOMKills), "process"))
 	if w.start.Limits.Memory > 0 {
 		text += fmt.Sprintf(" at the limit of %d MB", w.start.Limits.Memory/1_000_000)
 	}
-	return w.fail(KindKilledForMemory, "fewer workers, or more memory with --mem", errors.New(text))
+	e := w.fail(KindKilledForMemory, "fewer workers, or more memory with --mem", errors.New(text))
+	e.MemoryPeak = u.MemoryOwnPeak()
+	return e
 }
 
 // ended explains a server that ended by itself.

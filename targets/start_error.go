@@ -55,7 +55,9 @@ type StartError struct {
 	Seen    int      // how many workers there were in the end; -1: they can't be counted
 	Log     []string // the last lines of the server's own log
 	Hint    string   // the way out; may be empty
-	Err     error
+	// MemoryPeak is what its processes took at the most, in bytes, of one that was killed for memory; 0: not known.
+	MemoryPeak int64
+	Err        error
 }
 
 func (e *StartError) Error() string {

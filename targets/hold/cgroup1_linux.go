@@ -184,6 +184,7 @@ func (g *cgroup1) usage() (Usage, error) {
 	if dir, ok := g.Folders["memory"]; ok {
 		u.HasMemory = true
 		u.MemoryCharged = int64(r.number(dir, "memory.usage_in_bytes", ""))
+		u.MemoryCache = int64(r.number(dir, "memory.stat", "total_active_file") + r.number(dir, "memory.stat", "total_inactive_file"))
 		u.MemoryPeak = int64(r.number(dir, "memory.max_usage_in_bytes", ""))
 		u.OOMKills = r.number(dir, "memory.oom_control", "oom_kill")
 	}

@@ -416,6 +416,7 @@ func (g *cgroup2) usage() (Usage, error) {
 		return u, err
 	}
 	u.HasMemory, u.MemoryCharged = true, int64(current)
+	u.MemoryCache = int64(r.number(g.Server, "memory.stat", "active_file") + r.number(g.Server, "memory.stat", "inactive_file"))
 	u.OOMKills = r.number(g.Server, "memory.events", "oom_kill")
 	peak, err := number(g.Server, "memory.peak", "") // since Linux 5.19
 	if err == nil {

@@ -110,11 +110,17 @@ type Usage struct {
 	HasPressure              bool
 	MemoryStalled, IOStalled time.Duration
 
-	HasMemory     bool   // the two below and OOMKills are known
+	HasMemory     bool   // the three below and OOMKills are known
 	MemoryCharged int64  // bytes charged now, page cache included
+	MemoryCache   int64  // of these, what the kernel can take back: pages of files
 	MemoryPeak    int64  // largest MemoryCharged; where the kernel keeps none, the largest seen by Usage
 	OOMKills      uint64 // processes of the tree that the kernel killed for memory
 }
+
+// MemoryOwn is what the tree is charged now without what the kernel can take back; MemoryOwnPeak is the
+// same of the largest charge, taken with the files of now. Both are 0 where they are not known.
+func (u Usage) MemoryOwn() int64     { return max(u.MemoryCharged-u.MemoryCache, 0) }
+func (u Usage) MemoryOwnPeak() int64 { return max(u.MemoryPeak-u.MemoryCache, 0) }
 
 // Memory is what a tree has resident. It is expensive to read: the kernel walks the page tables.
 type Memory struct {
