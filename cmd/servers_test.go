@@ -437,7 +437,7 @@ func TestSweptKilledWhileStarting(t *testing.T) {
 	if preloaded := c.Figures["preload_memory_bytes"]; !(preloaded > 0 && preloaded < 200e6) {
 		t.Errorf("preloaded it takes %.0f MB: %s", preloaded/1e6, c.Message)
 	}
-	if r.Recommendation.LimitedBy != string(model.LimitedByMemory) || r.Recommendation.Workers > 2 {
+	if r.Recommendation.LimitedBy != model.LimitedByMemory || r.Recommendation.Workers > 2 {
 		t.Errorf("recommended %d (%s), want what starts at once", r.Recommendation.Workers, r.Recommendation.LimitedBy)
 	}
 	t.Log(c.Message)
