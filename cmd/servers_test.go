@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"advise/model"
 	"advise/reports"
 	"advise/sweep"
 	"advise/targets"
+	"advise/targets/hold"
 	"advise/targets/targetstest"
 )
 
@@ -26,6 +28,7 @@ type sweptServer struct {
 	adapter string
 	inQuery bool   // the cost is told by the page's address, not by the environment
 	holds   string // MB of memory that the application takes when it is imported; empty: next to none
+	loads   string // MB that it takes beside these until it is; empty: none
 	probe   string // a page that is probed at full load; empty: none is
 	// gain is what 4 workers answer at the least for each request of 1 worker, of a page that waits four
 	// times as long as it computes; 0: nothing is sure.
@@ -133,7 +136,7 @@ func (s sweptServer) run(t *testing.T, page cost, flags ...string) (r *reports.R
 	}
 	run := advise(t, append(append(args, "--"), words...)...)
 	run.Dir = targetstest.Copied(t, s.app)
-	run.Env = append(run.Env, "CPU_MS="+page.cpu, "WAIT_MS="+page.wait, "HOLD_MB="+cmp.Or(s.holds, "0"))
+	run.Env = append(run.Env, "CPU_MS="+page.cpu, "WAIT_MS="+page.wait, "HOLD_MB="+cmp.Or(s.holds, "0"), "LOAD_MB="+cmp.Or(s.loads, "0"))
 	out, err = run.Output()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
@@ -410,4 +413,32 @@ func TestSweptShapes(t *testing.T) {
 		t.Errorf("to paste:\n%s", text)
 	}
 	t.Logf("%s %s: %s", r.Target.Adapter, r.Target.Version, r.Headline)
+}
+
+// A worker takes some 105 MB while it starts and 45 MB afterwards: of 256 MB, 2 start at once, and 4 fit once
+// they run. With the application preloaded they start as well.
+func TestSweptKilledWhileStarting(t *testing.T) {
+	limits, _, err := hold.Choose(hold.Auto, hold.Limits{Memory: 256 << 20})
+	if err != nil || limits.Memory == 0 {
+		targetstest.Lacking(t, "a machine on which memory can be limited (cgroup)")
+	}
+	gunicorn := sweptServer{need: "gunicorn", command: "gunicorn cost:app", app: "wsgi", adapter: "gunicorn", holds: "30", loads: "60"}
+	// A sweep does not count in which time was up, or in which two counts answer as much by chance.
+	good := func(r *reports.Result) bool { return r.Search.StartRestarts > 0 }
+	r := gunicorn.sweepUntil(t, waits, good, 24*time.Second, "--mem", "256M", "--workers", "1,2,4")
+	i := slices.IndexFunc(r.Caveats, func(c model.Caveat) bool { return c.Code == sweep.CaveatKilledWhileStarting })
+	if i < 0 {
+		t.Fatalf("no caveat: %s; %v", r.Headline, r.Caveats)
+	}
+	c := r.Caveats[i]
+	if each, starting := c.Figures["memory_bytes_per_worker"], c.Figures["start_bytes_per_worker"]; starting < each+30e6 {
+		t.Errorf("a worker takes %.0f MB while it starts and %.0f MB afterwards, want 60 MB more", starting/1e6, each/1e6)
+	}
+	if preloaded := c.Figures["preload_memory_bytes"]; !(preloaded > 0 && preloaded < 200e6) {
+		t.Errorf("preloaded it takes %.0f MB: %s", preloaded/1e6, c.Message)
+	}
+	if r.Recommendation.LimitedBy != model.LimitedByMemory || r.Recommendation.Workers > 2 {
+		t.Errorf("recommended %d (%s), want what starts at once", r.Recommendation.Workers, r.Recommendation.LimitedBy)
+	}
+	t.Log(c.Message)
 }

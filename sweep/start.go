@@ -161,7 +161,7 @@ func (s *Sweep) oneMore(ctx context.Context, server instance, n int) error {
 	failed := func(kind targets.Kind, err error) *targets.StartError {
 		return &targets.StartError{Kind: kind, Command: s.plan.Target.Adapter, Workers: n, Err: err}
 	}
-	var err error = targets.ErrNotLive
+	err := targets.ErrNotLive
 	if r, ok := server.(resizer); ok {
 		err = r.Resize(ctx, n)
 	}

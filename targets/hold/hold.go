@@ -117,9 +117,10 @@ type Usage struct {
 	OOMKills      uint64 // processes of the tree that the kernel killed for memory
 }
 
-// MemoryOwn is what the tree is charged now without what the kernel can take back; MemoryOwnPeak is the
-// same of the largest charge, taken with the files of now. Both are 0 where they are not known.
-func (u Usage) MemoryOwn() int64     { return max(u.MemoryCharged-u.MemoryCache, 0) }
+// MemoryOwn is what the tree is charged now without what the kernel can take back; 0 where it is not known.
+func (u Usage) MemoryOwn() int64 { return max(u.MemoryCharged-u.MemoryCache, 0) }
+
+// MemoryOwnPeak is the largest charge without what the kernel can take back now; 0 where it is not known.
 func (u Usage) MemoryOwnPeak() int64 { return max(u.MemoryPeak-u.MemoryCache, 0) }
 
 // Memory is what a tree has resident. It is expensive to read: the kernel walks the page tables.

@@ -1,5 +1,5 @@
 """A WSGI page, with nothing but Python, whose cost is set by the environment: CPU_MS and WAIT_MS as of
-../flask, and HOLD_MB of memory from when it is imported."""
+../flask, and HOLD_MB of memory from when it is imported, LOAD_MB more until that is done."""
 
 import os
 import random
@@ -8,6 +8,11 @@ import time
 CPU = float(os.environ.get("CPU_MS", "0")) / 1000
 WAIT = float(os.environ.get("WAIT_MS", "0")) / 1000
 HELD = os.urandom(int(float(os.environ.get("HOLD_MB", "0")) * 1e6))
+
+LOADED = os.urandom(int(float(os.environ.get("LOAD_MB", "0")) * 1e6))
+while LOADED and time.thread_time() < 0.5:
+    pass
+del LOADED
 
 
 def app(environ, start_response):
