@@ -103,6 +103,7 @@ func (q Question) complete() Question {
 	if !(q.Confidence > 0 && q.Confidence < 1) {
 		q.Confidence = DefaultConfidence
 	}
+	q.Confidence = min(q.Confidence, MostConfidence)
 	if !(q.MemoryHeadroom >= 0 && q.MemoryHeadroom < 1) {
 		q.MemoryHeadroom = 0
 	}

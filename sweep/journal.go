@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"advise/model"
 	"advise/sweep/generator"
 )
 
@@ -43,6 +44,7 @@ func Open(dir string) (*Record, error) {
 	if r.Plan.SchemaVersion != SchemaVersion {
 		return nil, fmt.Errorf("open record %s: it has schema version %q, this advise reads %q", dir, r.Plan.SchemaVersion, SchemaVersion)
 	}
+	r.Plan.Settings.Confidence = min(r.Plan.Settings.Confidence, model.MostConfidence) // of a record that asked for more
 	if r.Calibration, err = readCalibration(dir); err != nil {
 		return nil, fmt.Errorf("open record %s: %w", dir, err)
 	}

@@ -3,14 +3,15 @@ package sweep
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"advise/scenarios"
 	"advise/sweep/generator"
+	"advise/targets/mask"
 )
 
-// describe keeps of the scenario what may be read by anybody: no headers, no bodies, no query values.
+// describe keeps of the scenario what may be read by anybody: no headers, no bodies, and of queries the
+// values that are known to be harmless.
 func (o *Options) describe() Scenario {
 	s := o.Scenario
 	d := Scenario{
@@ -18,7 +19,7 @@ func (o *Options) describe() Scenario {
 		RateGiven: o.RateGiven, ObjectiveGiven: o.ObjectiveGiven,
 	}
 	for _, r := range s.Requests {
-		path, _, _ := strings.Cut(r.Path, "?")
+		path, _ := mask.Path(r.Path)
 		d.Requests = append(d.Requests, Request{Name: r.Name, Method: r.Method, Path: path, Weight: r.Weight})
 	}
 	if !s.Objective.Empty() {

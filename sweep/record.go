@@ -142,7 +142,9 @@ type Settings struct {
 	// Probe is the path that is asked for while the server is full; empty: none is.
 	Probe string `json:"probe,omitempty"`
 	// Live is true when counts were changed while the server ran, where it could.
-	Live              bool    `json:"live,omitempty"`
+	Live bool `json:"live,omitempty"`
+	// Limits is how the server was asked to be held; empty in a record of before it was kept.
+	Limits            string  `json:"limits,omitempty"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
@@ -154,9 +156,18 @@ type Settings struct {
 	Class   string `json:"class"`
 	// Variants are what was asked to be compared; empty: the command's own alone.
 	Variants []Variant `json:"variants,omitempty"`
+	// Compared is how they were asked for; nil without any, and in a record of before it was kept.
+	Compared *Compared `json:"compared,omitempty"`
 	// MostSlots bounds a variant's counts by its threads where the range was left to advise; 0: Highest
 	// bounds all.
 	MostSlots int `json:"most_slots,omitempty"`
+}
+
+// Compared are the values of each property that were named, of which the variants are made.
+type Compared struct {
+	Classes []string          `json:"classes,omitempty"`
+	Threads []int             `json:"threads,omitempty"`
+	Preload []targets.Preload `json:"preload,omitempty"`
 }
 
 // Outcome is how a trial ended.
