@@ -312,6 +312,8 @@ type Server struct {
 	MemoryPeakBytes int64    `json:"memory_peak_bytes"`
 	SwapBytes       int64    `json:"swap_bytes"`
 	RequestsServed  uint64   `json:"requests_served"`
+	// Elsewhere are the connections that it held to other hosts at full load; empty without any.
+	Elsewhere []Connection `json:"connections_elsewhere,omitempty"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

@@ -22,6 +22,8 @@ func (t *Tree) Folders() []string {
 var (
 	ParseStat = parseStat
 	Stalled   = stalled
+
+	Connections = connections
 )
 
 const Prefix = prefix
