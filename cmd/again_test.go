@@ -84,7 +84,8 @@ func TestAgainAsksForSecrets(t *testing.T) {
 		{[]string{"--", "./serve", "--password", "hush", "{port}"}, []string{"--", "./serve", "--password", "hush", "{port}"}, "command", "-- COMMAND"},
 		{
 			[]string{"--path", "/s?token=hush", "--", "./serve", "--password", "hush", "{port}"},
-			[]string{"--path", "/s?token=hush", "--", "./serve", "--password", "hush", "{port}"}, "--path", "--path '/s?token=...' -- COMMAND",
+			[]string{"--path", "/s?token=hush", "--", "./serve", "--password", "hush", "{port}"},
+			"--path", "--path '/s?token=...' -- COMMAND",
 		},
 	} {
 		dir := planned(t, test.args...)
