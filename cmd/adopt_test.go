@@ -6,10 +6,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"advise/scenarios"
 	"advise/sweep"
 	"advise/targets"
 )
+
+// adopted are the options of a sweep that goes on with a plan.
+func adopted(t *testing.T, p sweep.Plan, args ...string) (*sweepOptions, *pflag.FlagSet) {
+	t.Helper()
+	o, flags := &sweepOptions{}, pflag.NewFlagSet("advise", pflag.ContinueOnError)
+	o.register(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	p.Settings.Tolerance, p.Settings.Confidence, p.Budget.Cores = 0.05, 0.95, 1
+	if err := o.adopt(flags, &sweep.Record{Plan: p}); err != nil {
+		t.Fatal(err)
+	}
+	return o, flags
+}
 
 // On resuming, what was promised on the command line is taken from the record. What a scenario file said is
 // read from the file again, so that a change of it is noticed.
@@ -23,25 +40,18 @@ func TestResumeTakesObjectivesFromTheRecord(t *testing.T) {
 	}
 	want := objective(scenarios.Objective{Latency: map[string]time.Duration{"p95": 200 * time.Millisecond}})
 
-	var o sweepOptions
-	o.adopt(newSweep(Streams{}).Flags(), plan)
+	o, _ := adopted(t, plan)
 	if o.rate != 300 || o.surplus != 0.2 || !reflect.DeepEqual(o.slo, want) || !reflect.DeepEqual(o.predict, coreList{2, 4}) {
 		t.Errorf("took rate %g, headroom %g, objective %v, cores %v", o.rate, o.surplus, o.slo, o.predict)
 	}
 
-	given := newSweep(Streams{}).Flags()
-	if err := given.Parse([]string{"--rate", "100", "--slo", "p99=1s"}); err != nil {
-		t.Fatal(err)
-	}
-	o = sweepOptions{rate: 100}
-	o.adopt(given, plan)
-	if o.rate != 100 || len(o.slo.Latency) != 0 || o.surplus != 0.2 {
+	o, _ = adopted(t, plan, "--rate", "100", "--slo", "p99=1s")
+	if o.rate != 100 || o.slo.Latency["p99"] != time.Second || o.surplus != 0.2 {
 		t.Errorf("took %g and %v over what was given", o.rate, o.slo)
 	}
 
 	plan.Scenario.RateGiven, plan.Scenario.ObjectiveGiven = false, false
-	o = sweepOptions{}
-	o.adopt(newSweep(Streams{}).Flags(), plan)
+	o, _ = adopted(t, plan)
 	if o.rate != 0 || len(o.slo.Latency) != 0 {
 		t.Errorf("took %g and %v of a scenario file", o.rate, o.slo)
 	}
@@ -56,9 +66,7 @@ func TestResumeTakesShapesFromTheRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := sweepOptions{resume: "record"}
-	flags := newSweep(Streams{}).Flags()
-	o.adopt(flags, plan)
+	o, flags := adopted(t, plan, "--resume", "record")
 	if err := o.compare(flags, gunicorn); err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +74,7 @@ func TestResumeTakesShapesFromTheRecord(t *testing.T) {
 		t.Errorf("took %v in %s", o.variants, o.time)
 	}
 
-	o = sweepOptions{resume: "record", threads: threadList{2}}
-	o.adopt(flags, plan)
+	o, flags = adopted(t, plan, "--resume", "record", "--threads", "2")
 	if err := o.compare(flags, gunicorn); err != nil {
 		t.Fatal(err)
 	}

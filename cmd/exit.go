@@ -89,7 +89,7 @@ func printError(w io.Writer, err error) {
 		fmt.Fprintf(w, "advise: hint: %s\n", waitFor(inUse))
 	}
 	if errors.As(err, &differs) {
-		fmt.Fprintf(w, "advise: hint: resume it with what it was made with (advise --resume %s), or start a new sweep\n", quote(differs.Dir))
+		fmt.Fprintf(w, "advise: hint: resume it with what it was made with (%s), or start a new sweep\n", resumeCommand(differs.Record.Dir, differs.Record.Plan, nil))
 		if len(differs.Variables) > 0 {
 			fmt.Fprintf(w, "advise: hint: variables that change nothing for the server can be left out: --ignore-env %s\n", strings.Join(differs.Variables, ","))
 		}

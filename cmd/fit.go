@@ -18,7 +18,7 @@ type fitOptions struct {
 	cores      cores
 	memory     memory
 	tolerance  share
-	confidence share
+	confidence confidence
 	headroom   margin
 	output     outputOptions
 }

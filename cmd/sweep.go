@@ -31,6 +31,7 @@ type sweepOptions struct {
 	threads    threadList
 	preload    preloads
 	variants   []sweep.Variant
+	compared   *sweep.Compared
 	scenario   string
 	path       string
 	slo        objective
@@ -40,7 +41,7 @@ type sweepOptions struct {
 	predictMem memoryList
 	time       time.Duration
 	tolerance  share
-	confidence share
+	confidence confidence
 	headroom   margin
 	seed       int64
 	arrivals   string
@@ -113,7 +114,13 @@ not start or did not become ready, 130 interrupted.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return runSweep(c, s, o, args) },
 	}
-	f := c.Flags()
+	o.register(c.Flags())
+	c.MarkFlagsMutuallyExclusive("scenario", "path")
+	c.MarkFlagsMutuallyExclusive("out", "resume")
+	return c
+}
+
+func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.Var(&o.cores, "cores", "cores the server will have: 4, 1.5 or 500m (default: all but one)")
 	f.Var(&o.memory, "mem", "memory the server will have: 1.5G, 512M, 512Mi, bytes (default: no cap)")
@@ -143,9 +150,6 @@ not start or did not become ready, 130 interrupted.`,
 	f.StringVar(&o.limits, "limits", string(hold.Auto), "how the server is held: auto, cgroup2, cgroup1, affinity, none")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan, start nothing")
 	o.output.register(f)
-	c.MarkFlagsMutuallyExclusive("scenario", "path")
-	c.MarkFlagsMutuallyExclusive("out", "resume")
-	return c
 }
 
 func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error {
@@ -182,7 +186,7 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	measured, err := run.Run(ctx, abort)
 	watch.end()
 	if errors.Is(err, context.Canceled) {
-		return interrupted(measured, asked.dir)
+		return interrupted(measured, resumeCommand(asked.dir, run.Plan(), o.ignoreEnv))
 	}
 	var unsaved *sweep.UnsavedError
 	if err != nil && !errors.As(err, &unsaved) {
@@ -252,7 +256,7 @@ func (o *sweepOptions) sweep(asked *request, watch *watch) (*sweep.Sweep, error)
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
 		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
-		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
+		Variants: o.variants, Compared: o.compared, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
 		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
 		Dir: asked.dir, SkipDamaged: o.skip, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,
@@ -274,12 +278,12 @@ func (o *sweepOptions) printPlan(out io.Writer, run *sweep.Sweep, record *sweep.
 }
 
 // interrupted says what was saved and how to go on.
-func interrupted(measured *sweep.Record, dir string) error {
+func interrupted(measured *sweep.Record, resume string) error {
 	n := 0
 	if measured != nil {
 		n = len(measured.Trials)
 	}
-	return withHint(fmt.Errorf("interrupted: %w; %d trials are saved", context.Canceled, n), "go on with: advise --resume %s", quote(dir))
+	return withHint(fmt.Errorf("interrupted: %w; %d trials are saved", context.Canceled, n), "go on with: %s", resume)
 }
 
 // publish writes the record's reports and prints the result, also when it can't be written. unsaved is why the
@@ -339,10 +343,12 @@ func (o *sweepOptions) target(flags *pflag.FlagSet, args []string) (*targets.Tar
 		if err != nil {
 			return nil, nil, err
 		}
-		o.adopt(flags, r.Plan)
+		if err := o.adopt(flags, r); err != nil {
+			return nil, nil, err
+		}
 		if len(args) == 0 {
 			if r.Plan.Target.Masked {
-				return nil, nil, withHint(fmt.Errorf("resume %s: the command holds a secret, which the record does not", o.resume), "give it again: advise --resume %s -- COMMAND", quote(o.resume))
+				return nil, nil, o.giveAgain(r, "the command holds a secret, which the record does not")
 			}
 			command.Argv, command.Dir = r.Plan.Target.Command, r.Plan.Target.Workdir
 		}
@@ -391,57 +397,59 @@ func (o *sweepOptions) vary(t *targets.Target) error {
 	if err != nil {
 		return err
 	}
-	o.variants = nil
+	o.variants, o.compared = nil, &sweep.Compared{Classes: o.classes, Threads: o.threads, Preload: o.preload}
 	for _, s := range shapes {
 		o.variants = append(o.variants, sweep.VariantOf(s))
 	}
 	return nil
 }
 
-// adopt takes every option that was not given from the plan of a record.
-func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
-	take := func(flag string, set func()) {
-		if !flags.Changed(flag) {
-			set()
+// adopt takes every option that was not given from the plan of a record. What the record does not keep,
+// since it may be secret, has to be given again.
+func (o *sweepOptions) adopt(flags *pflag.FlagSet, r *sweep.Record) error {
+	o.variants = r.Plan.Settings.Variants
+	for _, f := range r.Plan.Flags() {
+		switch f.Name {
+		case "class", "threads", "preload": // which are the variants
+			continue
+		case "scenario", "path":
+			if flags.Changed("scenario") || flags.Changed("path") {
+				continue
+			}
+		}
+		if flags.Changed(f.Name) {
+			continue
+		}
+		if f.Hidden {
+			return o.giveAgain(r, "the record does not keep all values of --"+f.Name+", which may be secret")
+		}
+		if err := flags.Lookup(f.Name).Value.Set(f.Value); err != nil {
+			return fmt.Errorf("resume %s: --%s %s: %w", r.Dir, f.Name, f.Value, err)
 		}
 	}
-	take("cores", func() { o.cores = cores(p.Budget.Cores) })
-	take("mem", func() { o.memory = memory(p.Budget.MemoryBytes) })
-	take("workers", func() {
-		if p.Settings.MostSlots > 0 { // the range was left to advise
-			o.workers = workers{lowest: p.Settings.Lowest}
-			return
-		}
-		o.workers = workers{lowest: p.Settings.Lowest, highest: p.Settings.Highest}
-		if len(p.Settings.Counts) > 0 {
-			o.workers = workers{counts: p.Settings.Counts}
-		}
-	})
-	o.variants = p.Settings.Variants
-	take("time", func() { o.time = time.Duration(p.Settings.TimeSeconds * float64(time.Second)) })
-	take("tolerance", func() { o.tolerance = share(p.Settings.Tolerance) })
-	take("confidence", func() { o.confidence = share(p.Settings.Confidence) })
-	take("mem-headroom", func() { o.headroom = margin(p.Settings.MemoryHeadroom) })
-	take("headroom", func() { o.surplus = surplus(p.Settings.RateHeadroom) })
-	take("predict-cores", func() { o.predict = p.Settings.PredictCores })
-	take("predict-mem", func() { o.predictMem = p.Settings.PredictMemory })
-	if p.Scenario.RateGiven {
-		take("rate", func() { o.rate = rate(p.Scenario.TrafficRPS) })
-	}
-	if p.Scenario.ObjectiveGiven {
-		take("slo", func() { o.slo = objective(p.Scenario.Objective.Given()) })
-	}
-	take("seed", func() { o.seed = p.Settings.Seed })
-	take("arrivals", func() { o.arrivals = p.Settings.Arrivals })
-	take("live", func() { o.live = p.Settings.Live })
-	take("probe", func() { o.probe = p.Settings.Probe })
-	take("limits", func() { o.limits = p.Environment.LimitsMethod })
-	if !flags.Changed("scenario") && !flags.Changed("path") {
-		o.scenario = p.Scenario.File
-		if o.scenario == "" && len(p.Scenario.Requests) > 0 {
-			o.path = p.Scenario.Requests[0].Path
+	return nil
+}
+
+// giveAgain says that the record alone can't be gone on with.
+func (o *sweepOptions) giveAgain(r *sweep.Record, why string) error {
+	return withHint(fmt.Errorf("resume %s: %s", r.Dir, why), "give it again: %s", resumeCommand(r.Dir, r.Plan, o.ignoreEnv))
+}
+
+// resumeCommand goes on with a record; what the record does not keep is left open in it.
+func resumeCommand(dir string, p sweep.Plan, ignoreEnv []string) string {
+	words := []string{"advise --resume", quote(dir)}
+	for _, f := range p.Flags() {
+		if f.Hidden {
+			words = append(words, "--"+f.Name, quote(f.Value))
 		}
 	}
+	if len(ignoreEnv) > 0 {
+		words = append(words, "--ignore-env", quote(strings.Join(ignoreEnv, ",")))
+	}
+	if p.Target.Masked {
+		words = append(words, "-- COMMAND")
+	}
+	return strings.Join(words, " ")
 }
 
 func (o *sweepOptions) defaultCores() {

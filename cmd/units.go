@@ -10,6 +10,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"advise/model"
 	"advise/scenarios"
 	"advise/sweep"
 	"advise/targets"
@@ -169,6 +170,25 @@ func (s *share) Set(text string) error {
 		return errors.New("want more than 0% and less than 100%")
 	}
 	*s = share(v)
+	return nil
+}
+
+// confidence is a flag's share that leaves room for chance: 95%.
+type confidence share
+
+func (c *confidence) Type() string { return "share" }
+
+func (c *confidence) String() string { return (*share)(c).String() }
+
+func (c *confidence) Set(text string) error {
+	var s share
+	if err := s.Set(text); err != nil {
+		return err
+	}
+	if s > model.MostConfidence {
+		return fmt.Errorf("want at most %g%%: nearer to 100%% an interval has no end", 100*model.MostConfidence)
+	}
+	*c = confidence(s)
 	return nil
 }
 

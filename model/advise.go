@@ -108,6 +108,7 @@ func (q Question) complete() Question {
 	if !(q.Confidence > 0 && q.Confidence < 1) {
 		q.Confidence = DefaultConfidence
 	}
+	q.Confidence = min(q.Confidence, MostConfidence)
 	if !(q.MemoryHeadroom >= 0 && q.MemoryHeadroom < 1) {
 		q.MemoryHeadroom = 0
 	}
@@ -369,19 +370,24 @@ func predict(chosen group, groups []group, m memoryCap, q Question) *Prediction 
 }
 
 func (a *Advice) nothingMeasured(t table, q Question) {
-	tried, allowed := 0, 0
+	tried, allowed, inRange := 0, 0, 0
 	for _, g := range t.groups {
 		tried += g.n + g.failed
 		if g.works() {
 			allowed++
+		}
+		if g.workers >= q.Lowest && g.workers <= q.Highest {
+			inRange++
 		}
 	}
 	message := "Not one restart worked, so there is nothing to go by."
 	switch {
 	case tried == 0:
 		message = "Nothing was measured."
+	case allowed > 0 && inRange == 0:
+		message = fmt.Sprintf("No count from %d to %d was tried in the time there was, and no other may be recommended.", q.Lowest, q.Highest)
 	case allowed > 0:
-		message = fmt.Sprintf("No count from %d to %d worked, and no other may be recommended.", q.Lowest, q.Highest)
+		message = fmt.Sprintf("None of the counts from %d to %d that were tried worked, and no other may be recommended.", q.Lowest, q.Highest)
 	}
 	a.caveat(CaveatNothingMeasured, message, map[string]float64{"restarts": float64(tried)})
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -382,5 +383,36 @@ func TestIntervalBelowWhatWasMeasured(t *testing.T) {
 		if !a.Made || a.Low != c.want {
 			t.Errorf("%s: %d (%d-%d), want %d as the least", name, a.Workers, a.Low, a.High, c.want)
 		}
+	}
+}
+
+// What was never tried did not fail.
+func TestNothingMeasuredSaysWhatWasTried(t *testing.T) {
+	worked := Observation{Workers: 3, Throughput: 100}
+	for message, observations := range map[string][]Observation{
+		"No count from 1 to 2 was tried in the time there was, and no other may be recommended.":  {worked},
+		"None of the counts from 1 to 2 that were tried worked, and no other may be recommended.": {worked, {Workers: 2, Failed: true, Why: "no"}},
+		"Not one restart worked, so there is nothing to go by.":                                   {{Workers: 2, Failed: true, Why: "no"}},
+	} {
+		a := Advise(observations, Question{Cores: 1, CoresMeasured: 1, RuleOfThumb: 3, Lowest: 1, Highest: 2})
+		if !slices.ContainsFunc(a.Caveats, func(c Caveat) bool { return c.Code == CaveatNothingMeasured && c.Message == message }) {
+			t.Errorf("want %q, got %v", message, a.Caveats)
+		}
+	}
+}
+
+// An interval of next to all confidence would have no end.
+func TestConfidenceNextToOne(t *testing.T) {
+	var observations []Observation
+	for workers := 1; workers <= 6; workers++ {
+		for repeat := range 3 {
+			observations = append(observations, Observation{
+				Workers: workers, Throughput: 100*float64(min(workers, 3)) + float64(repeat), CPUPerRequest: 0.01, Memory: 1e8 * float64(workers),
+			})
+		}
+	}
+	a := Advise(observations, Question{Cores: 3, CoresMeasured: 3, RuleOfThumb: 7, Lowest: 1, Highest: 8, MemoryBytes: 1e9, Confidence: math.Nextafter(1, 0)})
+	if text := fmt.Sprintf("%+v", a); a.Confidence != MostConfidence || strings.Contains(text, "Inf") {
+		t.Errorf("at a confidence of %g: %s", a.Confidence, text)
 	}
 }

@@ -24,7 +24,9 @@ const (
 	// leastBatch values make a batch mean.
 	leastBatch = 2
 
-	leastConfidence, mostConfidence = 0.5, 0.9999
+	leastConfidence = 0.5
+	// MostConfidence is the most that an interval can be asked for: nearer to 1 it has no end.
+	MostConfidence = 0.9999
 	// mostCorrelation is as far as a correlation is corrected for: the factor has a pole at 1.
 	mostCorrelation = 0.9
 )
@@ -57,8 +59,8 @@ func BatchMeans(series []float64, confidence float64) (BatchInterval, error) {
 		return BatchInterval{}, fmt.Errorf("estimate the mean of %d values: %w", len(series), ErrShortSeries)
 	case !measurable(series):
 		return BatchInterval{}, errors.New("estimate a mean: a value is no measurement")
-	case !(confidence >= leastConfidence && confidence <= mostConfidence):
-		return BatchInterval{}, fmt.Errorf("estimate a mean: a confidence of %g: want %g to %g", confidence, leastConfidence, mostConfidence)
+	case !(confidence >= leastConfidence && confidence <= MostConfidence):
+		return BatchInterval{}, fmt.Errorf("estimate a mean: a confidence of %g: want %g to %g", confidence, leastConfidence, MostConfidence)
 	}
 	batches := min(mostBatches, len(series)/leastBatch)
 	means := batched(series, batches)

@@ -39,7 +39,7 @@ const (
 // interval, serially correlated residuals); Bence, Analysis of short time series: correcting for
 // autocorrelation, Ecology 76, 1995 (the factor and its correction for few values).
 func TrendOf(series []float64, confidence float64) (d Trend, ok bool) {
-	if len(series) < leastBatch*trendBatches || !measurable(series) || !(confidence >= leastConfidence && confidence <= mostConfidence) {
+	if len(series) < leastBatch*trendBatches || !measurable(series) || !(confidence >= leastConfidence && confidence <= MostConfidence) {
 		return Trend{}, false
 	}
 	y := batched(series, trendBatches)

@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
-	"slices"
-	"strconv"
 	"strings"
 
 	"advise/sweep"
@@ -56,6 +54,7 @@ type page struct {
 	Paste          []titledText
 	Facts          []fact
 	Reproduce      string
+	Missing        []string // what has to be put into Reproduce first
 	Knees          []string
 }
 
@@ -83,10 +82,11 @@ type fact struct {
 func newPage(all *Result) page {
 	r := all.own()
 	p := page{
-		Result: r, Command: shell(r.Target.Command), Charts: chartsOf(r), Reproduce: reproduce(r),
+		Result: r, Command: shell(r.Target.Command), Charts: chartsOf(r),
 		Date:   r.StartedAt.UTC().Format("2 January 2006, 15:04 UTC"),
 		Shapes: shapeRows(all), SameMemory: sameMemory(all),
 	}
+	p.Reproduce, p.Missing = reproduce(r)
 	if all.several() {
 		if c, ok := shapesChart(all); ok {
 			p.Charts = append([]chart{c}, p.Charts...)
@@ -209,117 +209,46 @@ func curveWords(r *Result) []string {
 	return lines
 }
 
-// reproduce is the command that measures the same again.
-func reproduce(r *Result) string {
-	s := r.Settings
-	first := []string{"advise", "--cores", short(r.Budget.Cores)}
-	if r.Budget.MemoryBytes > 0 {
-		first = append(first, "--mem", exactSize(r.Budget.MemoryBytes))
+// widestCommand is where the lines of a command to paste are broken.
+const widestCommand = 76
+
+// reproduce is the command that measures the same again, and what it needs that is not in the record.
+func reproduce(r *Result) (command string, missing []string) {
+	plan := sweep.Plan{Environment: r.Environment, Target: r.Target, Scenario: r.Scenario, Budget: r.Budget, Settings: r.Settings}
+	parts := []string{"advise"}
+	for _, f := range plan.Flags() {
+		parts = append(parts, shell(f.Words()))
+		if f.Hidden {
+			missing = append(missing, fmt.Sprintf("The values of --%s are not kept: put them where %s stands.", f.Name, sweep.Missing))
+		}
 	}
 	switch {
-	case len(s.Counts) > 0:
-		first = append(first, "--workers", strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Counts), " ", ","), "[]"))
-	case s.Highest > 0 && s.MostSlots == 0:
-		first = append(first, "--workers", fmt.Sprintf("%d..%d", s.Lowest, s.Highest))
+	case r.Target.Masked:
+		parts = append(parts, "-- COMMAND")
+		missing = append(missing, "The command holds a secret, which is not kept: put it in the place of COMMAND.")
+	case r.Target.Adapter != targets.DemoName:
+		parts = append(parts, "-- "+shell(r.Target.Command))
 	}
-	lines := [][]string{first}
-	if flags := compared(s.Variants); len(flags) > 0 {
-		lines = append(lines, flags)
-	}
-	switch one := r.Scenario.Requests; {
-	case r.Scenario.File != "":
-		lines = append(lines, []string{"--scenario", r.Scenario.File})
-	case len(one) == 1 && one[0].Path != "/":
-		lines = append(lines, []string{"--path", one[0].Path})
-	}
-	lines = append(lines, asked(r)...)
-	if s.Live {
-		lines = append(lines, []string{"--live"})
-	}
-	if s.Probe != "" {
-		lines = append(lines, []string{"--probe", s.Probe})
-	}
-	lines = append(lines,
-		[]string{"--time", short(s.TimeSeconds) + "s", "--seed", fmt.Sprint(s.Seed), "--limits", r.Environment.LimitsMethod},
-		[]string{"--tolerance", exactPercent(s.Tolerance), "--confidence", exactPercent(s.Confidence), "--mem-headroom", exactPercent(s.MemoryHeadroom)})
-	if r.Target.Adapter != targets.DemoName {
-		lines = append(lines, append([]string{"--"}, r.Target.Command...))
-	}
-	var parts []string
-	for _, line := range lines {
-		parts = append(parts, shell(line))
-	}
-	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + strings.Join(parts, " \\\n  ")
+	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + continued(parts), missing
 }
 
-// compared are the flags for the variants. Those that a server folds into one come out the same again.
-func compared(variants []sweep.Variant) []string {
-	var classes, threads, preloads, flags []string
-	add := func(list []string, value string) []string {
-		if value == "" || slices.Contains(list, value) {
-			return list
+// continued writes a command over as many lines as it needs; no part is broken.
+func continued(parts []string) string {
+	const next = " \\\n  "
+	var b strings.Builder
+	width := 0
+	for i, part := range parts {
+		switch {
+		case i == 0:
+		case width+1+len(part) > widestCommand:
+			b.WriteString(next)
+			width = 2
+		default:
+			b.WriteString(" ")
+			width++
 		}
-		return append(list, value)
+		b.WriteString(part)
+		width += len(part)
 	}
-	for _, v := range variants {
-		classes, threads, preloads = add(classes, v.Class), add(threads, strconv.Itoa(v.Threads)), add(preloads, string(v.Preload))
-	}
-	for _, f := range []struct {
-		name   string
-		values []string
-	}{{"--class", classes}, {"--threads", threads}, {"--preload", preloads}} {
-		if len(f.values) > 0 {
-			flags = append(flags, f.name, strings.Join(f.values, ","))
-		}
-	}
-	return flags
-}
-
-// asked are the flags for what has to hold, and for what is predicted.
-func asked(r *Result) [][]string {
-	var flags []string
-	if r.Scenario.RateGiven {
-		flags = append(flags, "--rate", short(r.Scenario.TrafficRPS))
-	}
-	if r.Settings.RateHeadroom > 0 {
-		flags = append(flags, "--headroom", exactPercent(r.Settings.RateHeadroom))
-	}
-	if r.Scenario.ObjectiveGiven {
-		flags = append(flags, "--slo", r.Scenario.Objective.Flag())
-	}
-	if list := r.Settings.PredictCores; len(list) > 0 {
-		var parts []string
-		for _, n := range list {
-			parts = append(parts, short(n))
-		}
-		flags = append(flags, "--predict-cores", strings.Join(parts, ","))
-	}
-	if list := r.Settings.PredictMemory; len(list) > 0 {
-		var parts []string
-		for _, bytes := range list {
-			parts = append(parts, exactSize(bytes))
-		}
-		flags = append(flags, "--predict-mem", strings.Join(parts, ","))
-	}
-	if len(flags) == 0 {
-		return nil
-	}
-	return [][]string{flags}
-}
-
-// exactSize writes bytes as the flag --mem takes them, without rounding.
-func exactSize(bytes int64) string {
-	for _, unit := range []struct {
-		bytes int64
-		name  string
-	}{{1e9, "G"}, {1 << 30, "Gi"}, {1e6, "M"}, {1 << 20, "Mi"}} {
-		if bytes%unit.bytes == 0 {
-			return fmt.Sprintf("%d%s", bytes/unit.bytes, unit.name)
-		}
-	}
-	return fmt.Sprint(bytes)
-}
-
-func exactPercent(share float64) string {
-	return strconv.FormatFloat(100*share, 'g', 10, 64) + "%"
+	return b.String()
 }

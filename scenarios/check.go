@@ -110,14 +110,24 @@ func checkHeader(name string, values []string) error {
 		return fmt.Errorf("header %s belongs to the connection: advise sets it itself", canonical)
 	}
 	for _, value := range values {
-		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-			return fmt.Errorf("header %s: its value has a line break or another control character", canonical)
+		if strings.ContainsFunc(value, isControl) {
+			return fmt.Errorf("header %s: %s", canonical, badValue(value))
 		}
 	}
 	if canonical == "Host" {
 		return checkHost(values)
 	}
 	return nil
+}
+
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// badValue says what is wrong with a header's value, and not what the value is: it may be secret.
+func badValue(value string) string {
+	if trimmed := strings.TrimRight(value, "\r\n"); !strings.ContainsFunc(trimmed, isControl) {
+		return "its value ends in a line break, as a block behind | does: write it on the line of its name"
+	}
+	return "its value has a line break or another control character"
 }
 
 // notToken is the complement of the characters of a token, RFC 9110 section 5.6.2.

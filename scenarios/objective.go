@@ -48,7 +48,15 @@ const errorsKey = "errors"
 
 // Flag is the objective as ParseObjective reads it.
 func (o Objective) Flag() string {
-	return strings.ReplaceAll(strings.ReplaceAll(o.String(), " <= ", "="), ", ", ",")
+	text := strings.ReplaceAll(strings.ReplaceAll(o.String(), " <= ", "="), ", ", ",")
+	if o.Errors == nil {
+		return text
+	}
+	rounded := percent(*o.Errors)
+	if share, err := parseErrors(rounded); err == nil && share == *o.Errors {
+		return text
+	}
+	return strings.TrimSuffix(text, rounded) + strconv.FormatFloat(*o.Errors, 'f', -1, 64)
 }
 
 // ParseRate reads requests per second: a number, or per second, minute or hour as in 18000/m.

@@ -223,6 +223,7 @@ func TestParseRefuses(t *testing.T) {
 
 		// Headers.
 		{"requests: [{path: /, headers: {X: \"a\\r\\nY: b\"}}]", `line 1, column 32: header X: its value has a line break or another control character`},
+		{"requests: [{path: /, headers: {X: \"S3CRET\\n\"}}]", `line 1, column 32: header X: its value ends in a line break, as a block behind | does: write it on the line of its name`},
 		{"requests: [{path: /, headers: {\"X\\r\\nY\": a}}]", `line 1, column 32: header name "X\r\nY" is not allowed by HTTP`},
 		{"requests: [{path: /, headers: {'X Y': a}}]", `line 1, column 32: header name "X Y" is not allowed by HTTP`},
 		{"requests: [{path: /, headers: {accept: a, Accept: b}}]", `line 1, column 43: header Accept is given twice: give a list of values`},

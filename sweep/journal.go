@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"advise/model"
 	"advise/sweep/generator"
 	"advise/targets/disk"
 )
@@ -41,6 +42,7 @@ func open(dir string, skipDamaged bool) (*Record, error) {
 	if r.Plan, err = readPlan(dir); err != nil {
 		return nil, err
 	}
+	r.Plan.Settings.Confidence = min(r.Plan.Settings.Confidence, model.MostConfidence) // of a record that asked for more
 	if r.Calibration, err = readCalibration(dir); err != nil {
 		return nil, fmt.Errorf("open record %s: %w", dir, err)
 	}

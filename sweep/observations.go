@@ -111,7 +111,10 @@ func (r *Record) Advice() model.Advice {
 	standings := r.Standings()
 	a, variants := standings.Choice().Advice, r.Plan.Variants()
 	own := r.Of(variants[standings.Chosen])
-	found := []*model.Caveat{r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	found := []*model.Caveat{
+		r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(),
+		own.uneven(), own.frontHeavy(a), r.connectsElsewhere(), r.Plan.miscount(),
+	}
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))

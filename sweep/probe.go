@@ -52,7 +52,7 @@ type probed struct {
 }
 
 func (s *Sweep) proberFor(l load, url string, beside generator.Attack) *prober {
-	p := &prober{attack: s.attackBeside, path: s.options.Probe}
+	p := &prober{attack: s.attackBeside, path: s.plan.Settings.Probe} // which is kept, and has no secrets
 	if l.kind != PhaseSaturation || p.path == "" {
 		p.path = ""
 		return p

@@ -151,7 +151,9 @@ type Settings struct {
 	// ProbeMasked is as that of a Request.
 	ProbeMasked bool `json:"probe_masked,omitempty"`
 	// Live is true when counts were changed while the server ran, where it could.
-	Live              bool    `json:"live,omitempty"`
+	Live bool `json:"live,omitempty"`
+	// Limits is how the server was asked to be held; empty in a record of before it was kept.
+	Limits            string  `json:"limits,omitempty"`
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	WindowSeconds     float64 `json:"window_seconds"`
 	ReadySeconds      float64 `json:"ready_seconds"`
@@ -163,9 +165,18 @@ type Settings struct {
 	Class   string `json:"class"`
 	// Variants are what was asked to be compared; empty: the command's own alone.
 	Variants []Variant `json:"variants,omitempty"`
+	// Compared is how they were asked for; nil without any, and in a record of before it was kept.
+	Compared *Compared `json:"compared,omitempty"`
 	// MostSlots bounds a variant's counts by its threads where the range was left to advise; 0: Highest
 	// bounds all.
 	MostSlots int `json:"most_slots,omitempty"`
+}
+
+// Compared are the values of each property that were named, of which the variants are made.
+type Compared struct {
+	Classes []string          `json:"classes,omitempty"`
+	Threads []int             `json:"threads,omitempty"`
+	Preload []targets.Preload `json:"preload,omitempty"`
 }
 
 // Outcome is how a trial ended.
@@ -326,6 +337,8 @@ type Server struct {
 	MemoryReadyBytes     int64  `json:"memory_ready_bytes,omitempty"`
 	SwapBytes            int64  `json:"swap_bytes"`
 	RequestsServed       uint64 `json:"requests_served"`
+	// Elsewhere are the connections that it held to other hosts at full load; empty without any.
+	Elsewhere []Connection `json:"connections_elsewhere,omitempty"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

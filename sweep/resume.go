@@ -23,7 +23,7 @@ func (s *Sweep) Resume(r *Record) error {
 		delete(is.Variables, name)
 	}
 	if differs := differences(was, is); len(differs) > 0 {
-		return &DiffersError{Dir: r.Dir, Differences: differs, Variables: otherVariables(was, is)}
+		return &DiffersError{Record: r, Differences: differs, Variables: otherVariables(was, is)}
 	}
 	s.plan, s.resumed = r.Plan, *r
 	s.race = s.plan.race() // what decides is the record's, as for whoever reads it
@@ -39,14 +39,14 @@ func (s *Sweep) Resume(r *Record) error {
 
 // A DiffersError says why a record can't be gone on with.
 type DiffersError struct {
-	Dir         string
+	Record      *Record
 	Differences []string
 	// Variables are those of the server's environment that differ.
 	Variables []string
 }
 
 func (e *DiffersError) Error() string {
-	text := "resume " + e.Dir + ": it was made otherwise:"
+	text := "resume " + e.Record.Dir + ": it was made otherwise:"
 	for i, d := range e.Differences {
 		if i > 0 {
 			text += ";"

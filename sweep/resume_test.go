@@ -41,6 +41,10 @@ func TestResumeComparesEveryField(t *testing.T) {
 		"Scenario.TrafficRPS":           "the rate without its headroom, which are compared",
 		"Scenario.RateGiven":            "who gave the rate, not which",
 		"Scenario.ObjectiveGiven":       "who gave the objective, not which",
+		"Settings.Limits":               "what came of it is compared",
+		"Settings.Compared.Classes[]":   "the shapes made of it are compared",
+		"Settings.Compared.Threads[]":   "as the classes",
+		"Settings.Compared.Preload[]":   "as the classes",
 	}
 	var whole Plan
 	fill(reflect.ValueOf(&whole).Elem())

@@ -12,7 +12,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"advise/model"
@@ -60,8 +59,10 @@ type Options struct {
 	// server is full; empty: none is.
 	Probe string
 
-	// Variants are compared in one plan; none stands for the command's own.
+	// Variants are compared in one plan; none stands for the command's own. Compared is how they were
+	// asked for.
 	Variants []Variant
+	Compared *Compared
 
 	// Live changes the count of a running server where that is possible, and restarts it elsewhere.
 	Live bool
@@ -290,11 +291,11 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
-			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, WindowSeconds: s.timing.window.Seconds(),
+			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
-			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, MostSlots: slots,
+			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, Compared: o.Compared, MostSlots: slots,
 		},
 	}
 	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
@@ -327,8 +328,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: %s is too short: a sweep takes at least %s", o.Time, ShortestTime)
 	case !(o.Tolerance > 0 && o.Tolerance < 0.5):
 		return fmt.Errorf("plan the sweep: a tolerance of %g: want more than 0 and less than 0.5", o.Tolerance)
-	case !(o.Confidence >= 0.5 && o.Confidence < 1):
-		return fmt.Errorf("plan the sweep: a confidence of %g: want at least 0.5 and less than 1", o.Confidence)
+	case !(o.Confidence >= 0.5 && o.Confidence <= model.MostConfidence):
+		return fmt.Errorf("plan the sweep: a confidence of %g: want at least 0.5 and at most %g", o.Confidence, model.MostConfidence)
 	case o.Highest != 0 && o.Highest < o.Lowest:
 		return fmt.Errorf("plan the sweep: workers %d..%d: the range is empty", o.Lowest, o.Highest)
 	case len(o.Scenario.Objective.Latency) > 0 && o.Scenario.Rate == 0:
@@ -341,10 +342,13 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
 	case len(o.Variants) > MostVariants:
 		return fmt.Errorf("plan the sweep: %d shapes to compare: at most %d", len(o.Variants), MostVariants)
-	case o.Probe != "" && !strings.HasPrefix(o.Probe, "/"):
-		return fmt.Errorf("plan the sweep: the probe %q: want a path, such as /health", o.Probe)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
+	}
+	if o.Probe != "" {
+		if _, err := scenarios.ForPath(o.Probe); err != nil {
+			return fmt.Errorf("plan the sweep: the probe: %w", err)
+		}
 	}
 	for _, n := range o.PredictCores {
 		if !(n > 0) || n > MostCores {

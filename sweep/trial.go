@@ -355,6 +355,7 @@ type meter struct {
 	frontFirst, frontLast       []hold.Process
 	before, after               reading
 	answeredFirst, answeredLast uint64
+	elsewhere                   []Connection
 	started, ended              bool
 }
 
@@ -365,6 +366,7 @@ func (m *meter) start(server instance, p generator.Progress) {
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
 	m.workersFirst, _ = server.WorkerProcesses() // none are none to compare
 	m.frontFirst = frontProcesses(server)
+	m.elsewhere = connectedElsewhere(server)
 }
 
 func (m *meter) end(server instance, p generator.Progress) {
@@ -394,6 +396,7 @@ func (m *meter) fill(s *Server) {
 		return
 	}
 	m.use(s)
+	s.Elsewhere = m.elsewhere
 	s.ThrottledShare = throttled(m.first, m.last)
 	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
 	s.FrontCPUShare = frontShare(m.frontFirst, m.frontLast, m.last.CPU-m.first.CPU)

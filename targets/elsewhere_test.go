@@ -4,7 +4,19 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/mattn/go-shellwords"
 )
+
+// FuzzAway: whatever a script says, reading it ends.
+func FuzzAway(f *testing.F) {
+	for _, script := range []string{"f() { f; f; }; f", "a=$a$a; eval $a", "sh <<< $(sh <<< x)", "for a in $@; do sh -c \"$a\"; done", "${!a} ${a[@]:-x}", "if"} {
+		f.Add(script)
+	}
+	f.Fuzz(func(_ *testing.T, script string) {
+		away([]string{"bash", "-c", script, "x", script})
+	})
+}
 
 // What has a server started out of reach of the limits is refused whichever server it names, and
 // what only looks like it is not.
@@ -52,6 +64,183 @@ func TestAway(t *testing.T) {
 		"su - deploy -c 'systemctl start nginx'":                "systemctl",
 		"env -S 'ssh prod gunicorn app:app'":                    "ssh",
 
+		// Containers, virtual machines, other machines, clouds, services.
+		"rsh prod gunicorn app:app":                       "rsh",
+		"tsh ssh prod gunicorn app:app":                   "tsh",
+		"tsh --proxy=p ssh prod gunicorn app:app":         "tsh",
+		"srun -n 4 gunicorn app:app":                      "srun",
+		"mpirun -np 2 gunicorn app:app":                   "mpirun",
+		"wsl gunicorn app:app":                            "wsl",
+		"wsl.exe -d Debian gunicorn app:app":              "wsl",
+		"lima gunicorn app:app":                           "lima",
+		"limactl shell default gunicorn app:app":          "limactl",
+		"colima ssh -- gunicorn app:app":                  "colima",
+		"distrobox enter dev -- gunicorn app:app":         "distrobox",
+		"toolbox run gunicorn app:app":                    "toolbox",
+		"apptainer exec image.sif gunicorn app:app":       "apptainer",
+		"singularity run image.sif":                       "singularity",
+		"runc run web":                                    "runc",
+		"crun run web":                                    "crun",
+		"youki start web":                                 "youki",
+		"containerd-shim-runc-v2 -id web":                 "containerd-shim-runc-v2",
+		"podman-remote run image":                         "podman-remote",
+		"lxd forkexec x":                                  "lxd",
+		"lxc exec web -- gunicorn app:app":                "lxc",
+		"incus exec web -- gunicorn app:app":              "incus",
+		"docker-machine ssh prod gunicorn app:app":        "docker-machine",
+		"flatpak run org.example.Server":                  "flatpak",
+		"virsh start web":                                 "virsh",
+		"qemu-system-x86_64 -hda web.img":                 "qemu-system-x86_64",
+		"VBoxManage startvm web":                          "VBoxManage",
+		"vagrant ssh -c 'gunicorn app:app'":               "vagrant",
+		"orb run gunicorn app:app":                        "orb",
+		"gcloud run deploy web":                           "gcloud",
+		"aws ecs update-service x":                        "aws",
+		"az webapp up":                                    "az",
+		"fly ssh console":                                 "fly",
+		"heroku ps:scale web=2":                           "heroku",
+		"railway up":                                      "railway",
+		"kamal deploy":                                    "kamal",
+		"cap production puma:start":                       "cap",
+		"ansible web -a 'gunicorn app:app'":               "ansible",
+		"salt-ssh web cmd.run gunicorn":                   "salt-ssh",
+		"mosh prod -- gunicorn app:app":                   "mosh",
+		"et prod -c 'gunicorn app:app'":                   "et",
+		"waypipe ssh prod gunicorn app:app":               "waypipe",
+		"plink prod gunicorn app:app":                     "plink",
+		"sbatch --wrap='gunicorn app:app'":                "sbatch",
+		"qsub -b y gunicorn app:app":                      "qsub",
+		"oc rsh web gunicorn app:app":                     "oc",
+		"microk8s kubectl exec web -- gunicorn app:app":   "microk8s",
+		"gh codespace ssh -- gunicorn app:app":            "gh",
+		"juju ssh web gunicorn app:app":                   "juju",
+		"devcontainer exec --workspace-folder . gunicorn": "devcontainer",
+		"run0 gunicorn app:app":                           "run0",
+		"dtach -n s gunicorn app:app":                     "dtach",
+		"zellij run -- gunicorn app:app":                  "zellij",
+
+		// Behind wrappers.
+		"xargs docker run":                                       "docker",
+		"xargs -n 1 -I {} docker run {}":                         "docker",
+		"script -c 'docker run image' /dev/null":                 "docker",
+		"script -qc 'ssh prod gunicorn app:app'":                 "ssh",
+		"script --command='ssh prod gunicorn' log":               "ssh",
+		"strace -f -o trace.txt docker run image":                "docker",
+		"ltrace -c ssh prod gunicorn":                            "ssh",
+		"perf stat -e cycles docker run image":                   "docker",
+		"perf record -o out docker run image":                    "docker",
+		"flock /tmp/lock ssh prod gunicorn":                      "ssh",
+		"flock -n /tmp/lock -c 'ssh prod gunicorn'":              "ssh",
+		"chroot /srv docker run image":                           "docker",
+		"chroot --userspec=www /srv systemctl start web":         "systemctl",
+		"unshare -n docker run image":                            "docker",
+		"setpriv --reuid=33 --clear-groups docker run image":     "docker",
+		"direnv exec . docker run image":                         "docker",
+		"sops exec-env secrets.yaml 'docker run image'":          "docker",
+		"sops exec-env secrets.yaml docker run image":            "docker",
+		"nice docker run image":                                  "docker",
+		"stdbuf -oL docker run image":                            "docker",
+		"stdbuf -o L docker run image":                           "docker",
+		"chrt -f 10 docker run image":                            "docker",
+		"taskset 0x3 docker run image":                           "docker",
+		"env -i -u HOME A=1 docker run image":                    "docker",
+		"env -S'ssh prod gunicorn'":                              "ssh",
+		"env --split-string='ssh prod gunicorn'":                 "ssh",
+		"doas -u www docker run image":                           "docker",
+		"setsid -w docker run image":                             "docker",
+		"sg docker -c 'docker run image'":                        "docker",
+		"gosu www docker run image":                              "docker",
+		"exec -a web docker run image":                           "docker",
+		"command docker run image":                               "docker",
+		"busybox nice docker run image":                          "docker",
+		"busybox sh -c 'docker run image'":                       "docker",
+		"cgexec -g cpu:x docker run image":                       "docker",
+		"ip netns exec web docker run image":                     "docker",
+		"firejail --quiet docker run image":                      "docker",
+		"firejail --quiet --net=none ssh prod gunicorn":          "ssh",
+		"uv run --with x docker run image":                       "docker",
+		"poetry run docker run image":                            "docker",
+		"bundle exec cap production deploy":                      "cap",
+		"npm exec -- docker run image":                           "docker",
+		"aws-vault exec prod -- ssh prod gunicorn":               "ssh",
+		"op run --env-file=.env -- docker compose up":            "docker",
+		"nix-shell -p docker --run 'docker run image'":           "docker",
+		"railway run docker run image":                           "docker",
+		"heroku local:run docker run image":                      "docker",
+		"mywrap --retries 3 docker run image":                    "docker",
+		"mywrap --retries 3 -- ssh prod gunicorn":                "ssh",
+		"sudo nice -n 5 timeout 60 setsid xargs -n 1 docker run": "docker",
+
+		// In scripts.
+		"sh -c 'a=docker; $a run image'":                                  "docker",
+		"sh -c 'a=\"docker run\"; exec $a image'":                         "docker",
+		"sh -c 'a=dock; ${a}er run image'":                                "docker",
+		"sh -c '${A:-docker} run image'":                                  "docker",
+		"env A=docker sh -c '$A run image'":                               "docker",
+		"bash -c 'a=(docker run); \"${a[@]}\" image'":                     "docker",
+		"bash -c 'a=docker b=a; ${!b} run image'":                         "docker",
+		"bash -c 'declare a=docker; $a run'":                              "docker",
+		"sh -c 'export a=docker; $a run'":                                 "docker",
+		"sh -c '$(which docker) run image'":                               "docker",
+		"sh -c '$(command -v docker) run image'":                          "docker",
+		"sh -c '`echo docker` run image'":                                 "docker",
+		"sh -c 'exec \"$(ssh prod start)\"'":                              "ssh",
+		"sh -c 'eval docker run image'":                                   "docker",
+		"sh -c 'eval \"exec docker run image\"'":                          "docker",
+		"bash -c 'bash <<< \"docker run image\"'":                         "docker",
+		"sh -c 'echo docker run image | sh'":                              "docker",
+		"sh -c 'sh -c \"sh -c \\\"docker run image\\\"\"'":                "docker",
+		"sh -c 'up() { docker run image; }; up'":                          "docker",
+		"sh -c 'up() { \"$@\"; }; up docker run image'":                   "docker",
+		"sh -c 'up() { $1 run; }; up docker'":                             "docker",
+		"sh -c '\"$@\"' x docker run image":                               "docker",
+		"sh -c 'if true; then docker run image; fi'":                      "docker",
+		"sh -c 'case x in x) docker run image;; esac'":                    "docker",
+		"sh -c 'for c in podman docker; do $c run image; done'":           "podman",
+		"sh -c 'while :; do docker run image; done'":                      "docker",
+		"sh -c '( cd x; docker run image ) & wait'":                       "docker",
+		"sh -c '! docker run image'":                                      "docker",
+		"sh -c 'd\"ock\"er run image'":                                    "docker",
+		"sh -c '\\docker run image'":                                      "docker",
+		"bash -o pipefail -ec 'docker run image'":                         "docker",
+		"bash -c 'time docker run image'":                                 "docker",
+		"bash -c 'coproc docker run image'":                               "docker",
+		"bash -c 'cat <(ssh prod gunicorn)'":                              "ssh",
+		"sh -c 'sudo -n flock /tmp/l xargs -n 1 docker'":                  "docker",
+		"fish -c 'set a 1; docker run image'":                             "docker",
+		"sh -c 'A=$(aws ssm get-parameter --name x) && docker run image'": "docker",
+		"bash -c 'f() { f; }; f; docker run image'":                       "docker",
+
+		// What runs the program in the same tree, and the user's own.
+		"firejail --net=none gunicorn app:app":                              "",
+		"chroot /srv gunicorn docker:app":                                   "",
+		"unshare -n gunicorn app:app":                                       "",
+		"ip netns exec web gunicorn app:app":                                "",
+		"bwrap --ro-bind / / gunicorn app:app":                              "",
+		"railway run gunicorn app:app":                                      "",
+		"heroku local web":                                                  "",
+		"aws-vault exec prod -- gunicorn app:app":                           "",
+		"direnv exec . gunicorn app:app":                                    "",
+		"xvfb-run -a gunicorn app:app":                                      "",
+		"strace -f -o ssh gunicorn app:app":                                 "",
+		"sudo -g docker gunicorn app:app":                                   "",
+		"sudo -E gunicorn --access-logformat 'at ssh' app:app":              "",
+		"sg docker -c 'gunicorn app:app'":                                   "",
+		"python3 fly.py --port {port}":                                      "",
+		"./at --port {port}":                                                "",
+		"./bin/kind --port {port}":                                          "",
+		"/srv/app/daemon --port {port}":                                     "",
+		"node server.js --host docker --name kubectl":                       "",
+		"./serve kubectl get":                                               "",
+		"flatpak list":                                                      "",
+		"toolbox list":                                                      "",
+		"sh -c 'deploy() { ssh prod x; }; exec gunicorn app:app'":           "",
+		"sh -c 'A=$(aws ssm get-parameter --name x) exec gunicorn app:app'": "",
+		"sh -c 'echo docker run image; exec gunicorn app:app'":              "",
+		"sh -c 'a=docker; exec gunicorn $a:app'":                            "",
+		"sh -c '$UNKNOWN run image'":                                        "",
+		"bash -c 'f() { f; }; f'":                                           "",
+
 		"gunicorn docker:app":                                         "",
 		"gunicorn --name ssh app:app":                                 "",
 		"sudo -u docker gunicorn app:app":                             "",
@@ -71,14 +260,14 @@ func TestAway(t *testing.T) {
 		"./serve --engine docker":                                     "",
 		"gunicorn -b 127.0.0.1:1 --access-logformat 'at ssh' app:app": "",
 	} {
-		words, ok := splitWords(line)
-		if !ok {
-			t.Fatalf("%s: needs a shell", line)
+		words, err := shellwords.Parse(line)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
 		}
 		if got := away(unwrapShell(words)); got != want {
 			t.Errorf("%s: got %q, want %q", line, got, want)
 		}
-		_, err := Recognise(Command{Argv: words, Dir: t.TempDir()})
+		_, err = Recognise(Command{Argv: words, Dir: t.TempDir()})
 		var refused *RefusedError
 		if want == "" {
 			if errors.As(err, &refused) && strings.Contains(err.Error(), "somebody else") {

@@ -11,11 +11,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"advise/targets/mask"
+	"advise/targets/plain"
 )
 
 // A Probe is a request whose answer shows that a server is ready.
@@ -138,7 +140,7 @@ func (p Probe) statusHint(a answer) string {
 	case a.status == http.StatusMethodNotAllowed:
 		return "name a page that takes " + p.method() + " with --path /url"
 	case a.status >= 300 && a.status <= 399 && a.location != "":
-		return redirectHint(a.location)
+		return p.redirectHint(a.location)
 	case a.status >= 500:
 		return "its log says why; if only this page fails, " + strings.Replace(page, "exists", "works", 1)
 	default:
@@ -146,15 +148,28 @@ func (p Probe) statusHint(a answer) string {
 	}
 }
 
-func redirectHint(location string) string {
+func (p Probe) redirectHint(location string) string {
 	to, err := url.Parse(location)
 	switch {
 	case err != nil:
 		return "it leads elsewhere: name a page that answers itself with --path /url"
+	case p.leaves(to) && to.Scheme == "https":
+		return fmt.Sprintf("it leads to another host, %s, by https: give the headers Host and X-Forwarded-Proto: https in a scenario (--scenario FILE)", plain.Line(to.Host))
+	case p.leaves(to):
+		return fmt.Sprintf("it leads to another host, %s: give that as the header Host in a scenario (--scenario FILE), or name a page that answers itself with --path /url", plain.Line(to.Host))
 	case to.Scheme == "https":
 		return "it insists on https: give the header X-Forwarded-Proto: https in a scenario (--scenario FILE)"
 	default:
 		path, _ := mask.Path(to.Path)
 		return fmt.Sprintf("it leads to %s: name the page that is meant, as in --path %s", path, quote(path))
 	}
+}
+
+// leaves is true for a redirect to another host than the one that was asked.
+func (p Probe) leaves(to *url.URL) bool {
+	asked, _, err := net.SplitHostPort(p.Header.Get("Host"))
+	if err != nil {
+		asked = p.Header.Get("Host")
+	}
+	return !slices.Contains([]string{"", loopback, "localhost", asked}, to.Hostname())
 }

@@ -343,7 +343,11 @@ func (w *wait) judge(ctx context.Context, a answer) (ready bool, err error) {
 	if booting(a.status) || time.Since(w.since) < steady {
 		return false, nil
 	}
-	return false, w.fail(KindStatus, w.start.Probe.statusHint(a), fmt.Errorf("%s %s", w.start.Probe.name(), a))
+	hint := w.start.Probe.statusHint(a)
+	if a.status == http.StatusBadRequest && speaksTLS(w.place.Address()) {
+		hint = tlsHint
+	}
+	return false, w.fail(KindStatus, hint, fmt.Errorf("%s %s", w.start.Probe.name(), a))
 }
 
 // listens says whether the port belongs to the tree. Where that can't be known it is taken for true.
@@ -458,13 +462,18 @@ func (w *wait) late() error {
 		hint = "it answers, and runs another count than it was told: does its own code or file set it?"
 	}
 	return w.fail(KindNotReady, hint,
-		fmt.Errorf("not ready after %s: %s%s %s", seconds(w.start.ReadyWithin), workers, w.start.Probe.name(), w.last))
+		fmt.Errorf("not ready after %s: %s%s %s%s", seconds(w.start.ReadyWithin), workers, w.start.Probe.name(), w.last, w.listensOn()))
 }
 
 // explain is the adapter's reading of the log, or else the command to look at it more closely.
 func (w *wait) explain(log []string) string {
 	if e, ok := w.target.Adapter.(interface{ explain([]string) string }); ok {
 		if hint := e.explain(log); hint != "" {
+			return hint
+		}
+	}
+	if w.last.err != nil {
+		if hint := w.unheard(); hint != "" {
 			return hint
 		}
 	}

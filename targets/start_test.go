@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 			os.Exit(hold.Main(os.Stdin, os.Stdout))
 		case "demo", "demo-worker":
 			os.Exit(demoMain(os.Args[1], os.Args[2:]))
+		case "misheard":
+			os.Exit(misheard(os.Args[2], os.Args[3]))
 		}
 	}
 	goleak.VerifyTestMain(m)

@@ -74,7 +74,25 @@ func (e *RefusedError) Error() string {
 }
 
 func refuse(line int, format string, args ...any) error {
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[i] = shortened(a)
+		case error:
+			args[i] = shortened(a.Error())
+		}
+	}
 	return &RefusedError{Line: line, Reason: fmt.Sprintf(format, args...)}
+}
+
+// longestCell of a table is told; what is longer is cut.
+const longestCell = 200
+
+func shortened(cell string) string {
+	if r := []rune(cell); len(r) > longestCell {
+		return string(r[:longestCell]) + "..."
+	}
+	return cell
 }
 
 // Read reads a table of columns separated by commas, semicolons or tabs, whichever the header has most
@@ -285,7 +303,7 @@ func (c columns) ignored() []string {
 		switch {
 		case f.isKnown():
 		case c.titles[i] != "":
-			titles = append(titles, c.titles[i])
+			titles = append(titles, shortened(c.titles[i]))
 		case c.filled[i]:
 			titles = append(titles, fmt.Sprintf("number %d without a title", i+1))
 		}

@@ -2,6 +2,7 @@ package table
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -243,4 +244,21 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is wrong is told, however long it is, in a line.
+func TestLongCellsAreCut(t *testing.T) {
+	long := strings.Repeat("9x", 1<<19)
+	for _, text := range []string{
+		"workers,throughput\n1," + long + "\n", "workers,throughput\n" + long + ",1\n", long + "\n1\n", "workers,throughput," + long + "," + long + "\n",
+		"workers,throughput,memory\n1,1," + long + "\n",
+	} {
+		if _, err := Read(strings.NewReader(text)); err == nil || len(err.Error()) > 1000 {
+			t.Errorf("%.20s: an error of %d bytes", text, len(fmt.Sprint(err)))
+		}
+	}
+	got, err := Read(strings.NewReader("workers,throughput," + long + "\n1,10,1\n2,20,1\n3,30,1\n4,40,1\n"))
+	if err != nil || len(got.Ignored) != 1 || len(got.Ignored[0]) > 1000 {
+		t.Errorf("%v: the column left out has a title of %d bytes", err, len(fmt.Sprint(got)))
+	}
 }

@@ -28,6 +28,8 @@ func (t *Tree) Folders() []string {
 var (
 	ParseStat = parseStat
 	Stalled   = stalled
+
+	Connections = connections
 )
 
 const Prefix = prefix

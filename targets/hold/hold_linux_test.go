@@ -91,6 +91,15 @@ func serve(args []string) {
 	case "pid":
 		fmt.Println(os.Getpid())
 		forever()
+	case "connect":
+		c, err := net.Dial("tcp", args[1])
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("ready")
+		forever()
+		runtime.KeepAlive(c)
 	case "env":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 	case "daemon": // a fork that leaves its parent, its group and its session, and forks once more

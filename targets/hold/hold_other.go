@@ -285,6 +285,10 @@ func memoryOf(tree []Process) (Memory, error) {
 	return m, nil
 }
 
+func connected([]Process) (map[netip.AddrPort]int, error) {
+	return nil, fmt.Errorf("find the connections: %w", errors.ErrUnsupported)
+}
+
 func listening([]Process) ([]netip.AddrPort, error) {
 	return nil, fmt.Errorf("find the listening sockets: %w", errors.ErrUnsupported)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -239,21 +241,57 @@ func memoryOf(tree []Process) (Memory, error) {
 	return m, nil
 }
 
-// tcpListen is TCP_LISTEN of the kernel's net/tcp_states.h.
-const tcpListen = 10
+// The states are those of the kernel's net/tcp_states.h.
+const tcpEstablished, tcpListen = 1, 10
 
 func listening(tree []Process) ([]netip.AddrPort, error) {
+	open, err := sockets(tree, listeners)
+	if err != nil {
+		return nil, err
+	}
 	found := make(map[netip.AddrPort]bool)
+	for _, address := range open {
+		found[address] = true
+	}
+	return slices.SortedFunc(maps.Keys(found), netip.AddrPort.Compare), nil
+}
+
+func connected(tree []Process) (map[netip.AddrPort]int, error) {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list the addresses of this machine: %w", err)
+	}
+	var here []netip.Addr
+	for _, a := range own {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			here = append(here, prefix.Addr().Unmap())
+		}
+	}
+	open, err := sockets(tree, func(dir string) (map[string]netip.AddrPort, error) { return connections(dir, here) })
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[netip.AddrPort]int)
+	for _, address := range open {
+		found[address]++
+	}
+	return found, nil
+}
+
+// sockets are the addresses that read knows of by the names of the tree's open sockets: one that several
+// processes share is there once.
+func sockets(tree []Process, read func(dir string) (map[string]netip.AddrPort, error)) (map[string]netip.AddrPort, error) {
+	found := make(map[string]netip.AddrPort)
 	// The tree may have other network namespaces than advise, and more than one.
-	sockets := make(map[string]map[string]netip.AddrPort)
+	known := make(map[string]map[string]netip.AddrPort)
 	for _, p := range tree {
 		dir := "/proc/" + strconv.Itoa(p.PID)
 		space, err := os.Readlink(dir + "/ns/net")
 		if err != nil {
 			continue
 		}
-		if sockets[space] == nil {
-			if sockets[space], err = listeners(dir); err != nil {
+		if known[space] == nil {
+			if known[space], err = read(dir); err != nil {
 				continue
 			}
 		}
@@ -267,22 +305,65 @@ func listening(tree []Process) ([]netip.AddrPort, error) {
 			if err != nil {
 				continue
 			}
-			if address, ok := sockets[space][link]; ok {
-				found[address] = true
+			if address, ok := known[space][link]; ok {
+				found[link] = address
 			}
 		}
 	}
-	var addresses []netip.AddrPort
-	for a := range found {
-		addresses = append(addresses, a)
-	}
-	slices.SortFunc(addresses, netip.AddrPort.Compare)
-	return addresses, nil
+	return found, nil
 }
 
 // listeners are the listening addresses of a process's network namespace by the name that an open
 // socket has under /proc/PID/fd.
 func listeners(dir string) (map[string]netip.AddrPort, error) {
+	table, err := tcpTable(dir)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]netip.AddrPort)
+	for _, s := range table {
+		if s.state == tcpListen {
+			found[s.name] = s.local
+		}
+	}
+	return found, nil
+}
+
+// connections are the addresses on other hosts that a process's network namespace is connected to, by the
+// names of the sockets. Here are addresses of this machine. What a listening port has taken in was made by
+// somebody else.
+func connections(dir string, here []netip.Addr) (map[string]netip.AddrPort, error) {
+	table, err := tcpTable(dir)
+	if err != nil {
+		return nil, err
+	}
+	local, listens := make(map[netip.Addr]bool), make(map[uint16]bool)
+	for _, a := range here {
+		local[a] = true
+	}
+	for _, s := range table {
+		local[s.local.Addr()] = true
+		listens[s.local.Port()] = listens[s.local.Port()] || s.state == tcpListen
+	}
+	found := make(map[string]netip.AddrPort)
+	for _, s := range table {
+		to := s.remote.Addr()
+		if s.state == tcpEstablished && !to.IsLoopback() && !local[to] && !listens[s.local.Port()] {
+			found[s.name] = s.remote
+		}
+	}
+	return found, nil
+}
+
+// A tcpSocket is a line of the kernel's tables. Its name is that of an open socket under /proc/PID/fd.
+type tcpSocket struct {
+	name          string
+	local, remote netip.AddrPort
+	state         uint64
+}
+
+// tcpTable are the sockets of a process's network namespace.
+func tcpTable(dir string) ([]tcpSocket, error) {
 	proc, err := procfs.NewFS(dir)
 	if err != nil {
 		return nil, err
@@ -295,12 +376,17 @@ func listeners(dir string) (map[string]netip.AddrPort, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the kernel may be without IPv6
 		return nil, err
 	}
-	found := make(map[string]netip.AddrPort)
+	var table []tcpSocket
 	for _, line := range append(four, six...) {
-		address, ok := netip.AddrFromSlice(line.LocalAddr)
-		if ok && line.St == tcpListen {
-			found[fmt.Sprintf("socket:[%d]", line.Inode)] = netip.AddrPortFrom(address.Unmap(), uint16(line.LocalPort))
+		local, ok := netip.AddrFromSlice(line.LocalAddr)
+		remote, also := netip.AddrFromSlice(line.RemAddr)
+		if ok && also {
+			table = append(table, tcpSocket{
+				name:  fmt.Sprintf("socket:[%d]", line.Inode),
+				local: netip.AddrPortFrom(local.Unmap(), uint16(line.LocalPort)), remote: netip.AddrPortFrom(remote.Unmap(), uint16(line.RemPort)),
+				state: line.St,
+			})
 		}
 	}
-	return found, nil
+	return table, nil
 }

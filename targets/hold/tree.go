@@ -318,6 +318,16 @@ func (t *Tree) Listening() ([]netip.AddrPort, error) {
 	return listening(tree)
 }
 
+// Connected are the TCP addresses on other hosts that the tree has made connections to, with the number of
+// them. Outside Linux it is errors.ErrUnsupported.
+func (t *Tree) Connected() (map[netip.AddrPort]int, error) {
+	tree, err := t.Processes()
+	if err != nil {
+		return nil, err
+	}
+	return connected(tree)
+}
+
 // Memory adds up what the tree has resident. A process that ends meanwhile counts as nothing.
 func (t *Tree) Memory() (Memory, error) {
 	tree, err := t.Processes()
