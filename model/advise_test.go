@@ -412,7 +412,7 @@ func TestConfidenceNextToOne(t *testing.T) {
 		}
 	}
 	a := Advise(observations, Question{Cores: 3, CoresMeasured: 3, RuleOfThumb: 7, Lowest: 1, Highest: 8, MemoryBytes: 1e9, Confidence: math.Nextafter(1, 0)})
-	if text := fmt.Sprintf("%+v", a); a.Confidence != MostConfidence || strings.Contains(text, "Inf") {
+	if text := fmt.Sprintf("%+v", a); a.Confidence != MostConfidence || strings.Contains(text, "+Inf") {
 		t.Errorf("at a confidence of %g: %s", a.Confidence, text)
 	}
 }
