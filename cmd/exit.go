@@ -66,36 +66,36 @@ func printError(w io.Writer, err error) {
 		hint    *hinted
 	)
 	if !errors.Is(err, errNoAdvice) {
-		fmt.Fprintf(w, "advise: %s\n", mask.Line(err.Error()))
+		sayError(w, mask.Line(err.Error()))
 	}
 	if errors.As(err, &start) {
 		for _, line := range start.Log {
-			fmt.Fprintf(w, "advise: log: %s\n", strings.TrimRight(line, "\r\n"))
+			say(w, "advise: log: %s\n", strings.TrimRight(line, "\r\n"))
 		}
 		if start.Hint != "" {
-			fmt.Fprintf(w, "advise: hint: %s\n", start.Hint)
+			say(w, "advise: hint: %s\n", start.Hint)
 		}
 	}
 	if errors.As(err, &refused) && refused.Hint != "" {
-		fmt.Fprintf(w, "advise: hint: %s\n", refused.Hint)
+		say(w, "advise: hint: %s\n", refused.Hint)
 	}
 	if errors.Is(err, sweep.ErrRecordExists) {
-		fmt.Fprintln(w, "advise: hint: go on with that one by --resume, or name another folder")
+		say(w, "advise: hint: go on with that one by --resume, or name another folder\n")
 	}
 	if text := ofRecord(err); text != "" {
-		fmt.Fprintf(w, "advise: hint: %s\n", text)
+		say(w, "advise: hint: %s\n", text)
 	}
 	if errors.As(err, &inUse) {
-		fmt.Fprintf(w, "advise: hint: %s\n", waitFor(inUse))
+		say(w, "advise: hint: %s\n", waitFor(inUse))
 	}
 	if errors.As(err, &differs) {
-		fmt.Fprintf(w, "advise: hint: resume it with what it was made with (%s), or start a new sweep\n", resumeCommand(differs.Record.Dir, differs.Record.Plan, nil))
+		say(w, "advise: hint: resume it with what it was made with (%s), or start a new sweep\n", resumeCommand(differs.Record.Dir, differs.Record.Plan, nil))
 		if len(differs.Variables) > 0 {
-			fmt.Fprintf(w, "advise: hint: variables that change nothing for the server can be left out: --ignore-env %s\n", strings.Join(differs.Variables, ","))
+			say(w, "advise: hint: variables that change nothing for the server can be left out: --ignore-env %s\n", strings.Join(differs.Variables, ","))
 		}
 	}
 	if errors.As(err, &hint) {
-		fmt.Fprintf(w, "advise: hint: %s\n", hint.hint)
+		say(w, "advise: hint: %s\n", hint.hint)
 	}
 }
 

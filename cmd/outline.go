@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -9,57 +8,58 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"advise/reports"
 	"advise/sweep"
 )
 
 // printOutline writes the plan of a dry run.
 func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	if options.json {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(o)
+		return reports.Document(w, o)
 	}
 	var b strings.Builder
 	p := o.Plan
 	if standIn(p.Target) {
-		fmt.Fprintf(&b, "target    the built-in demo server: NO SERVER OF YOURS WAS FOUND in %s\n", p.Target.Workdir)
+		say(&b, "target    the built-in demo server: NO SERVER OF YOURS WAS FOUND in %s\n", p.Target.Workdir)
 		for _, line := range seenBelow(p.Target) {
-			fmt.Fprintf(&b, "          %s\n", line)
+			say(&b, "          %s\n", line)
 		}
 	} else {
-		fmt.Fprintf(&b, "target    %s: %s\n", p.Target.Adapter, strings.Join(p.Target.Command, " "))
+		say(&b, "target    %s: %s\n", p.Target.Adapter, strings.Join(p.Target.Command, " "))
 		if p.Target.Found != "" {
-			fmt.Fprintf(&b, "          %s\n", strings.ReplaceAll(p.Target.Found, "\n", "\n          "))
+			for line := range strings.SplitSeq(p.Target.Found, "\n") {
+				say(&b, "          %s\n", line)
+			}
 		}
 	}
-	fmt.Fprintf(&b, "limits    %s\n          %s\n", held(p), driven(p))
+	say(&b, "limits    %s\n          %s\n", held(p), driven(p))
 	for _, s := range p.Environment.LimitsShortfall {
-		fmt.Fprintf(&b, "          %s\n", s)
+		say(&b, "          %s\n", s)
 	}
 	if p.Environment.CoresServer < p.Budget.Cores {
-		fmt.Fprintf(&b, "          %s asked for: what they could do will be predicted, as an upper bound\n", number(p.Budget.Cores, "core"))
+		say(&b, "          %s asked for: what they could do will be predicted, as an upper bound\n", number(p.Budget.Cores, "core"))
 	}
-	fmt.Fprintf(&b, "requests  %s\n", requests(p.Scenario))
+	say(&b, "requests  %s\n", requests(p.Scenario))
 	if o := p.Scenario.Objective; o != nil {
-		fmt.Fprintf(&b, "objective %s\n", o.Given())
+		say(&b, "objective %s\n", o.Given())
 	}
 	if list := p.Settings.PredictMemory; len(list) > 0 {
 		var sizes []string
 		for _, bytes := range list {
 			sizes = append(sizes, humanize.Bytes(uint64(bytes)))
 		}
-		fmt.Fprintf(&b, "predict   in %s of memory, from what is measured, as an upper bound\n", strings.Join(sizes, ", "))
+		say(&b, "predict   in %s of memory, from what is measured, as an upper bound\n", strings.Join(sizes, ", "))
 	}
 	if list := p.Settings.PredictCores; len(list) > 0 {
-		fmt.Fprintf(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&list))
+		say(&b, "predict   for %s cores, from what is measured, as an upper bound\n", (*coreList)(&list))
 		if part := p.Settings.FewerCores; part > 0 {
-			fmt.Fprintf(&b, "          checked from %s, where the recommended count is measured too\n", number(part, "core"))
+			say(&b, "          checked from %s, where the recommended count is measured too\n", number(part, "core"))
 		} else {
-			fmt.Fprintf(&b, "          unchecked: half of what is measured can't be held by %s\n", p.Environment.LimitsMethod)
+			say(&b, "          unchecked: half of what is measured can't be held by %s\n", p.Environment.LimitsMethod)
 		}
 	}
 	if p.Settings.Probe != "" {
-		fmt.Fprintf(&b, "probe     GET %s, now and then while the server is full\n", p.Settings.Probe)
+		say(&b, "probe     GET %s, now and then while the server is full\n", p.Settings.Probe)
 	}
 	if variants := p.Variants(); len(variants) > 1 {
 		for i, v := range variants {
@@ -67,23 +67,23 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 			if i > 0 {
 				label = ""
 			}
-			fmt.Fprintf(&b, "%-10s%s\n", label, v)
+			say(&b, "%-10s%s\n", label, v)
 		}
 	}
-	fmt.Fprintf(&b, "counts    first %s in this order, then where the decision is least certain\n", list(o.FirstCounts))
+	say(&b, "counts    first %s in this order, then where the decision is least certain\n", list(o.FirstCounts))
 	if len(p.Settings.Counts) > 0 {
-		fmt.Fprintf(&b, "          of %s, and the usual %d to compare with\n", list(p.Settings.Counts), p.Settings.RuleOfThumb)
+		say(&b, "          of %s, and the usual %d to compare with\n", list(p.Settings.Counts), p.Settings.RuleOfThumb)
 	} else {
-		fmt.Fprintf(&b, "          from %d to %d, and the usual %d to compare with\n", p.Settings.Lowest, p.Settings.Highest, p.Settings.RuleOfThumb)
+		say(&b, "          from %d to %d, and the usual %d to compare with\n", p.Settings.Lowest, p.Settings.Highest, p.Settings.RuleOfThumb)
 	}
-	fmt.Fprintf(&b, "time      about %d restarts of %.1f s, at most %s; fewer when the decision is settled\n",
+	say(&b, "time      about %d restarts of %.1f s, at most %s; fewer when the decision is settled\n",
 		o.Restarts, o.SecondsPerRestart, time.Duration(o.SecondsAtMost*float64(time.Second)))
 	if p.Settings.Live {
 		b.WriteString("live      the first count is started, the others are changes while it runs; a restart at the end tells the difference\n")
 	}
-	fmt.Fprintf(&b, "starts    (the port is chosen anew each time%s)\n", scratch(o.Starts))
+	say(&b, "starts    (the port is chosen anew each time%s)\n", scratch(o.Starts))
 	for _, s := range o.Starts {
-		fmt.Fprintf(&b, "          %s\n", strings.Join(append(s.Environment, s.Argv...), " "))
+		say(&b, "          %s\n", strings.Join(append(s.Environment, s.Argv...), " "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -290,10 +290,10 @@ func interrupted(measured *sweep.Record, resume string) error {
 // record itself could not be: then its folder is left alone.
 func publish(s Streams, r *sweep.Record, o outputOptions, unsaved error) error {
 	for _, line := range r.LeftOut {
-		fmt.Fprintf(s.Err, "advise: left out of %s: %v\n", r.Dir, line)
+		say(s.Err, "advise: left out of %s: %v\n", r.Dir, line)
 	}
 	if r.Unkept != nil {
-		fmt.Fprintf(s.Err, "advise: note: %v\n", r.Unkept)
+		say(s.Err, "advise: note: %v\n", r.Unkept)
 	}
 	var result *reports.Result
 	var err error
@@ -306,7 +306,7 @@ func publish(s Streams, r *sweep.Record, o outputOptions, unsaved error) error {
 		return errors.Join(unsaved, err)
 	}
 	for _, note := range result.Notes {
-		fmt.Fprintf(s.Err, "advise: note: %s\n", note)
+		say(s.Err, "advise: note: %s\n", note)
 	}
 	if o.json {
 		err = reports.JSON(s.Out, result)

@@ -14,6 +14,7 @@ import (
 	"advise/model"
 	"advise/reports"
 	"advise/sweep"
+	"advise/targets/plain"
 )
 
 // A watch tells on standard error how a sweep goes: a bar with the remaining time on a terminal, a
@@ -34,25 +35,27 @@ func newWatch(w io.Writer, o outputOptions) *watch {
 // when quiet: its figures are nobody's.
 func (p *watch) begin(plan sweep.Plan, dir string) {
 	if standIn(plan.Target) {
-		fmt.Fprintf(p.w, "advise: NO SERVER OF YOURS WAS FOUND in %s\n", plan.Target.Workdir)
-		fmt.Fprintf(p.w, "advise: the built-in demo server runs instead: its figures are not yours\n")
+		say(p.w, "advise: NO SERVER OF YOURS WAS FOUND in %s\n", plan.Target.Workdir)
+		say(p.w, "advise: the built-in demo server runs instead: its figures are not yours\n")
 		for _, line := range seenBelow(plan.Target) {
-			fmt.Fprintf(p.w, "advise: %s\n", line)
+			say(p.w, "advise: %s\n", line)
 		}
-		fmt.Fprintf(p.w, "advise: hint: put your start command behind --: advise -- gunicorn app:app\n")
+		say(p.w, "advise: hint: put your start command behind --: advise -- gunicorn app:app\n")
 	}
 	if p.quiet {
 		return
 	}
 	if plan.Target.Found != "" && !standIn(plan.Target) {
-		fmt.Fprintf(p.w, "advise: %s\n", strings.ReplaceAll(plan.Target.Found, "\n", "\nadvise: "))
+		for line := range strings.SplitSeq(plan.Target.Found, "\n") {
+			say(p.w, "advise: %s\n", line)
+		}
 	}
-	fmt.Fprintf(p.w, "advise: command: %s\n", strings.Join(plan.Target.Command, " "))
-	fmt.Fprintf(p.w, "advise: %s\nadvise: %s\n", held(plan), driven(plan))
+	say(p.w, "advise: command: %s\n", strings.Join(plan.Target.Command, " "))
+	say(p.w, "advise: %s\nadvise: %s\n", held(plan), driven(plan))
 	for _, s := range plan.Environment.LimitsShortfall {
-		fmt.Fprintf(p.w, "advise: %s\n", s)
+		say(p.w, "advise: %s\n", s)
 	}
-	fmt.Fprintf(p.w, "advise: at most %s; record: %s\n", time.Duration(plan.Settings.TimeSeconds*float64(time.Second)), dir)
+	say(p.w, "advise: at most %s; record: %s\n", time.Duration(plan.Settings.TimeSeconds*float64(time.Second)), dir)
 	if p.live {
 		p.bar = progressbar.NewOptions64(int64(plan.Settings.TimeSeconds*1000),
 			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(16), progressbar.OptionSetPredictTime(false),
@@ -94,12 +97,12 @@ func (p *watch) event(e sweep.Event) {
 		return
 	}
 	if p.bar != nil {
-		p.bar.Describe(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, shape(e), e.Stage))
+		p.bar.Describe(plain.Line(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, shape(e), e.Stage)))
 		_ = p.bar.Set64(min(e.Elapsed, e.Budget).Milliseconds())
 		return
 	}
 	if e.Ended != nil {
-		fmt.Fprintf(p.w, "advise: restart %d: %s (%s): %s; %s left\n", e.Trial, shape(e), e.Why, outcome(e.Ended), left)
+		say(p.w, "advise: restart %d: %s (%s): %s; %s left\n", e.Trial, shape(e), e.Why, outcome(e.Ended), left)
 	}
 }
 

@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"advise/targets/plain"
 )
 
 // JSON writes the result as exactly one indented document with a newline behind it.
 func JSON(w io.Writer, r *Result) error {
-	return writeJSON(w, r)
+	return Document(w, r)
 }
 
-func writeJSON(w io.Writer, document any) error {
+// Document writes a value as such a document.
+func Document(w io.Writer, document any) error {
 	data, err := encode(document)
 	if err != nil {
 		return err
@@ -25,5 +28,5 @@ func encode(document any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the result: %w", err)
 	}
-	return append(data, '\n'), nil
+	return append(plain.JSON(data), '\n'), nil
 }

@@ -91,6 +91,8 @@ type Recommendation struct {
 	Reasons     []string `json:"reasons"`
 	// Config is what to paste to get this count.
 	Config []ConfigFile `json:"config"`
+	// LeftOut says of each text to paste that can't be written why.
+	LeftOut []string `json:"left_out,omitempty"`
 	// ConfigFolder is where the record keeps these and Deploy, the names of what starts the server
 	// elsewhere; both are empty in a result of no folder, and no part of the document, which can be moved.
 	ConfigFolder string   `json:"-"`

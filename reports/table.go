@@ -166,7 +166,7 @@ func (r *TableResult) asResult() *Result {
 }
 
 // TableJSON writes the result as exactly one indented document with a newline behind it.
-func TableJSON(w io.Writer, r *TableResult) error { return writeJSON(w, r) }
+func TableJSON(w io.Writer, r *TableResult) error { return Document(w, r) }
 
 // TableText writes the result as a person wants to read it, in the manner of [Text].
 func TableText(w io.Writer, r *TableResult, o TextOptions) error {

@@ -381,6 +381,9 @@ func (t *text) paste(r *Result) {
 // alsoThere names the files that start the server elsewhere, in a line that is never broken: its path is
 // there to be copied.
 func (t *text) alsoThere(r *Recommendation) {
+	for _, left := range r.LeftOut {
+		t.WriteString("\n" + plain.Line(left) + "\n")
+	}
 	if len(r.Deploy) > 0 {
 		t.WriteString("\n" + plain.Line("also in "+r.ConfigFolder+": "+strings.Join(r.Deploy, ", ")) + "\n")
 	}

@@ -69,10 +69,15 @@ type contents struct {
 
 func prepare(rec *sweep.Record) (r *Result, f contents, err error) {
 	adv := rec.Advice()
+	var left []string
 	if adv.Made {
-		f.config, f.deploy = configuration(rec.Recommended().Plan, adv.Workers)
+		pasted := configuration(rec.Recommended().Plan, adv.Workers)
+		f.config, f.deploy, left = pasted.Config, pasted.Deploy, pasted.LeftOut
 	}
 	r = New(rec, adv, f.config)
+	if r.Recommendation != nil {
+		r.Recommendation.LeftOut = left
+	}
 	if f.result, err = encode(r); err != nil {
 		return nil, f, err
 	}
@@ -141,19 +146,18 @@ func isPage(text []byte) bool {
 	return bytes.Contains(text, []byte("default-src 'none'; script-src 'unsafe-inline'")) && bytes.Contains(text, []byte("<title>advise: "))
 }
 
-// configuration asks the record's adapter what to paste, and what starts the server elsewhere. A command that can no longer be read, such
-// as one whose secrets are masked, gives none: the advice stands without.
-func configuration(p sweep.Plan, workers int) (config, deploy []targets.File) {
+// configuration asks the record's adapter what to paste. A command that can no longer be read gives nothing: the
+// advice stands without.
+func configuration(p sweep.Plan, workers int) targets.Pasted {
 	target, err := targets.ForAdapter(p.Target.Adapter, targets.Command{
 		Argv: p.Target.Command, Dir: p.Target.Workdir, Version: p.Target.Version,
 		Env: p.Target.Variables, Program: p.Target.Program,
 	})
 	if err != nil {
-		return nil, nil
+		return targets.Pasted{}
 	}
 	shape := p.Launched(p.Variants()[0].At(workers))
-	budget := targets.Budget{Cores: p.Budget.Cores, Memory: p.Budget.MemoryBytes}
-	return target.Adapter.Config(target.Command, shape), target.Deploy(shape, budget)
+	return target.Paste(shape, targets.Budget{Cores: p.Budget.Cores, Memory: p.Budget.MemoryBytes})
 }
 
 // fileName keeps a text inside the folder, whatever path it is meant for.

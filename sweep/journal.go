@@ -14,6 +14,7 @@ import (
 	"advise/model"
 	"advise/sweep/generator"
 	"advise/targets/disk"
+	"advise/targets/plain"
 )
 
 // The files of a record.
@@ -194,7 +195,7 @@ func (j *journal) save(name string, value any, known func(old []byte) bool) erro
 	if err != nil {
 		return err
 	}
-	return j.folder.Replace(name, append(text, '\n'), 0o644, known)
+	return j.folder.Replace(name, append(plain.JSON(text), '\n'), 0o644, known)
 }
 
 // reopen goes on with a record, after cutting off a line that was only partly written. Lines that are damaged
@@ -228,6 +229,7 @@ func (j *journal) openTrials() (err error) {
 // append puts a trial on disk: when it returns, a kill or a power cut does not lose it.
 func (j *journal) append(t Trial) error {
 	line, err := json.Marshal(t)
+	line = plain.JSON(line)
 	if err == nil {
 		_, err = j.trials.Write(append(line, '\n'))
 	}

@@ -1,10 +1,12 @@
 package targets
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,16 +26,16 @@ type deployment struct {
 	hidden []string // variables that it needs and that are not known here
 }
 
-// Deploy is what starts the target at a shape elsewhere: a systemd unit that holds it to the budget,
+// deploy is what starts the target at a shape elsewhere: a systemd unit that holds it to the budget,
 // the line of a Procfile, and the CMD of a Dockerfile, each in the foreground. A server that takes its
 // count from a file alone is started with that file, which is named. One that runs with its
 // distribution's own file has a unit of the distribution's, and gets a file beside that with the limits
 // alone: that unit knows more of it than could be said here, and is updated with it. The demo server is
-// for no place but this.
-func (t *Target) Deploy(s Shape, b Budget) []File {
+// for no place but this. What can't be written is left out, with the reason.
+func (t *Target) deploy(s Shape, b Budget) (files []File, left []string) {
 	name := t.Adapter.Name()
 	if name == DemoName {
-		return nil
+		return nil, nil
 	}
 	here := foreground{argv: t.Command.Argv}
 	if f, ok := t.Adapter.(foregrounder); ok {
@@ -41,18 +43,36 @@ func (t *Target) Deploy(s Shape, b Budget) []File {
 	}
 	d, ok := t.deployment(s, here)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	unit := File{Path: name + ".service", Text: t.unit(d, b)}
+	words, names, err := openSecrets(d.words)
+	d.words = words
+	unit, line := name+".service", quoteOpen(d.words)
 	if here.packaged != "" {
-		unit = File{Path: name + "-limits.conf", Text: dropIn(here.packaged, d, b)}
+		unit = name + "-limits.conf"
 	}
-	line := quoteOpen(d.words)
-	return []File{
-		unit,
-		{Path: "Procfile", Text: "web: " + line + "\n"},
-		{Path: "Dockerfile", Text: dockerCommand(line, d.words)},
+	add := func(path string, err error, text func() string) {
+		var content string
+		if err == nil {
+			content = text()
+			err = inert(content)
+		}
+		if err != nil {
+			left = append(left, fmt.Sprintf("no %s: %v", path, err))
+			return
+		}
+		files = append(files, File{Path: path, Text: content})
 	}
+	add(unit, cmp.Or(err, unitFolder(t.Command.Dir)), func() string {
+		if here.packaged != "" {
+			return dropIn(here.packaged, d, b)
+		}
+		return t.unit(d, names, b)
+	})
+	notes := secretNotes(append(names, d.hidden...))
+	add("Procfile", err, func() string { return notes + "web: " + line + "\n" })
+	add("Dockerfile", err, func() string { return notes + dockerCommand(line, d.words) })
+	return files, left
 }
 
 // deployment is the line to paste where there is one, and otherwise the user's own command.
@@ -115,20 +135,35 @@ func inOneLine(text string) string {
 	return strings.Join(settings, "; ")
 }
 
-// quoteOpen is a command for a shell in which the address is still open.
+// quoteOpen is a command for a shell in which the address and secrets are still open.
 func quoteOpen(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
-		switch name, value, _ := strings.Cut(w, "="); {
-		case assigns(w):
-			quoted[i] = name + "=" + quote(value)
-		case strings.Contains(w, "$HOST") || strings.Contains(w, "$PORT"):
-			quoted[i] = strings.NewReplacer("'$HOST'", "$HOST", "'$PORT'", "$PORT", "$HOST", `'"$HOST"'`, "$PORT", `'"$PORT"'`).Replace(quote(w))
-		default:
-			quoted[i] = quote(w)
+		parts := segments(w)
+		for k, part := range parts {
+			switch {
+			case k%2 == 1:
+				parts[k] = `"${` + part + `:?}"`
+			case part != "" || len(parts) == 1:
+				parts[k] = quoteAddress(part, k == 0)
+			}
 		}
+		quoted[i] = strings.Join(parts, "")
 	}
 	return strings.Join(quoted, " ")
+}
+
+// quoteAddress quotes a text for a shell; the name of a variable that the first one sets is not quoted.
+func quoteAddress(text string, first bool) string {
+	switch name, value, _ := strings.Cut(text, "="); {
+	case first && assigns(text) && value == "":
+		return name + "="
+	case first && assigns(text):
+		return name + "=" + quote(value)
+	case strings.Contains(text, "$HOST") || strings.Contains(text, "$PORT"):
+		return strings.NewReplacer("'$HOST'", "$HOST", "'$PORT'", "$PORT", "$HOST", `'"$HOST"'`, "$PORT", `'"$PORT"'`).Replace(quote(text))
+	}
+	return quote(text)
 }
 
 // dropIn are the limits for a unit that is there.
@@ -154,20 +189,31 @@ func (b Budget) directives() string {
 }
 
 // unit is a service of systemd, which wants the path of the program and has its own quoting.
-func (t *Target) unit(d deployment, b Budget) string {
+func (t *Target) unit(d deployment, names []string, b Budget) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "[Unit]\nDescription=%s\nAfter=network.target\n\n[Service]\n", unitWord(t.label()+" in "+t.Command.Dir))
 	fmt.Fprintf(&text, "WorkingDirectory=%s\n", unitWord(t.Command.Dir))
 	for _, n := range d.notes {
 		text.WriteString("# " + n + "\n")
 	}
-	for _, name := range d.hidden {
-		fmt.Fprintf(&text, "# %s holds a secret: set it by EnvironmentFile=\n", name)
-	}
 	words := d.words
+	var set []string
 	for len(words) > 0 && assigns(words[0]) {
-		fmt.Fprintf(&text, "Environment=%s\n", quoteUnit(words[0]))
+		if len(segments(words[0])) == 1 {
+			set = append(set, words[0])
+		} else if name, _, _ := strings.Cut(words[0], "="); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 		words = words[1:]
+	}
+	if names = append(names, d.hidden...); len(names) > 0 {
+		for _, name := range names {
+			fmt.Fprintf(&text, "# %s holds a secret: set it in this file\n", name)
+		}
+		fmt.Fprintf(&text, "EnvironmentFile=/etc/%s.env\n", t.Adapter.Name())
+	}
+	for _, assignment := range set {
+		fmt.Fprintf(&text, "Environment=%s\n", quoteUnit(unitWord(assignment)))
 	}
 	for _, open := range []string{"HOST=127.0.0.1", "PORT=8000"} {
 		if name, _, _ := strings.Cut(open, "="); takes(words, "$"+name) {
@@ -179,7 +225,7 @@ func (t *Target) unit(d deployment, b Budget) string {
 		if i == 0 {
 			w = t.path(w)
 		}
-		quoted[i] = quoteUnit(w)
+		quoted[i] = unitArgument(w)
 	}
 	fmt.Fprintf(&text, "ExecStart=%s\nRestart=on-failure\n", strings.Join(quoted, " "))
 	if signal := t.Adapter.StopSignal(); signal != syscall.SIGTERM {
@@ -203,11 +249,25 @@ func (t *Target) path(word string) string {
 // unitWord is a text in a unit, where a per cent sign begins a specifier.
 func unitWord(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
-// quoteUnit is a word of a command in a unit. The address, which stays open, is a variable there.
+// unitArgument is a word of a command in a unit. What stays open, the address and secrets, is a variable there.
+func unitArgument(word string) string {
+	parts := segments(word)
+	for k, part := range parts {
+		if k%2 == 1 {
+			parts[k] = "${" + part + "}"
+			continue
+		}
+		part = strings.ReplaceAll(unitWord(part), "$", "$$")
+		parts[k] = strings.NewReplacer("$$HOST", "${HOST}", "$$PORT", "${PORT}").Replace(part)
+	}
+	return quoteUnit(strings.Join(parts, ""))
+}
+
+var plainInUnit = regexp.MustCompile(`^[\pL\pN_@%+=:,./{}$*?!~^()\[\]<>&|-]+$`)
+
+// quoteUnit encloses all that is not plain: https://www.freedesktop.org/software/systemd/man/systemd.syntax.html
 func quoteUnit(word string) string {
-	word = strings.ReplaceAll(unitWord(word), "$", "$$")
-	word = strings.NewReplacer("$$HOST", "${HOST}", "$$PORT", "${PORT}").Replace(word)
-	if word != "" && !strings.ContainsAny(word, " \t\"'\\;") {
+	if plainInUnit.MatchString(word) {
 		return word
 	}
 	return strconv.Quote(word)

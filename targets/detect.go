@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"advise/targets/plain"
 )
 
 // ErrNothingFound is a folder in which Detect sees no application.
@@ -99,14 +101,14 @@ func rest(chosen finding, seen []finding) string {
 	for _, f := range seen {
 		switch {
 		case f.err == nil:
-			also = append(also, fmt.Sprintf("%s (%s)", show(f.command.Argv), f.why()))
+			also = append(also, plain.Line(fmt.Sprintf("%s (%s)", show(f.command.Argv), f.why())))
 		case !f.aside:
-			unused = append(unused, "\nnot used: "+f.why()+": "+f.err.Error())
+			unused = append(unused, "\n"+plain.Line("not used: "+f.why()+": "+f.err.Error()))
 		}
 	}
 	text := ""
 	for _, n := range chosen.notes {
-		text += "\n" + n
+		text += "\n" + plain.Line(n)
 	}
 	if len(also) > 0 {
 		text += "\nit goes before " + strings.Join(also, ", ")
@@ -122,7 +124,7 @@ func none(dir string, seen []finding) error {
 		if !f.aside {
 			hint = cmp.Or(hint, hintOf(f.err))
 		}
-		reasons = append(reasons, f.why()+": "+f.err.Error())
+		reasons = append(reasons, plain.Line(f.why()+": "+f.err.Error()))
 	}
 	hint = cmp.Or(hint, "give the server's start command: advise -- COMMAND")
 	if len(seen) == 1 {
@@ -130,7 +132,7 @@ func none(dir string, seen []finding) error {
 		return &RefusedError{Command: f.where, Reason: "it " + f.what + ": " + f.err.Error(), Hint: hint}
 	}
 	return &RefusedError{
-		Command: "what is in " + dir, Reason: "nothing of it starts a server that can be measured\n  " + strings.Join(reasons, "\n  "), Hint: hint,
+		Command: plain.Line("what is in " + dir), Reason: "nothing of it starts a server that can be measured\n  " + strings.Join(reasons, "\n  "), Hint: hint,
 	}
 }
 
@@ -147,7 +149,7 @@ func below(c Command) []string {
 		found := look(in)
 		if len(found) > 0 && len(seen) < mostBelow {
 			f := found[0]
-			seen = append(seen, fmt.Sprintf("one folder deeper, %s %s: cd %s && advise", filepath.Join(name, f.where), f.what, quote(name)))
+			seen = append(seen, plain.Line(fmt.Sprintf("one folder deeper, %s %s: cd %s && advise", filepath.Join(name, f.where), f.what, quote(name))))
 		}
 	}
 	return seen
@@ -193,7 +195,7 @@ func (f finding) target() (*Target, error) {
 	if t.Found != "" {
 		note += "; " + t.Found
 	}
-	t.Found = fmt.Sprintf("%s: %s%s", f.why(), show(t.Command.Argv), note)
+	t.Found = plain.Line(f.why()+": "+show(t.Command.Argv)) + note
 	return t, nil
 }
 

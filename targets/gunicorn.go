@@ -294,9 +294,6 @@ func (g gunicorn) Config(c Command, s Shape) []File {
 		return []File{line, file}
 	case inVariable != nil:
 		variable := environmentOf(gunicornVariable, g.inVariable(c, s))
-		if strings.Contains(variable.Text, mask.Mark) {
-			variable.Text = "# " + mask.Mark + " stands for what is there now\n" + variable.Text
-		}
 		file.Text = "# once " + isNo(inVariable) + " longer in " + gunicornVariable + ", which wins\n" + file.Text
 		if slices.Contains(inVariable, "--workers") && len(inVariable) == len(onLine) {
 			return []File{variable, line, file}

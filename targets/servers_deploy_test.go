@@ -33,7 +33,7 @@ type deployed struct {
 
 var deploys = map[string]deployed{
 	"gunicorn": {
-		need: "gunicorn", command: "gunicorn -D -b 127.0.0.1:{port} --name 'a b%' cost:app", app: "wsgi",
+		need: "gunicorn", command: "gunicorn -D -b 127.0.0.1:{port} --name 'a b' cost:app", app: "wsgi",
 		files: map[string]string{"gunicorn.conf.py": "workers = 7\n"}, unit: []string{" -w 3 "},
 	},
 	"gunicorn by a variable": {
@@ -152,7 +152,7 @@ func TestServersDeploy(t *testing.T) {
 				d.shape.Workers = 3
 			}
 			p := d.prepare(t)
-			files := p.target.Deploy(d.shape, Budget{Cores: 1.5, Memory: 512_000_000})
+			files := p.target.Paste(d.shape, Budget{Cores: 1.5, Memory: 512_000_000}).Deploy
 			if len(files) != 3 || files[0].Path != p.target.Adapter.Name()+".service" || files[1].Path != "Procfile" || files[2].Path != "Dockerfile" {
 				t.Fatalf("got %+v", files)
 			}
@@ -399,7 +399,7 @@ func TestDeployPackaged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			files := target.Deploy(Shape{Workers: 3}, Budget{Cores: 1.5, Memory: 512_000_000})
+			files := target.Paste(Shape{Workers: 3}, Budget{Cores: 1.5, Memory: 512_000_000}).Deploy
 			if len(files) != 3 || files[0].Path != target.Adapter.Name()+"-limits.conf" {
 				t.Fatalf("got %+v", files)
 			}
@@ -436,8 +436,9 @@ func TestKeptIsMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := append(again.Adapter.Config(again.Command, Shape{Workers: 3}), again.Deploy(Shape{Workers: 3}, Budget{})...)
-	if first := files[0]; first.Path != environmentFile || !strings.Contains(first.Text, "-w 3 ") || !strings.Contains(first.Text, "# *** stands for") {
+	p := again.Paste(Shape{Workers: 3}, Budget{})
+	files := slices.Concat(p.Config, p.Deploy)
+	if first, want := files[0], "# API_TOKEN holds a secret: set it in the environment\nGUNICORN_CMD_ARGS='-w 3 --env API_TOKEN='\"${API_TOKEN:?}\"\n"; first.Path != environmentFile || first.Text != want {
 		t.Errorf("to paste: %+v", first)
 	}
 	for _, f := range files {

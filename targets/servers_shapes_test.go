@@ -303,7 +303,7 @@ func TestDeployShapes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files := target.Deploy(test.shape, Budget{})
+		files := target.Paste(test.shape, Budget{}).Deploy
 		if len(files) != 3 || files[1].Text != "web: "+test.want+"\n" {
 			t.Errorf("%s: %+v, want %q", test.command, files, test.want)
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"advise/targets/mask"
+	"advise/targets/plain"
 
 	"github.com/agnivade/levenshtein"
 )
@@ -94,7 +95,8 @@ const (
 	logTailBytes = 16 << 10
 )
 
-var controls = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]`)
+// controls are the sequences by which a server colours its log, and what else a terminal would obey.
+var controls = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f]`)
 
 // tail is the end of a log without its empty lines, made fit for a terminal.
 // What is known to be secret, is called so or looks like it is masked.
@@ -118,7 +120,7 @@ func tail(path string, known mask.Known) []string {
 	}
 	var lines []string
 	for line := range strings.SplitSeq(strings.ToValidUTF8(string(text), "?"), "\n") {
-		line = strings.TrimRight(controls.ReplaceAllString(line, ""), " \t")
+		line = strings.TrimRight(plain.Line(controls.ReplaceAllString(line, "")), " ")
 		if strings.TrimSpace(line) == "" {
 			continue
 		}

@@ -237,7 +237,7 @@ func FuzzVariants(f *testing.F) {
 			if _, err := target.Adapter.Launch(target.Command, s, Place{Host: "127.0.0.1", Port: 1, Scratch: "/nonexistent"}); err != nil {
 				t.Errorf("%s: %+v can't be launched: %v", line, s, err)
 			}
-			target.Deploy(s, Budget{})
+			target.Paste(s, Budget{})
 			if again, err := target.Variants([]string{s.Class}, []int{s.Threads}, []Preload{s.Preload}); err != nil || !slices.Equal(again, []Shape{s}) {
 				t.Errorf("%s: %+v became %+v (%v)", line, s, again, err)
 			}

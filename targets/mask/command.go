@@ -77,6 +77,9 @@ func (w *walk) word(s string) string {
 	return w.argument(s)
 }
 
+// oneWord is true for what is one word to a shell as it stands, and so would be no other in a script.
+func oneWord(s string) bool { return between(s) == 0 && wordLength(s) == len(s) && cook(s) == s }
+
 // isPlace is true for where something is: a path, or a word for a file.
 func isPlace(s string) bool {
 	return plain(s) && !numbered(s) || isPath(s) && !token(s) || fileName.MatchString(s) || number.MatchString(s)
@@ -102,7 +105,7 @@ func (w *walk) argument(s string) string {
 			return w.header(s)
 		}
 	}
-	if strings.ContainsAny(s, " \t\n;|&<>\"'") && !strings.Contains(s, "://") || strings.ContainsAny(s, " \t\n") {
+	if strings.ContainsAny(s, " \t\n") && !oneWord(s) {
 		return w.script(s)
 	}
 	if strings.Contains(s, "://") {

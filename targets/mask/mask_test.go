@@ -41,3 +41,15 @@ func TestText(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A substitution of several words is one word, also of the script that it would be.
+func TestSubstitutionsEnd(t *testing.T) {
+	for _, word := range []string{"$(openssl rand -hex 8)", "$(a $(b c) d)", "`a b`", "${A:-b c}", "$(a 'b c' \"d e\")"} {
+		for _, argv := range [][]string{{"serve", word}, {"sh", "-c", word}, {"sh", "-c", "exec serve --name " + word}, {"serve", "--name", word}} {
+			once, _ := Command(argv)
+			if again, _ := Command(once); !slices.Equal(once, again) {
+				t.Errorf("%q: %q, and then %q", argv, once, again)
+			}
+		}
+	}
+}
