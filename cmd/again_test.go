@@ -173,3 +173,41 @@ func measureAgainText(t *testing.T, dir string) (text, page string) {
 	}
 	return html.UnescapeString(string(m[1])), string(written)
 }
+
+// A probe is checked as a page is, and a confidence has to leave room for chance, before anything starts.
+func TestPlanRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, probe := range []string{"/%zz", "/a b", "//evil/", "/a\nHost: evil", "/a#b", "health", "http://evil/"} {
+		if code, _, stderr := command("--dry-run", "--probe", probe); code != 1 || !strings.Contains(stderr, "the probe: ") {
+			t.Errorf("--probe %q: exit code %d: %s", probe, code, stderr)
+		}
+	}
+	for _, confidence := range []string{"0.9999999999999999", "99.995%"} {
+		if code, _, stderr := command("--dry-run", "--confidence", confidence); code != 1 || !strings.Contains(stderr, "want at most 99.99%") {
+			t.Errorf("--confidence %s: exit code %d: %s", confidence, code, stderr)
+		}
+		if code, _, stderr := command("fit", "--confidence", confidence, "-"); code != 1 || !strings.Contains(stderr, "want at most 99.99%") {
+			t.Errorf("fit --confidence %s: exit code %d: %s", confidence, code, stderr)
+		}
+	}
+}
+
+// A record that asked for more confidence than there is an interval for is read, and gone on with.
+func TestRecordOfTooMuchConfidence(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := planned(t, "--cores", "1")
+	path := filepath.Join(dir, "plan.json")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(strings.Replace(string(text), `"confidence": 0.95`, `"confidence": 0.9999999999999999`, 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := measureAgain(t, dir); !slices.Contains(told, "0.9999") {
+		t.Errorf("again it is %q", told)
+	}
+	if code, _, stderr := command("--resume", dir, "--dry-run"); code != 0 {
+		t.Error(stderr)
+	}
+}

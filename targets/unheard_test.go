@@ -26,8 +26,7 @@ func misheard(how, port string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	s := httptest.NewUnstartedServer(http.NotFoundHandler())
-	s.Listener = l
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.NotFoundHandler()}} //nolint:gosec // nobody but the test asks it
 	if how == "closing" {
 		s.Config.ConnState = func(c net.Conn, _ http.ConnState) { _ = c.Close() }
 	}

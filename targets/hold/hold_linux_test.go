@@ -97,9 +97,9 @@ func serve(args []string) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+		defer func() { _ = c.Close() }() // it stays open as long as this waits
 		fmt.Println("ready")
 		forever()
-		runtime.KeepAlive(c)
 	case "env":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 	case "daemon": // a fork that leaves its parent, its group and its session, and forks once more
