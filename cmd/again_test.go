@@ -43,7 +43,7 @@ var again = map[string][][]string{
 	"limits":        {{"--limits", "auto"}, {"--limits", "none"}, {"--limits", "affinity"}},
 
 	// These are of one run, and of no plan.
-	"out": nil, "resume": nil, "ignore-env": nil, "dry-run": nil, "json": nil, "quiet": nil, "no-color": nil, "help": nil, "version": nil,
+	"out": nil, "resume": nil, "ignore-env": nil, "skip-damaged": nil, "dry-run": nil, "json": nil, "quiet": nil, "no-color": nil, "help": nil, "version": nil,
 }
 
 // Whatever a sweep was told, the report's "measure again" and --resume alone tell again.

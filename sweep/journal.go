@@ -237,13 +237,16 @@ func (j *journal) append(t Trial) error {
 		err = j.trials.Sync()
 	}
 	if err == nil {
-		err = j.folder.Check(trialsFile, j.trials)
+		err = j.check()
 	}
 	if err != nil {
 		return fmt.Errorf("save trial %d: %w", t.ID, err)
 	}
 	return nil
 }
+
+// check says whether the record is where it was opened.
+func (j *journal) check() error { return j.folder.Check(trialsFile, j.trials) }
 
 func (j *journal) close() error {
 	err := j.folder.Close()

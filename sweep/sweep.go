@@ -471,6 +471,9 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record) 
 			s.tell(e)
 		})
 		if err != nil {
+			if gone := s.journal.check(); gone != nil && ctx.Err() == nil { // its log was there
+				return &UnsavedError{Dir: r.Dir, Err: gone}
+			}
 			return interruptedOr(ctx, err)
 		}
 		t.Repeat = 1

@@ -33,7 +33,7 @@ type deployed struct {
 
 var deploys = map[string]deployed{
 	"gunicorn": {
-		need: "gunicorn", command: "gunicorn -D -b 127.0.0.1:{port} --name 'a b' cost:app", app: "wsgi",
+		need: "gunicorn", command: "gunicorn -D -b 127.0.0.1:{port} --name shop cost:app", app: "wsgi",
 		files: map[string]string{"gunicorn.conf.py": "workers = 7\n"}, unit: []string{" -w 3 "},
 	},
 	"gunicorn by a variable": {
