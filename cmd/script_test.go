@@ -22,11 +22,20 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "not advise:", os.Args)
 		os.Exit(1)
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(summed{m}, map[string]func(){
 		"advise": func() {
 			os.Exit(cmd.Main(os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 		},
 	})
+}
+
+// summed prints what was tried at the end of the tests.
+type summed struct{ m *testing.M }
+
+func (s summed) Run() int {
+	code := s.m.Run()
+	fmt.Fprint(os.Stdout, tallied.String())
+	return code
 }
 
 // TestScripts runs the command lines of testdata/script, each in an empty folder. After each,
