@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -47,21 +48,26 @@ const faultsSeed = 9
 type tally struct{ rows []*tallyRow }
 
 type tallyRow struct {
-	area, what      string
+	area            string
+	kinds, failed   map[string]int
 	tried, survived int
 }
 
 var tallied tally
 
-func (t *tally) add(area, what string, survived bool) {
-	i := slices.IndexFunc(t.rows, func(r *tallyRow) bool { return r.area == area && r.what == what })
+func (t *tally) add(area, kind string, survived bool) {
+	i := slices.IndexFunc(t.rows, func(r *tallyRow) bool { return r.area == area })
 	if i < 0 {
 		i = len(t.rows)
-		t.rows = append(t.rows, &tallyRow{area: area, what: what})
+		t.rows = append(t.rows, &tallyRow{area: area, kinds: map[string]int{}, failed: map[string]int{}})
 	}
-	t.rows[i].tried++
+	r := t.rows[i]
+	r.tried++
+	r.kinds[kind]++
 	if survived {
-		t.rows[i].survived++
+		r.survived++
+	} else {
+		r.failed[kind]++
 	}
 }
 
@@ -70,28 +76,33 @@ func (t *tally) String() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n| area | what | tried | survived |\n|---|---|---|---|\n")
+	fmt.Fprintf(&b, "\n| area | kinds | tried | survived |\n|---|---|---|---|\n")
 	for _, r := range t.rows {
-		fmt.Fprintf(&b, "| %s | %s | %d | %d |\n", r.area, r.what, r.tried, r.survived)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d |\n", r.area, len(r.kinds), r.tried, r.survived)
+	}
+	for _, r := range t.rows {
+		for _, kind := range slices.Sorted(maps.Keys(r.failed)) {
+			fmt.Fprintf(&b, "%s: %s: %d of %d failed\n", r.area, kind, r.failed[kind], r.kinds[kind])
+		}
 	}
 	return b.String()
 }
 
 // tried runs one case as a subtest named by its number. A case that fails says how it is run alone.
-func tried(t *testing.T, n int, area, what string, try func(t *testing.T, r *rand.Rand)) {
+func tried(t *testing.T, n int, area, kind string, try func(t *testing.T, r *rand.Rand)) {
 	ran := false
 	ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
 		ran = true
 		t.Cleanup(func() {
 			if t.Failed() {
 				test, number, _ := strings.Cut(t.Name(), "/")
-				t.Logf("%s, seed %d; alone: go test ./cmd -run '^%s$/^%s$'", what, faultsSeed, test, number)
+				t.Logf("%s, seed %d; alone: go test ./cmd -run '^%s$/^%s$'", kind, faultsSeed, test, number)
 			}
 		})
 		try(t, rand.New(rand.NewPCG(faultsSeed, uint64(n))))
 	})
 	if ran {
-		tallied.add(area, what, ok)
+		tallied.add(area, kind, ok)
 	}
 }
 
