@@ -55,19 +55,19 @@ type tallyRow struct {
 
 var tallied tally
 
-func (t *tally) add(area, kind string, survived bool) {
+func (t *tally) add(area, kind string, cases int, survived bool) {
 	i := slices.IndexFunc(t.rows, func(r *tallyRow) bool { return r.area == area })
 	if i < 0 {
 		i = len(t.rows)
 		t.rows = append(t.rows, &tallyRow{area: area, kinds: map[string]int{}, failed: map[string]int{}})
 	}
 	r := t.rows[i]
-	r.tried++
-	r.kinds[kind]++
+	r.tried += cases
+	r.kinds[kind] += cases
 	if survived {
-		r.survived++
+		r.survived += cases
 	} else {
-		r.failed[kind]++
+		r.failed[kind] += cases
 	}
 }
 
@@ -90,6 +90,13 @@ func (t *tally) String() string {
 
 // tried runs one case as a subtest named by its number. A case that fails says how it is run alone.
 func tried(t *testing.T, n int, area, kind string, try func(t *testing.T, r *rand.Rand)) {
+	t.Helper()
+	triedTogether(t, n, 1, area, kind, try)
+}
+
+// triedTogether runs several cases as one, named by the number of the first: none survives where one fails.
+func triedTogether(t *testing.T, n, cases int, area, kind string, try func(t *testing.T, r *rand.Rand)) {
+	t.Helper()
 	ran := false
 	ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
 		ran = true
@@ -102,7 +109,7 @@ func tried(t *testing.T, n int, area, kind string, try func(t *testing.T, r *ran
 		try(t, rand.New(rand.NewPCG(faultsSeed, uint64(n))))
 	})
 	if ran {
-		tallied.add(area, kind, ok)
+		tallied.add(area, kind, cases, ok)
 	}
 }
 

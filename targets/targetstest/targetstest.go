@@ -109,7 +109,7 @@ func NothingLeft(t testing.TB, mark string) {
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		left := append(processes(mark), cgroups()...)
+		left := Left(mark)
 		if len(left) == 0 {
 			return
 		}
@@ -121,7 +121,11 @@ func NothingLeft(t testing.TB, mark string) {
 	}
 }
 
-func processes(mark string) []string {
+// Left are the living processes with mark and the cgroups of advise without a living owner.
+func Left(mark string) []string { return append(Processes(mark), cgroups()...) }
+
+// Processes are the living ones, other than this, that have mark among their arguments or in their environment.
+func Processes(mark string) []string {
 	var found []string
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
