@@ -140,7 +140,7 @@ func shortened(s string) string {
 }
 
 // patience is for one command that measures nothing: it takes a fraction of a second.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // runs runs a command line in this process. One that panics or does not end fails the case; where it waits
 // for a pipe of the folder it is let go.
@@ -165,15 +165,16 @@ func runs(t *testing.T, folder string, args ...string) outcome {
 		return o
 	case <-time.After(patience):
 	}
-	t.Errorf("advise %q has not ended after %s", args, patience)
-	for {
+	for ended := false; !ended; {
 		releasePipes(folder)
 		select {
-		case o := <-done:
-			return o
+		case <-done:
+			ended = true
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+	t.Fatalf("advise %q has not ended after %s", args, patience)
+	return outcome{}
 }
 
 // releasePipes opens and closes every pipe of a folder, so that who waits to read one goes on.
