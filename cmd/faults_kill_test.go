@@ -132,7 +132,7 @@ func moment(r *rand.Rand, command string) time.Duration {
 // killTogether starts commands so that the random moment of each is the same instant, and kills them.
 func killTogether(t *testing.T, group []*victim, good map[string]string) {
 	t.Helper()
-	mounts, shared := listOf(t, "/proc/self/mountinfo"), names(t, "/dev/shm")
+	cgroups, mounts, shared := targetstest.Cgroups(), listOf(t, "/proc/self/mountinfo"), names(t, "/dev/shm")
 	var longest time.Duration
 	for i, v := range group {
 		v.prepare(t, i, good)
@@ -161,7 +161,7 @@ func killTogether(t *testing.T, group []*victim, good map[string]string) {
 		}
 		v.checkFolders()
 	}
-	eventually(t, "cgroups", func() []string { return targetstest.Left(group[0].mark) })
+	eventually(t, "cgroups", func() []string { return added(cgroups, targetstest.Cgroups()) })
 	eventually(t, "mounts", func() []string { return added(mounts, listOf(t, "/proc/self/mountinfo")) })
 	eventually(t, "files in /dev/shm", func() []string { return added(shared, names(t, "/dev/shm")) })
 }
@@ -319,6 +319,11 @@ func (v *victim) awaitEnd() {
 func (v *victim) checkProcesses() {
 	v.t.Helper()
 	v.goOn()
+	v.t.Cleanup(func() { // what is left would be in the way of the next case
+		for _, p := range v.chain {
+			p.signal(syscall.SIGKILL)
+		}
+	})
 	eventually(v.t, fmt.Sprintf("of %s after %s at %s", v.command, v.blow, v.after), func() (left []string) {
 		for _, p := range v.chain {
 			if p.lives() {
