@@ -185,7 +185,7 @@ func releasePipes(folder string) {
 				_ = f.Close()
 			}
 		}
-		return nil //nolint:nilerr // what can't be read holds no pipe to release
+		return nil
 	})
 }
 
