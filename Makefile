@@ -40,13 +40,18 @@ run: build ## sweep the built-in demo server: the main job, in about a minute
 
 # Packages are tested one after the other: load measured beside other load would mean nothing.
 .PHONY: test
-test: test-packages test-venv ## run every test but test-servers; as root on Debian, first install what the real-server tests need
+test: test-packages test-venv ## run every test but test-servers, and the first faults of test-faults; as root on Debian, first install what the real-server tests need
 	go test -p 1 -parallel 4 -timeout 9m -short ./...
 	@.ci/test-cgroup2
 
 .PHONY: test-servers
 test-servers: test-packages test-venv ## sweep every server that is known by name, for real: ten minutes
 	go test -run '^TestSwept' -timeout 20m ./cmd
+
+# In its folder: there go prints what a test that passed has to say.
+.PHONY: test-faults
+test-faults: test-packages ## kills, damaged records, hostile projects, secrets: 200 to 1,000 of each, twenty minutes
+	go -C cmd test -run '^TestFaults' -count 1 -timeout 60m
 
 .PHONY: test-packages
 test-packages:

@@ -26,7 +26,16 @@ func TestMain(m *testing.M) {
 	advise := func() {
 		os.Exit(cmd.Main(os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	}
-	testscript.Main(m, map[string]func(){"advise": advise, "hold": advise})
+	testscript.Main(summed{m}, map[string]func(){"advise": advise, "hold": advise})
+}
+
+// summed prints what was tried at the end of the tests.
+type summed struct{ m *testing.M }
+
+func (s summed) Run() int {
+	code := s.m.Run()
+	fmt.Fprint(os.Stdout, tallied.String())
+	return code
 }
 
 // TestScripts runs the command lines of testdata/script, each in an empty folder. After each,

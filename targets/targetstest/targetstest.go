@@ -109,7 +109,7 @@ func NothingLeft(t testing.TB, mark string) {
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		left := append(processes(mark), cgroups()...)
+		left := append(Processes(mark), Cgroups()...)
 		if len(left) == 0 {
 			return
 		}
@@ -121,7 +121,8 @@ func NothingLeft(t testing.TB, mark string) {
 	}
 }
 
-func processes(mark string) []string {
+// Processes are the living ones, other than this, that have mark among their arguments or in their environment.
+func Processes(mark string) []string {
 	var found []string
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
@@ -138,10 +139,10 @@ func processes(mark string) []string {
 	return found
 }
 
-// cgroups are those of advise whose guard, which is in their name (advise-namespace-pid-start), no
+// Cgroups are those of advise whose guard, which is in their name (advise-namespace-pid-start), no
 // longer lives. One whose guard does belongs to a test that runs beside this one, or shows among the
 // processes.
-func cgroups() []string {
+func Cgroups() []string {
 	var found []string
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() || !strings.HasPrefix(d.Name(), "advise-") {
