@@ -165,11 +165,11 @@ func runs(t *testing.T, folder string, args ...string) outcome {
 		return o
 	case <-time.After(patience):
 	}
-	for ended := false; !ended; {
+	for range 50 { // what waits for something else is left where it is
 		releasePipes(folder)
 		select {
 		case <-done:
-			ended = true
+			t.Fatalf("advise %q had not ended after %s", args, patience)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
