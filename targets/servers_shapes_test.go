@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -308,4 +309,55 @@ func TestDeployShapes(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", test.command, files, test.want)
 		}
 	}
+}
+
+// A worker takes 60 MB more until it has loaded than afterwards. Of 300 MB, 4 that start at once are killed
+// for memory; preloaded, or started one by one, 4 run.
+func TestStartIsThePeak(t *testing.T) {
+	const more = 60 << 20
+	limits, _, err := hold.Choose(hold.Auto, hold.Limits{Memory: 300 << 20})
+	if err != nil || limits.Memory == 0 {
+		targetstest.Lacking(t, "a machine on which memory can be limited (cgroup)")
+	}
+	targetstest.Need(t, "gunicorn")
+	target, err := Recognise(Command{Argv: []string{"gunicorn", "cost:app"}, Env: append(marked(t), "HOLD_MB=30", "LOAD_MB=63"), Dir: targetstest.App("wsgi")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(s Shape) (*Instance, error) {
+		return unlimited(t, target, s.Workers, func(o *Start) { o.Limits, o.Shape = limits, s })
+	}
+	_, err = start(Shape{Workers: 4})
+	failed(t, err, KindKilledForMemory, "killed for memory while it started", "--mem")
+	if killed := (&StartError{}); errors.As(err, &killed) && (killed.MemoryPeak < limits.Memory/2 || killed.MemoryPeak > limits.Memory) {
+		t.Errorf("killed at %d bytes of %d", killed.MemoryPeak, limits.Memory)
+	}
+	fits := func(how string, i *Instance) hold.Usage {
+		u, err := i.Usage()
+		if n, counted := i.Workers(); err != nil || counted != nil || n != 4 || u.OOMKills > 0 || u.MemoryOwnPeak() > limits.Memory {
+			t.Errorf("%s: %d workers, %+v, %v %v", how, n, u, err, counted)
+		}
+		t.Logf("%s: %d MB at the most, %d MB now", how, u.MemoryOwnPeak()/1e6, u.MemoryOwn()/1e6)
+		return u
+	}
+	i, err := start(Shape{Workers: 4, Preload: PreloadOn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of those started one by one the last may still be loading: see TestPreloadShares.
+	if u := fits("preloaded", i); u.MemoryOwnPeak() < u.MemoryOwn()+more/2 {
+		t.Errorf("preloaded: %d bytes at the most, %d now", u.MemoryOwnPeak(), u.MemoryOwn())
+	}
+	if !target.OneByOne(Shape{Workers: 1}) {
+		t.Fatal("it can't be told to start one worker more")
+	}
+	if i, err = start(Shape{Workers: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for n := 2; n <= 4; n++ {
+		if err := i.Resize(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fits("one by one", i)
 }
