@@ -31,8 +31,9 @@ type deployment struct {
 // count from a file alone is started with that file, which is named. One that runs with its
 // distribution's own file has a unit of the distribution's, and gets a file beside that with the limits
 // alone: that unit knows more of it than could be said here, and is updated with it. The demo server is
-// for no place but this. What can't be written is left out, with the reason.
-func (t *Target) deploy(s Shape, b Budget) (files []File, left []string) {
+// for no place but this. What can't be written is left out, with the reason: all of it where the command, as
+// given says, can't.
+func (t *Target) deploy(s Shape, b Budget, given error) (files []File, left []string) {
 	name := t.Adapter.Name()
 	if name == DemoName {
 		return nil, nil
@@ -47,10 +48,16 @@ func (t *Target) deploy(s Shape, b Budget) (files []File, left []string) {
 	}
 	words, names, err := openSecrets(d.words)
 	d.words = words
-	unit, line := name+".service", quoteOpen(d.words)
-	if here.packaged != "" {
-		unit = name + "-limits.conf"
+	program := programOf(words)
+	if err == nil && (program == "" || len(segments(program)) > 1) {
+		err = noProgram
 	}
+	err = cmp.Or(given, err)
+	unit, unitErr := name+".service", cmp.Or(err, unitFolder(t.Command.Dir), unitProgram(t.path(program)))
+	if here.packaged != "" {
+		unit, unitErr = name+"-limits.conf", err
+	}
+	line := quoteOpen(d.words)
 	add := func(path string, err error, text func() string) {
 		var content string
 		if err == nil {
@@ -63,11 +70,11 @@ func (t *Target) deploy(s Shape, b Budget) (files []File, left []string) {
 		}
 		files = append(files, File{Path: path, Text: content})
 	}
-	add(unit, cmp.Or(err, unitFolder(t.Command.Dir)), func() string {
+	add(unit, unitErr, func() string {
 		if here.packaged != "" {
 			return dropIn(here.packaged, d, b)
 		}
-		return t.unit(d, names, b)
+		return t.unit(d, b)
 	})
 	notes := secretNotes(append(names, d.hidden...))
 	add("Procfile", err, func() string { return notes + "web: " + line + "\n" })
@@ -189,7 +196,7 @@ func (b Budget) directives() string {
 }
 
 // unit is a service of systemd, which wants the path of the program and has its own quoting.
-func (t *Target) unit(d deployment, names []string, b Budget) string {
+func (t *Target) unit(d deployment, b Budget) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "[Unit]\nDescription=%s\nAfter=network.target\n\n[Service]\n", unitWord(t.label()+" in "+t.Command.Dir))
 	fmt.Fprintf(&text, "WorkingDirectory=%s\n", unitWord(t.Command.Dir))
@@ -197,14 +204,22 @@ func (t *Target) unit(d deployment, names []string, b Budget) string {
 		text.WriteString("# " + n + "\n")
 	}
 	words := d.words
-	var set []string
+	var set, names []string
 	for len(words) > 0 && assigns(words[0]) {
 		if len(segments(words[0])) == 1 {
 			set = append(set, words[0])
-		} else if name, _, _ := strings.Cut(words[0], "="); !slices.Contains(names, name) {
+		} else { // the file sets it whole
+			name, _, _ := strings.Cut(words[0], "=")
 			names = append(names, name)
 		}
 		words = words[1:]
+	}
+	for _, w := range words {
+		for k, part := range segments(w) {
+			if k%2 == 1 {
+				names = append(names, part)
+			}
+		}
 	}
 	if names = append(names, d.hidden...); len(names) > 0 {
 		for _, name := range names {

@@ -1,15 +1,13 @@
 package targets
 
 import (
-	"cmp"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"advise/targets/mask"
+	"advise/targets/plain"
 )
 
 // A Pasted is what to put where to run a target at a shape.
@@ -25,15 +23,16 @@ type Pasted struct {
 // what it would need, such as a name with a line break, is left out.
 func (t *Target) Paste(s Shape, b Budget) Pasted {
 	var p Pasted
+	given := t.printable(s)
 	for _, f := range t.Adapter.Config(t.Command, s) {
-		text, err := toPaste(f)
+		text, err := toPaste(f, given)
 		if err != nil {
 			p.LeftOut = append(p.LeftOut, fmt.Sprintf("no %s: %v", f.Path, err))
 			continue
 		}
 		p.Config = append(p.Config, File{Path: f.Path, Text: text})
 	}
-	deploy, left := t.deploy(s, b)
+	deploy, left := t.deploy(s, b, given)
 	p.Deploy, p.LeftOut = deploy, append(p.LeftOut, left...)
 	return p
 }
@@ -46,17 +45,44 @@ func (u unwritable) Error() string { return string(u) }
 const (
 	secretInside = unwritable("it would hold a secret, which is not kept")
 	secretScript = unwritable("a secret is in the script of its command, which is not kept")
+	notPrinted   = unwritable("the command has a character that does not print, such as a line break")
+	noProgram    = unwritable("the program that it would start is not kept")
+
+	nameNotPrinted = unwritable("its name has a character that does not print, such as a line break")
 )
 
-// toPaste is a text with a variable in the place of each secret.
-func toPaste(f File) (string, error) {
+// printable says whether the command, its shape and the variables that go with it can be written as they are.
+func (t *Target) printable(s Shape) error {
+	words := append(slices.Clone(t.Command.Argv), s.Class)
+	if k, ok := t.Adapter.(keeper); ok {
+		for _, name := range k.variables() {
+			value, _ := getenv(t.Command.Env, name)
+			words = append(words, value)
+		}
+	}
+	if slices.ContainsFunc(words, func(w string) bool { return strings.ContainsFunc(w, foreign) }) {
+		return notPrinted
+	}
+	return nil
+}
+
+// toPaste is a text with a variable in the place of each secret. A line to paste holds the command, which can
+// be written or not as given says.
+func toPaste(f File, given error) (string, error) {
+	ofCommand := f.Path == commandFile || f.Path == environmentFile
+	if ofCommand && given != nil {
+		return "", given
+	}
+	if strings.ContainsFunc(f.Path, foreign) {
+		return "", nameNotPrinted
+	}
 	if err := inert(f.Text); err != nil {
 		return "", err
 	}
 	if !strings.Contains(f.Text, mask.Mark) {
 		return f.Text, nil
 	}
-	if f.Path != commandFile && f.Path != environmentFile {
+	if !ofCommand {
 		return "", secretInside
 	}
 	var out strings.Builder
@@ -83,14 +109,13 @@ func secretNotes(names []string) string {
 	return text.String()
 }
 
-// foreign is a character that no text to paste may hold: control characters, those that turn the direction of
-// writing, and what is no character at all.
-func foreign(r rune) bool { return !unicode.IsPrint(r) }
+// foreign is a character that no text to paste may hold.
+func foreign(r rune) bool { return !plain.Passes(r) }
 
 // inert says whether a text can be pasted as it is.
 func inert(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && foreign(r) }) {
-		return unwritable("it would hold a control character")
+		return unwritable("it would hold a character that does not print")
 	}
 	return nil
 }
@@ -99,9 +124,18 @@ func inert(text string) error {
 func unitFolder(dir string) error {
 	switch {
 	case strings.ContainsFunc(dir, foreign):
-		return unwritable("the folder's name has a line break or another control character, which a unit can't hold")
+		return unwritable("the folder's name has a character that does not print, such as a line break, which a unit can't hold")
 	case dir != strings.TrimSpace(dir), strings.HasSuffix(dir, `\`):
 		return unwritable("the folder's name begins or ends in a space or ends in a backslash, which a unit can't hold")
+	}
+	return nil
+}
+
+// unitProgram says whether a unit can start a program: quotes don't help against the signs that systemd looks
+// for before its path, and no variable is put into that.
+func unitProgram(path string) error {
+	if path == "" || strings.Contains(path, "$") || strings.ContainsAny(path[:1], "@-:+!|") {
+		return unwritable("a unit can't start a program of that name")
 	}
 	return nil
 }
@@ -116,42 +150,55 @@ func segments(word string) []string { return strings.Split(word, refMark) }
 
 // openSecrets puts a variable in the place of what was masked, and returns the variables' names.
 func openSecrets(words []string) (opened, names []string, err error) {
-	taken := map[string]bool{}
-	opened = slices.Clone(words)
+	o := opener{taken: map[string]bool{}}
+	for _, w := range words {
+		if assigns(w) && !strings.Contains(w, mask.Mark) {
+			name, _, _ := strings.Cut(w, "=")
+			o.taken[name] = true
+		}
+	}
+	opened, err = o.open(words)
+	return opened, o.names, err
+}
+
+// An opener gives names to the variables that are to hold secrets.
+type opener struct {
+	names []string
+	taken map[string]bool
+}
+
+func (o *opener) open(words []string) ([]string, error) {
+	opened := slices.Clone(words)
 	for i, w := range words {
 		if !strings.Contains(w, mask.Mark) {
 			continue
 		}
-		option := ""
-		if i > 0 {
-			option = words[i-1]
-		}
 		head, value := beforeSecret(w)
 		if strings.ContainsAny(value, " \t\n") && !strings.Contains(value, ": ") {
-			if head == "" || !assigns(head) { // a script, as behind sh -c
-				return nil, nil, secretScript
+			if !assigns(head) { // a script, as behind sh -c
+				return nil, secretScript
 			}
 			inner, ok := splitWords(value)
 			if !ok {
-				return nil, nil, secretScript
+				return nil, secretScript
 			}
-			inner, more, err := openSecrets(inner)
+			inner, err := o.open(inner)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			for j, one := range inner {
 				inner[j] = quoteText(one)
 			}
-			opened[i], names = head+strings.Join(inner, " "), append(names, more...)
+			opened[i] = head + strings.Join(inner, " ")
 			continue
 		}
-		name, set := strings.CutSuffix(head, "=")
-		if !set || !assigns(head) || strings.Contains(name, "=") {
-			name = variableName(cmp.Or(head, option), taken)
+		before := head
+		if head == "" && i > 0 && strings.HasPrefix(words[i-1], "-") {
+			before = words[i-1]
 		}
-		opened[i], names = head+reference(name), append(names, name)
+		opened[i] = head + reference(o.name(before))
 	}
-	return opened, names, nil
+	return opened, nil
 }
 
 // beforeSecret parts a word into what says what its value is, as in --env=TOKEN=, and the value.
@@ -174,22 +221,32 @@ func quoteText(word string) string {
 	return strings.Join(parts, refMark)
 }
 
-var notInName = regexp.MustCompile(`[^A-Z0-9]+`)
+var (
+	notInName = regexp.MustCompile(`[^A-Z0-9]+`)
+	// inherited are variables that a shell, a login or a platform sets: ${PWD:?} would never be missed.
+	inherited = regexp.MustCompile(`^(?i:PATH|HOME|USER|USERNAME|LOGNAME|SHELL|SHLVL|PWD|OLDPWD|TERM|LANG|LANGUAGE|LC_.*|TZ|TMP|TEMP|TMPDIR|` +
+		`MAIL|EDITOR|PAGER|DISPLAY|HOST|HOSTNAME|HOSTTYPE|OSTYPE|MACHTYPE|PORT|NAME|IFS|PS[0-9]|E?UID|PPID|GROUPS|RANDOM|SECONDS|LINENO|` +
+		`COLUMNS|LINES|OPT.*|DIRSTACK|FUNCNAME|REPLY|BASH.*|XDG_.*|SSH_.*|SUDO_.*|INVOCATION_ID|JOURNAL_STREAM|_+)$`)
+)
 
-// variableName makes a variable's name of what comes before a secret, another one for each.
-func variableName(before string, taken map[string]bool) string {
+// name is the variable for the secret behind an option or an assignment, another one for each. A variable that
+// is set keeps its name. What is called after an option has it behind SECRET, and so has a variable that
+// has a value anyway.
+func (o *opener) name(before string) string {
 	before = strings.TrimSuffix(before, "=")
-	if i := strings.LastIndex(before, "="); i >= 0 {
-		before = before[i+1:]
-	}
-	base := strings.Trim(notInName.ReplaceAllString(strings.ToUpper(filepath.Base(before)), "_"), "_")
-	if base == "" || base[0] >= '0' && base[0] <= '9' || len(base) == 1 {
+	last := before[strings.LastIndex(before, "=")+1:]
+	base := last
+	if !assigns(last+"=") || inherited.MatchString(last) || o.taken[last] {
 		base = "SECRET"
+		if words := strings.Trim(notInName.ReplaceAllString(strings.ToUpper(last), "_"), "_"); len(words) > 1 {
+			base += "_" + words
+		}
 	}
 	name := base
-	for n := 2; taken[name]; n++ {
+	for n := 2; o.taken[name]; n++ {
 		name = fmt.Sprintf("%s_%d", base, n)
 	}
-	taken[name] = true
+	o.taken[name] = true
+	o.names = append(o.names, name)
 	return name
 }

@@ -24,6 +24,12 @@ func TestLineShowsNothingHidden(t *testing.T) {
 	}
 }
 
+func TestText(t *testing.T) {
+	if got := Text("a\tb\n\u009b\r\n\u202e\xff\u2028界\n"); got != "a\tb\n? \n?? 界\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	for r := range rune(0x110000) {
 		if r >= 0xd800 && r <= 0xdfff {
