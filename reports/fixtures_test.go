@@ -14,6 +14,7 @@ import (
 	"advise/sweep"
 	"advise/sweep/generator"
 	"advise/targets"
+	"advise/targets/plain"
 )
 
 // A fixture is a record as a sweep of a server with known physics would leave it: a closed network
@@ -246,8 +247,9 @@ var fixtures = map[string]fixture{
 const probeHistogram = "HISTFAAAAEZ42pJpmSzMwMCgywABzFCaEYTXqnsw2H+ACCyNZfrLz3SZg2k5O9NfFqbLzEwXmUHkZGam54xMLxlBJBwBAgAA//81bREC"
 
 // hostile is what a server could put into its log: markup that ends a script and starts another,
-// an image that would be fetched, colours and a line that overwrites the one before, a wide letter.
-const hostile = "</script><script>document.title='owned'</script><img src=http://127.0.0.1:9/x onerror=alert(1)>\x1b[31m\r\x00 界 `${1}` {{.}} '\"&"
+// an image that would be fetched, colours and a line that overwrites the one before, a turned direction
+// of writing, a line of its own, a wide letter.
+const hostile = "</script><script>document.title='owned'</script><img src=http://127.0.0.1:9/x onerror=alert(1)>\x1b[31m\r\x00\u009b2J\u202e\u200b\u2028 界 `${1}` {{.}} '\"&"
 
 func (f fixture) with(edit func(*fixture)) fixture {
 	edit(&f)
@@ -285,7 +287,7 @@ func frozen(t *testing.T, name string, advise func() model.Advice) model.Advice 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+		if err := os.WriteFile(path, append(plain.JSON(data), '\n'), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

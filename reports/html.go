@@ -9,6 +9,7 @@ import (
 
 	"advise/sweep"
 	"advise/targets"
+	"advise/targets/plain"
 )
 
 // The chart library, as the npm package echarts 6.1.0 has it; see assets/README.md.
@@ -20,7 +21,8 @@ var library string
 var pageText string
 
 // Everything a page shows passes through the template's escaping: commands, names and errors come
-// from users and from servers. The library alone is put in as it is.
+// from users and from servers. The library alone is put in as it is. What a browser would obey or not show
+// outside of markup, such as a turn of the direction of writing, is taken out of the whole.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"library": func() template.JS { return template.JS(library) }, //nolint:gosec // our own file
 }).Parse(pageText))
@@ -32,7 +34,7 @@ func HTML(r *Result) ([]byte, error) {
 	if err := pageTemplate.Execute(&b, newPage(r)); err != nil {
 		return nil, fmt.Errorf("write the page: %w", err)
 	}
-	return b.Bytes(), nil
+	return []byte(plain.Text(b.String())), nil
 }
 
 // A page is what the template shows, in words.

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"advise/targets/targetstest"
 )
@@ -51,6 +52,16 @@ func TestHostileTextAddsNoMarkup(t *testing.T) {
 	}
 	if !strings.Contains(page, "&lt;/script&gt;&lt;script&gt;document.title=") {
 		t.Error("the hostile text is not in the page at all")
+	}
+}
+
+func TestPageHasNothingHidden(t *testing.T) {
+	hidden := func(r rune) bool {
+		return r != '\n' && r != '\t' && (!unicode.IsPrint(r) || r == unicode.ReplacementChar)
+	}
+	if page := string(pageOf(t, "hostile")); strings.ContainsFunc(page, hidden) {
+		at := strings.IndexFunc(page, hidden)
+		t.Errorf("%q is in the page", page[at:min(at+20, len(page))])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"advise/targets/disk"
 	"advise/targets/hold"
 	"advise/targets/mask"
+	"advise/targets/plain"
 )
 
 // newScratch makes a folder for what a server writes while it runs.
@@ -30,7 +31,7 @@ func writeFiles(files []File, scratch string, derived func(File) string) (copies
 		if derived == nil {
 			continue
 		}
-		if at := derived(File{Path: f.Path, Text: mask.Text(f.Text)}); at != "" {
+		if at := derived(File{Path: f.Path, Text: plain.Text(mask.Text(f.Text))}); at != "" {
 			copies = append(copies, at)
 		}
 	}
