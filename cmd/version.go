@@ -13,6 +13,7 @@ import (
 
 	"advise/sweep"
 	"advise/targets/disk"
+	"advise/targets/plain"
 )
 
 // tool is this program, from what the build recorded.
@@ -61,7 +62,7 @@ func newGenerate() *cobra.Command {
 			if err != nil {
 				return withHint(fmt.Errorf("generate man pages: %w", err), "name a folder for them: advise generate man FOLDER")
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%d pages in %s\n", pages, dir)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%d pages in %s\n", pages, plain.Line(dir))
 			return err
 		},
 	})
