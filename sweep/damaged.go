@@ -93,6 +93,13 @@ func (t *Trial) check() error {
 	default:
 		return fmt.Errorf("trial %d: unknown outcome %q", t.ID, t.Outcome)
 	}
+	for _, p := range t.Phases {
+		switch p.Kind {
+		case PhaseSaturation, PhaseRate, PhaseShare:
+		default:
+			return fmt.Errorf("trial %d: unknown phase %q", t.ID, p.Kind)
+		}
+	}
 	if err := plausible(*t); err != nil {
 		return fmt.Errorf("trial %d: %w", t.ID, err)
 	}

@@ -178,6 +178,9 @@ func (w *walk) optionWord(s string) string {
 	case glued:
 		return name + "=" + w.glued(name, value)
 	}
+	if len(s) > 2 && s[1] != '-' && mixed(s[2:]) { // -pVALUE
+		return s[:2] + w.hide(s[2:])
+	}
 	if wanted, rest := s[:2], s[2:]; rest != "" && s[1] != '-' && (wanted == "-H" && strings.Contains(rest, ":")) {
 		return wanted + w.header(rest)
 	}
