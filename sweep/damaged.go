@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -99,11 +100,25 @@ func (t *Trial) check() error {
 		default:
 			return fmt.Errorf("trial %d: unknown phase %q", t.ID, p.Kind)
 		}
+		if err := knownVerdict(p.GeneratorVerdict); err != nil {
+			return fmt.Errorf("trial %d: %w", t.ID, err)
+		}
+	}
+	if err := knownVerdict(t.Generator.Verdict); err != nil {
+		return fmt.Errorf("trial %d: %w", t.ID, err)
 	}
 	if err := plausible(*t); err != nil {
 		return fmt.Errorf("trial %d: %w", t.ID, err)
 	}
 	return nil
+}
+
+// knownVerdict is that of a generator; a trial that was not loaded has none.
+func knownVerdict(verdict string) error {
+	if verdict == "" || verdict == GeneratorOK || verdict == GeneratorBound {
+		return nil
+	}
+	return fmt.Errorf("unknown verdict %q", verdict)
 }
 
 // largest is more than any figure of a record is, in any of its units, and so small that its square and its
@@ -152,10 +167,21 @@ func figures(v reflect.Value, key string) error {
 }
 
 func figure(x float64, key string) error {
+	if part(key) && x > 2 {
+		return fmt.Errorf("%s is %g, of a whole", key, x)
+	}
 	if math.Abs(x) <= largest && (x >= 0 || signed(key)) || key == "settings.seed" {
 		return nil
 	}
 	return fmt.Errorf("%s is %g", key, x)
+}
+
+// parts are figures that are a part of something, and never more than it: of time, and of answers.
+var parts = []string{"stolen_share", "pressure_share", "pressure_full_share", "error_share", "throttled_share"}
+
+// part is true for a figure that is about 1 at the most: over a short window the kernel's ticks are rounded.
+func part(key string) bool {
+	return slices.ContainsFunc(parts, func(name string) bool { return strings.HasSuffix(key, name) })
 }
 
 // signed is true for the figures that can be below zero: changes, and shares that are differences.

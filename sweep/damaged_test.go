@@ -41,6 +41,7 @@ func TestDamagedLines(t *testing.T) {
 		"number twice":    {strings.Replace(third, `"id":3`, `"id":2`, 1), "line 3: trial 2 is in line 2 already", -1},
 		"unknown outcome": {strings.Replace(third, `"outcome":"ok"`, `"outcome":"fine"`, 1), `line 3: trial 3: unknown outcome "fine"`, -1},
 		"unknown phase":   {strings.Replace(third, `"kind":"saturation"`, `"kind":"x"`, 1), `line 3: trial 3: unknown phase "x"`, -1},
+		"unknown verdict": {strings.Replace(third, `"verdict":"ok"`, `"verdict":"x"`, 1), `line 3: trial 3: unknown verdict "x"`, -1},
 		"long":            {strings.Repeat(" ", longestLine) + third, "line 3: it has ", -1},
 	} {
 		t.Run(name, func(t *testing.T) {

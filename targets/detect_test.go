@@ -406,3 +406,16 @@ func FuzzProcfile(f *testing.F) {
 		}
 	})
 }
+
+// A file of the kernel's looks like any other, and reading it may wait for ever.
+func TestNothingOfTheKernelIsRead(t *testing.T) {
+	for _, file := range []string{"/proc/self/status", "/proc/kmsg", "/dev/null"} {
+		dir := t.TempDir()
+		if err := os.Symlink(file, filepath.Join(dir, "Procfile")); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := readSmall(filepath.Join(dir, "Procfile")); err == nil {
+			t.Errorf("%s was read: %.20q", file, text)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func readSmall(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > largestRead {
+	if !info.Mode().IsRegular() || info.Size() > largestRead || ofTheKernel(path) {
 		return nil, fmt.Errorf("read %s: %w", path, errNotText)
 	}
 	f, err := os.Open(path)
@@ -38,6 +38,15 @@ func readSmall(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", path, errNotText)
 	}
 	return text, nil
+}
+
+// ofTheKernel is true for what leads to a file that only looks like one: reading it may wait, or do something.
+func ofTheKernel(path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	return err != nil || strings.HasPrefix(real, "/proc/") || strings.HasPrefix(real, "/sys/") || strings.HasPrefix(real, "/dev/")
 }
 
 func inDir(dir, path string) string {

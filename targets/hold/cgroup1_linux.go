@@ -200,10 +200,11 @@ func (g *cgroup1) inside() []int {
 	return slices.Compact(pids)
 }
 
-// kill freezes first where it can, so that nothing forks away from under the list. killIn thaws.
-func (g *cgroup1) kill() {
+// kill freezes first where it is told to and can, so that nothing forks away from under the list. killIn
+// thaws; a caller that is killed in between leaves a server that no SIGKILL ends until then.
+func (g *cgroup1) kill(freeze bool) {
 	freezer := g.Folders["freezer"]
-	if freezer != "" && setting(freezer, "freezer.state", "FROZEN") == nil {
+	if freeze && freezer != "" && setting(freezer, "freezer.state", "FROZEN") == nil {
 		for range 50 {
 			state, err := os.ReadFile(filepath.Join(freezer, "freezer.state"))
 			if err != nil || strings.TrimSpace(string(state)) == "FROZEN" {

@@ -116,7 +116,7 @@ func (k *keeper) keep(orders <-chan order, orphaned <-chan struct{}) {
 			orphaned, alone = nil, true
 			next = now
 		case <-next:
-			k.kill()
+			k.kill(pause)
 			next = time.After(pause)
 			pause = min(2*pause, 100*time.Millisecond)
 		case <-empty:
@@ -143,13 +143,14 @@ func waitedFor() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-func (k *keeper) kill() {
-	k.groups.kill()
+func (k *keeper) kill(pause time.Duration) {
 	if k.apart {
-		// All of the namespace at once, however fast it forks.
+		// All of the namespace at once, however fast it forks: nothing has to be frozen for that.
 		_ = syscall.Kill(-1, syscall.SIGKILL)
+		k.groups.kill(0) // which thaws
 		return
 	}
+	k.groups.kill(pause)
 	all, err := processes()
 	if err != nil {
 		return

@@ -42,11 +42,15 @@ func (g groups) usage() (Usage, error) {
 	return Usage{}, nil
 }
 
-// kill sends SIGKILL to all; what it could not kill is there to be seen afterwards.
-func (g groups) kill() {
+// freezeFrom is the pause between two kills from which on a server that outruns them is frozen first.
+const freezeFrom = 16 * time.Millisecond
+
+// kill sends SIGKILL to all; what it could not kill is there to be seen afterwards. Pause is that since the
+// last attempt.
+func (g groups) kill(pause time.Duration) {
 	switch {
 	case g.One != nil:
-		g.One.kill()
+		g.One.kill(pause >= freezeFrom)
 	case g.Two != nil:
 		g.Two.kill()
 	}
@@ -93,7 +97,7 @@ func (g groups) rescue(name string, first Process, bound time.Duration) error {
 			first.signal(syscall.SIGKILL)
 			left++
 		}
-		g.kill()
+		g.kill(pause)
 		left += killMarked(ours) + len(g.inside())
 		if left == 0 {
 			return g.remove()

@@ -129,7 +129,7 @@ func (g *guard) hold(orders <-chan order) {
 			patience.Reset(firstPatience)
 		}
 		stage = killing
-		g.kill()
+		g.kill(pause)
 		next = time.After(pause)
 		pause = min(2*pause, 100*time.Millisecond)
 	}
@@ -193,10 +193,10 @@ func (g *guard) signalAll(sig syscall.Signal) {
 	}
 }
 
-func (g *guard) kill() {
+func (g *guard) kill(pause time.Duration) {
 	g.first.wake()
 	// What the cgroup could not kill the list below does.
-	g.groups.kill()
+	g.groups.kill(pause)
 	g.signalAll(syscall.SIGKILL)
 }
 

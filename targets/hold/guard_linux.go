@@ -155,7 +155,7 @@ func (g *guard) reap(exit chan<- Exit) {
 // clear kills what a first process that was killed has left, before reap has begun.
 func (g *guard) clear() {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		g.kill()
+		g.kill(pause)
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 		if errors.Is(err, syscall.ECHILD) {
 			return

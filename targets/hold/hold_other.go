@@ -46,7 +46,7 @@ type groups struct{}
 func makeGroups(string, Limits) (groups, error) { return groups{}, nil }
 
 func (groups) usage() (Usage, error)                       { return Usage{}, nil }
-func (groups) kill()                                       {}
+func (groups) kill(time.Duration)                          {}
 func (groups) remove() error                               { return nil }
 func (groups) settled(time.Duration) error                 { return nil }
 func (groups) rescue(string, Process, time.Duration) error { return rescue() }
