@@ -43,9 +43,9 @@ func (b blow) ends() bool {
 	return slices.Contains([]blow{killAdvise, killBoth, killAll, killStopped}, b)
 }
 
-// What is killed, and how often: 205 times SIGKILL with the 30 of TestFaultsResume. A guard that lives tidies up
-// after advise. When nobody of both does, processes must be gone all the same; folders of cgroups and of the
-// server's files must be gone once advise has started a server again.
+// What is killed, and how often: 205 times SIGKILL with the 30 of TestFaultsResume. Whoever of the chain lives
+// tidies up, a stopped guard too. Where nobody does, processes must be gone all the same; folders of cgroups and of
+// the server's files must be gone once advise has started a server again.
 var kills = []struct {
 	command string
 	blow    blow
@@ -156,7 +156,7 @@ func killTogether(t *testing.T, group []*victim, good map[string]string) {
 		t.Logf("%s of %s after %s: %d processes", v.blow, v.command, v.after, len(v.chain))
 	}
 	for _, v := range group {
-		if v.blow == killAll || v.blow == killBoth {
+		if v.blow == killAll {
 			v.startAgain()
 		}
 		v.checkFolders()
@@ -318,7 +318,6 @@ func (v *victim) awaitEnd() {
 // checkProcesses wants all of the chain to be gone, and all that has the mark in its environment.
 func (v *victim) checkProcesses() {
 	v.t.Helper()
-	v.goOn()
 	v.t.Cleanup(func() { // what is left would be in the way of the next case
 		for _, p := range v.chain {
 			p.signal(syscall.SIGKILL)
