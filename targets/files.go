@@ -42,11 +42,11 @@ func readSmall(path string) ([]byte, error) {
 
 // ofTheKernel is true for what leads to a file that only looks like one: reading it may wait, or do something.
 func ofTheKernel(path string) bool {
-	real, err := filepath.EvalSymlinks(path)
+	to, err := filepath.EvalSymlinks(path)
 	if err == nil {
-		real, err = filepath.Abs(real)
+		to, err = filepath.Abs(to)
 	}
-	return err != nil || strings.HasPrefix(real, "/proc/") || strings.HasPrefix(real, "/sys/") || strings.HasPrefix(real, "/dev/")
+	return err != nil || strings.HasPrefix(to, "/proc/") || strings.HasPrefix(to, "/sys/") || strings.HasPrefix(to, "/dev/")
 }
 
 func inDir(dir, path string) string {
