@@ -125,6 +125,9 @@ func overLines(form string) string {
 
 // Lines masks the lines of a message: what is known, what is called a secret and what looks like one.
 func (k Known) Lines(lines []string) []string {
+	if len(lines) == 0 {
+		return nil
+	}
 	masked := strings.Join(lines, "\n")
 	if k.forms != nil {
 		masked = k.forms.ReplaceAllStringFunc(masked, func(found string) string {

@@ -120,3 +120,9 @@ func FuzzMask(f *testing.F) {
 		NewKnown(first, second).Lines([]string{first, second})
 	})
 }
+
+func TestKnownLinesOfNothing(t *testing.T) {
+	if got := NewKnown("hunter2x").Lines(nil); len(got) != 0 {
+		t.Errorf("a log without a line became %q", got)
+	}
+}
