@@ -35,6 +35,7 @@ type sweepOptions struct {
 	path       string
 	slo        objective
 	rate       rate
+	clients    connections
 	surplus    surplus
 	predict    coreList
 	predictMem memoryList
@@ -124,6 +125,7 @@ not start or did not become ready, 130 interrupted.`,
 	f.StringVar(&o.scenario, "scenario", "", "file with the requests to send and the objective to meet")
 	f.Var(&o.slo, "slo", "objective to meet at the rate: p95=200ms,errors=0.1% (default: the scenario's)")
 	f.Var(&o.rate, "rate", "requests per second the traffic will bring: 300 or 18000/m (default: the scenario's)")
+	f.Var(&o.clients, "connections", "connections at full load, where clients are a fixed pool: 50 (default: as many as fill the server)")
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
 	f.Var(&o.predictMem, "predict-mem", "other sizes of memory to predict for: 512M,2G")
@@ -166,7 +168,8 @@ func runSweep(c *cobra.Command, s Streams, o *sweepOptions, args []string) error
 	run, err := sweep.New(sweep.Options{
 		Target: target, Scenario: scenario, ScenarioFile: file,
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
-		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
+		ConnectionsGiven: o.clients > 0,
+		RateHeadroom:     float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Variants: o.variants, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
@@ -329,6 +332,9 @@ func (o *sweepOptions) adopt(flags *pflag.FlagSet, p sweep.Plan) {
 	if p.Scenario.ObjectiveGiven {
 		take("slo", func() { o.slo = objective(p.Scenario.Objective.Given()) })
 	}
+	if p.Scenario.ConnectionsGiven {
+		take("connections", func() { o.clients = connections(p.Scenario.Connections) })
+	}
 	take("seed", func() { o.seed = p.Settings.Seed })
 	take("arrivals", func() { o.arrivals = p.Settings.Arrivals })
 	take("live", func() { o.live = p.Settings.Live })
@@ -348,7 +354,8 @@ func (o *sweepOptions) defaultCores() {
 	}
 }
 
-// loadScenario reads the scenario; the rate and the objective on the command line win over the file's.
+// loadScenario reads the scenario; the rate, the connections and the objective on the command line win over
+// the file's.
 func (o *sweepOptions) loadScenario() (s *scenarios.Scenario, file string, err error) {
 	if o.scenario == "" {
 		s, err = scenarios.ForPath(o.path)
@@ -363,6 +370,9 @@ func (o *sweepOptions) loadScenario() (s *scenarios.Scenario, file string, err e
 	}
 	if o.rate > 0 {
 		s.Rate = float64(o.rate)
+	}
+	if o.clients > 0 {
+		s.Connections = int(o.clients)
 	}
 	if given := scenarios.Objective(o.slo); !given.Empty() {
 		s.Objective = given

@@ -36,6 +36,8 @@ type group struct {
 	logBusy, busySquares float64
 	// demand (CPU seconds per request) and memory (bytes) are medians; 0 is unknown.
 	demand, memory, memoryMost float64
+	// unloaded is a median too, of the time of an answer without load; 0 is unknown.
+	unloaded float64
 	// bound is true when the generator decided every restart's throughput.
 	bound bool
 	meets *bool
@@ -137,7 +139,7 @@ func gather(same []Observation) group {
 		}
 	}
 	figures := func() []float64 { return make([]float64, 0, len(same)) }
-	throughput, logs, demand, busy, memory := figures(), figures(), figures(), figures(), figures()
+	throughput, logs, demand, busy, memory, unloaded := figures(), figures(), figures(), figures(), figures(), figures()
 	for _, o := range same {
 		if o.Failed || (o.GeneratorBound && !g.bound) {
 			continue
@@ -147,6 +149,9 @@ func gather(same []Observation) group {
 		if o.CPUPerRequest >= leastDemand && o.CPUPerRequest <= mostDemand {
 			demand = append(demand, o.CPUPerRequest)
 			busy = append(busy, math.Log(o.Throughput*o.CPUPerRequest))
+		}
+		if o.Unloaded > 0 && o.Unloaded <= mostDemand {
+			unloaded = append(unloaded, o.Unloaded)
 		}
 		if o.Memory > 0 && o.Memory <= mostMemory {
 			memory = append(memory, o.Memory)
@@ -175,7 +180,7 @@ func gather(same []Observation) group {
 			g.busySquares += (b - g.logBusy) * (b - g.logBusy)
 		}
 	}
-	g.demand, g.memory = median(demand), median(memory)
+	g.demand, g.memory, g.unloaded = median(demand), median(memory), median(unloaded)
 	if len(memory) > 0 {
 		g.memoryMost = slices.Max(memory)
 	}

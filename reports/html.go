@@ -281,6 +281,9 @@ func asked(r *Result) [][]string {
 	if r.Scenario.RateGiven {
 		flags = append(flags, "--rate", short(r.Scenario.TrafficRPS))
 	}
+	if r.Scenario.ConnectionsGiven {
+		flags = append(flags, "--connections", strconv.Itoa(r.Scenario.Connections))
+	}
 	if r.Settings.RateHeadroom > 0 {
 		flags = append(flags, "--headroom", exactPercent(r.Settings.RateHeadroom))
 	}

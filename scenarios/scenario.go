@@ -3,6 +3,7 @@
 //
 //	name: shop
 //	rate: 300/s
+//	connections: 50          # a fixed pool of clients; without it, as many as fill the server
 //	objective:
 //	  p99: 200ms
 //	  errors: 0.1%
@@ -47,6 +48,8 @@ const (
 	MaxFileSize = 256 << 10 // bytes
 	MaxWeight   = 1e6
 	MaxRate     = 1e6 // requests per second
+
+	MaxConnections = 8192
 )
 
 // Scenario is the traffic a server is measured under.
@@ -54,8 +57,10 @@ type Scenario struct {
 	Name     string
 	Requests []Request
 	// Rate is the traffic expected, in requests per second; zero when none is given.
-	Rate      float64
-	Objective Objective
+	Rate float64
+	// Connections is how many there are at most, as from a fixed pool of clients; zero when it isn't said.
+	Connections int
+	Objective   Objective
 }
 
 // Request is one kind of request, sent as often as its weight says.
@@ -168,6 +173,11 @@ func (s *Scenario) Validate() error {
 			return err
 		}
 	}
+	if s.Connections != 0 {
+		if err := checkConnections(s.Connections); err != nil {
+			return err
+		}
+	}
 	return cmp.Or(s.Objective.validate(), checkName(s.Name))
 }
 
@@ -220,7 +230,9 @@ func (s *Scenario) SHA256() string {
 		Rate      float64          `json:"rate_rps"`
 		LatencyNS map[string]int64 `json:"latency_ns"`
 		Errors    *float64         `json:"errors"`
-	}{Version: 1, Rate: s.Rate, LatencyNS: map[string]int64{}, Errors: s.Objective.Errors}
+
+		Connections int `json:"connections,omitempty"`
+	}{Version: 1, Rate: s.Rate, LatencyNS: map[string]int64{}, Errors: s.Objective.Errors, Connections: s.Connections}
 
 	var total float64
 	for _, r := range s.Requests {

@@ -54,6 +54,7 @@ func Open(dir string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open record %s: read %s: %w", dir, trialsFile, err)
 	}
+	r.setAside()
 	return r, nil
 }
 

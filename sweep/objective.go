@@ -15,7 +15,8 @@ func (o *Options) describe() Scenario {
 	s := o.Scenario
 	d := Scenario{
 		Name: s.Name, SHA256: s.SHA256(), File: o.ScenarioFile, RateRPS: s.Rate * (1 + o.RateHeadroom), TrafficRPS: s.Rate,
-		RateGiven: o.RateGiven, ObjectiveGiven: o.ObjectiveGiven,
+		Connections: s.Connections,
+		RateGiven:   o.RateGiven, ObjectiveGiven: o.ObjectiveGiven, ConnectionsGiven: o.ConnectionsGiven,
 	}
 	for _, r := range s.Requests {
 		path, _, _ := strings.Cut(r.Path, "?")

@@ -24,7 +24,7 @@ func (r *Record) Used() []Trial {
 		kept[t.ID] = true
 	}
 	for _, t := range r.Trials {
-		if !better[measuredBy(t)] && !kept[t.ID] && !t.OnFewerCores() {
+		if !better[measuredBy(t)] && !kept[t.ID] && !t.Apart() {
 			sound = append(sound, t)
 		}
 	}
@@ -61,7 +61,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 	vain := 0
 	for _, t := range trials {
 		switch {
-		case t.OnFewerCores():
+		case t.Apart():
 			continue
 		case !t.Disturbed():
 			aside[measuredBy(t)] = false
@@ -79,7 +79,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
-		if t.OnFewerCores() {
+		if t.Apart() {
 			continue
 		}
 		o := model.Observation{
@@ -96,7 +96,8 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			o.Throughput, o.CPUPerRequest = full.ThroughputRPS, t.Server.CPUSecondsPerRequest
 			o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
 			o.Peak = float64(t.Server.MemoryPeakBytes)
-			o.GeneratorBound = t.Generator.Verdict == GeneratorBound
+			o.GeneratorBound = t.Generator.Verdict == GeneratorBound || p.unfilled(t)
+			o.Unloaded = p.Saturation.unloaded(t.Shape.Variant())
 		}
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
 		obs = append(obs, o)
@@ -110,6 +111,7 @@ func (r *Record) Advice() model.Advice {
 	a, variants := standings.Choice().Advice, r.Plan.Variants()
 	own := r.Of(variants[standings.Chosen])
 	found := []*model.Caveat{own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(), own.uneven(), own.frontHeavy(a), r.Plan.miscount()}
+	found = append(found, own.saturationCaveats(a)...)
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))
