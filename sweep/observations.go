@@ -97,7 +97,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
 			o.Peak = float64(t.Server.MemoryPeakBytes)
 			o.GeneratorBound = t.Generator.Verdict == GeneratorBound || p.unfilled(t)
-			o.Unloaded = p.Saturation.unloaded(t.Shape.Variant())
+			o.Unloaded, _ = p.Saturation.unloaded(t.Shape.Variant())
 		}
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
 		obs = append(obs, o)

@@ -404,21 +404,23 @@ func (s *Sweep) saturatedBy(t *Trial, p *Phase) model.Saturation {
 	if cores := s.coresFor(t.Shape, cmp.Or(t.Cores, s.plan.Environment.CoresServer)); cores > 0 && p.WindowSeconds > 0 {
 		l.CPUShare = t.Server.CPUSeconds / (p.WindowSeconds * cores)
 	}
-	f := model.Filling{Slots: k.Slots, Limit: k.Connections, Unloaded: s.plan.Saturation.unloaded(t.Shape.Variant())}
+	f := model.Filling{Slots: k.Slots, Limit: k.Connections}
+	_, f.Unloaded = s.plan.Saturation.unloaded(t.Shape.Variant()) // what stalls at some counts does not queue there
 	return f.Shown(l)
 }
 
-// unloaded is the time of an answer without load, of a variant: the longest of its counts. 0: not known.
-func (s *Saturation) unloaded(v Variant) float64 {
-	longest := 0.0
-	if s != nil {
-		for _, search := range s.Searches {
-			if search.Variant() == v {
-				longest = max(longest, search.UnloadedSeconds)
-			}
+// unloaded is the time of an answer without load, of a variant: the shortest and the longest of its counts.
+// 0: not known.
+func (s *Saturation) unloaded(v Variant) (shortest, longest float64) {
+	if s == nil {
+		return 0, 0
+	}
+	for _, search := range s.Searches {
+		if took := search.UnloadedSeconds; took > 0 && search.Variant() == v {
+			shortest, longest = min(cmp.Or(shortest, took), took), max(longest, took)
 		}
 	}
-	return longest
+	return shortest, longest
 }
 
 // shows says how a search showed that so many connections fill a shape.
@@ -474,12 +476,12 @@ const (
 
 // boundWords say why no more connections were tried.
 var boundWords = map[string]string{
-	BoundConnections: "as many as are tried",
-	BoundOpenFiles:   "as many as the generator may have open: allow more files with ulimit -n",
-	BoundPorts:       "as many as there are local ports for: widen net.ipv4.ip_local_port_range",
-	BoundGenerator:   "as many as the load generator can drive",
-	BoundTime:        "as many as there was time for: --time longer tells more",
-	BoundDied:        "with more of them the server ended",
+	BoundConnections: " No more of them are tried.",
+	BoundOpenFiles:   " The generator may not have more files open: allow them with ulimit -n.",
+	BoundPorts:       " There are no local ports for more: widen net.ipv4.ip_local_port_range.",
+	BoundGenerator:   " The load generator can't drive more.",
+	BoundTime:        " There was no time to try more: a longer --time tells.",
+	BoundDied:        " With more the server ended.",
 }
 
 // saturationCaveats are those on the connections of the recommended variant.
@@ -504,13 +506,13 @@ func (r *Record) notSaturated() *model.Caveat {
 	why := ""
 	for _, search := range r.Plan.Saturation.Searches {
 		if words := boundWords[search.Bound]; words != "" {
-			why = ", " + words
+			why = words
 		}
 	}
 	return &model.Caveat{
 		Code: CaveatNotSaturated,
-		Message: fmt.Sprintf("At a worker count of %d, %d connections did not fill the server%s: its %.0f requests per second are a lower bound.",
-			worst.Shape.Workers, p.Connections, why, p.ThroughputRPS),
+		Message: fmt.Sprintf("At a worker count of %d, %d connections did not fill the server: its %.0f requests per second are a lower bound.%s",
+			worst.Shape.Workers, p.Connections, p.ThroughputRPS, why),
 		Figures: map[string]float64{
 			"workers": float64(worst.Shape.Workers), "connections": float64(p.Connections), "throughput_rps": p.ThroughputRPS,
 		},
