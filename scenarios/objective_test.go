@@ -67,15 +67,15 @@ func TestParseConnections(t *testing.T) {
 	}
 }
 
-// A fixed pool of clients is another question: a record of one is not gone on with as the other.
+// How many clients there are is no part of what each of them sends.
 func TestConnectionsAreOfTheScenario(t *testing.T) {
 	pool, err := Parse("shop.yaml", []byte("requests: [/]\nconnections: 50\n"))
 	if err != nil || pool.Connections != 50 {
 		t.Fatalf("got %+v, %v", pool, err)
 	}
 	open, err := Parse("shop.yaml", []byte("requests: [/]\n"))
-	if err != nil || open.Connections != 0 || open.SHA256() == pool.SHA256() {
-		t.Errorf("got %+v, %v, the same hash", open, err)
+	if err != nil || open.Connections != 0 || open.SHA256() != pool.SHA256() {
+		t.Errorf("got %+v, %v, or another hash", open, err)
 	}
 	for _, text := range []string{"0", "-1", "many", "[1]", "9000"} {
 		if _, err := Parse("shop.yaml", []byte("requests: [/]\nconnections: "+text+"\n")); err == nil || !strings.Contains(err.Error(), "line 2, column 14: connections ") {

@@ -230,9 +230,7 @@ func (s *Scenario) SHA256() string {
 		Rate      float64          `json:"rate_rps"`
 		LatencyNS map[string]int64 `json:"latency_ns"`
 		Errors    *float64         `json:"errors"`
-
-		Connections int `json:"connections,omitempty"`
-	}{Version: 1, Rate: s.Rate, LatencyNS: map[string]int64{}, Errors: s.Objective.Errors, Connections: s.Connections}
+	}{Version: 1, Rate: s.Rate, LatencyNS: map[string]int64{}, Errors: s.Objective.Errors}
 
 	var total float64
 	for _, r := range s.Requests {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"advise/model"
@@ -400,13 +401,22 @@ func (s *Sweep) coresFor(shape Shape, cores float64) float64 {
 // saturatedBy says how a trial's full load shows by itself that the server was full.
 func (s *Sweep) saturatedBy(t *Trial, p *Phase) model.Saturation {
 	k := s.concurrency(t.Shape)
-	l := model.Level{Connections: p.Connections, Throughput: p.ThroughputRPS}
+	l := model.Level{Connections: p.Connections, Throughput: p.ThroughputRPS, Refused: p.errorShare() > s.plan.Settings.ErrorShareAllowed}
 	if cores := s.coresFor(t.Shape, cmp.Or(t.Cores, s.plan.Environment.CoresServer)); cores > 0 && p.WindowSeconds > 0 {
 		l.CPUShare = t.Server.CPUSeconds / (p.WindowSeconds * cores)
 	}
 	f := model.Filling{Slots: k.Slots, Limit: k.Connections}
 	_, f.Unloaded = s.plan.Saturation.unloaded(t.Shape.Variant()) // what stalls at some counts does not queue there
 	return f.Shown(l)
+}
+
+// overLimit says that a trial had more connections than the server takes; empty: it had not, or it is not known.
+func (s *Sweep) overLimit(t *Trial, p *Phase) string {
+	k := s.concurrency(t.Shape)
+	if k.Connections == 0 || p.Connections <= k.Connections {
+		return ""
+	}
+	return fmt.Sprintf("; of %d connections it takes no more than %d (%s)", p.Connections, k.Connections, k.Setting)
 }
 
 // unloaded is the time of an answer without load, of a variant: the shortest and the longest of its counts.
@@ -477,7 +487,7 @@ const (
 // boundWords say why no more connections were tried.
 var boundWords = map[string]string{
 	BoundConnections: " No more of them are tried.",
-	BoundOpenFiles:   " The generator may not have more files open: allow them with ulimit -n.",
+	BoundOpenFiles:   " The generator may not have more files open: allow more with ulimit -n %d.",
 	BoundPorts:       " There are no local ports for more: widen net.ipv4.ip_local_port_range.",
 	BoundGenerator:   " The load generator can't drive more.",
 	BoundTime:        " There was no time to try more: a longer --time tells.",
@@ -502,11 +512,13 @@ func (r *Record) notSaturated() *model.Caveat {
 	if worst == nil {
 		return nil
 	}
-	p := worst.saturation()
-	why := ""
+	p, why := worst.saturation(), ""
 	for _, search := range r.Plan.Saturation.Searches {
 		if words := boundWords[search.Bound]; words != "" {
 			why = words
+			if strings.Contains(words, "%d") { // twice as many: the next step
+				why = fmt.Sprintf(words, 2*p.Connections+filesBeside+r.Plan.Environment.CPUsAllowed)
+			}
 		}
 	}
 	return &model.Caveat{

@@ -329,6 +329,46 @@ func TestServersOwnLimitIsNamed(t *testing.T) {
 	}
 }
 
+// A trial with more connections than the server takes says so beside the errors that come of it.
+func TestErrorsOverALimitNameIt(t *testing.T) {
+	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.020, refuses: 20}, asyncRecord(t), func(o *Options) {
+		o.Scenario.Connections, o.ConnectionsGiven, o.Counts = 50, true, []int{1}
+		var err error
+		if o.Target, err = targets.Recognise(targets.Command{Argv: []string{"uvicorn", "--limit-concurrency", "20", "app:app"}, Env: os.Environ(), Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r := run(t, s)
+	single := slices.IndexFunc(r.Trials, func(t Trial) bool { return t.Shape.Workers == 1 })
+	if single < 0 || r.Trials[single].Outcome != Errors || r.Trials[single].Phases[0].SaturatedBy != "" || !strings.Contains(r.Trials[single].Detail, "of 50 connections it takes no more than 20 (--limit-concurrency)") {
+		t.Errorf("got %+v", r.Trials)
+	}
+}
+
+// waitress keeps connections beyond its limit waiting until they time out: none is opened.
+func TestNoMoreConnectionsThanTheServerTakes(t *testing.T) {
+	scenario, err := scenarios.ForPath("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := targets.Recognise(targets.Command{Argv: []string{"waitress-serve", "app:app"}, Env: os.Environ(), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for highest, want := range map[int]int{32: 64, 64: 96} {
+		s, err := New(Options{
+			Target: target, Scenario: scenario, Cores: 1, Limits: hold.None, Time: time.Minute, Highest: highest,
+			Tolerance: 0.05, Confidence: 0.95, MemoryHeadroom: 0.1, Seed: 1, Arrivals: generator.Poisson, Dir: t.TempDir(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Plan().Settings; got.Connections != want || got.ConnectionsAtFirst != 0 {
+			t.Errorf("up to %d threads: %d connections, want %d", highest, got.Connections, want)
+		}
+	}
+}
+
 // One that dies of more connections is measured with those that it bears.
 func TestServerThatDiesOfConnections(t *testing.T) {
 	r := run(t, newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.200, diesAt: 500}, asyncRecord(t), nil))
