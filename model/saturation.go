@@ -180,8 +180,8 @@ func (f Filling) doublings(l Level) int {
 	return min(max(int(math.Log2(fullCores/l.CPUShare)), 1), mostDoublings)
 }
 
-// Best is the largest number of connections that does as well as any; 0 where none was answered. The more
-// there are, the surer each count is full.
+// Best is the smallest number of connections that does as well as any and has them queue, so that each
+// count is surely full; or else the largest that does as well. It is 0 where none was answered.
 func (f Filling) Best() int {
 	sound, _ := f.sound()
 	best, top := 0, 0.0
@@ -189,8 +189,11 @@ func (f Filling) Best() int {
 		top = math.Max(top, l.Throughput)
 	}
 	for _, l := range sound {
-		if l.Throughput >= (1-nearBest)*top {
-			best = l.Connections
+		if l.Throughput < (1-nearBest)*top {
+			continue
+		}
+		if best = l.Connections; f.queues(l) >= queueing {
+			break
 		}
 	}
 	return best
@@ -206,6 +209,9 @@ const (
 	leastStall = 0.035
 	mostStall  = 0.050
 )
+
+// MayStall is true for answers over a kept connection that are slow enough to have stalled.
+func MayStall(kept float64) bool { return kept >= leastStall }
 
 // Stalls says whether answers over a connection that is kept take so much longer than over a new one each
 // that the two are the reason. Times are in seconds.

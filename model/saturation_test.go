@@ -46,10 +46,10 @@ func TestFilling(t *testing.T) {
 		// 64 connections queue six times over: the first number is enough.
 		"cores full at once": {Filling{Unloaded: 0.010}, waiting(0.010, 0, none), 64, 64, SaturatedCores, 1},
 		// 101 fill the core, but just so: twice as many as the 128 that do are tried.
-		"20 ms of waiting": {Filling{Unloaded: 0.0202}, waiting(0.0002, 0.020, none), 128, 256, SaturatedCores, 3},
+		"20 ms of waiting": {Filling{Unloaded: 0.0202}, waiting(0.0002, 0.020, none), 256, 256, SaturatedCores, 3},
 		// 64 use 6.4 % of the core, so that eight times as many are the next: 512, 1024, 2048.
-		"200 ms of waiting":     {Filling{Unloaded: 0.2002}, waiting(0.0002, 0.200, none), 1024, 2048, SaturatedCores, 4},
-		"a lock, the core idle": {Filling{Unloaded: 0.050}, waiting(0.0002, 0.050, 300), 64, 128, SaturatedConnections, 2},
+		"200 ms of waiting":     {Filling{Unloaded: 0.2002}, waiting(0.0002, 0.200, none), 2048, 2048, SaturatedCores, 4},
+		"a lock, the core idle": {Filling{Unloaded: 0.050}, waiting(0.0002, 0.050, 300), 64, 64, SaturatedConnections, 2},
 		"the slots are known":   {Filling{Unloaded: 0.050, Slots: 8}, waiting(0.001, 0.050, 160), 64, 64, SaturatedSlots, 1},
 		"a limit of its own":    {Filling{Unloaded: 0.021, Limit: 10}, waiting(0.0002, 0.0208, 476), 64, 64, SaturatedLimit, 1},
 		"refuses all but 10":    {Filling{Unloaded: 0.021}, refusing(10, waiting(0.0002, 0.0208, none)), 8, 8, SaturatedLimit, 4},

@@ -30,7 +30,7 @@ type Saturation struct {
 type ConnectionSearch struct {
 	Shape
 	// UnloadedSeconds is the mean time of an answer over one connection that is kept, FreshSeconds over a
-	// new one each; 0: not known.
+	// new one each; 0: not known, or so quick that there is no need to.
 	UnloadedSeconds float64 `json:"unloaded_seconds"`
 	FreshSeconds    float64 `json:"fresh_seconds"`
 	Tried           []Level `json:"tried"`
@@ -75,8 +75,9 @@ const (
 	mostForSaturation = 0.25
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
-	// unloadedAnswers of each kind of request tell what one takes.
-	unloadedAnswers = 10
+	// unloadedAnswers of each kind of request tell what one takes, if they come in time.
+	unloadedAnswers = 5
+	unloadedLimit   = 3 * time.Second
 )
 
 // levelTiming is how long a level takes: a window of whole rounds, in which a server that only waits
@@ -249,7 +250,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		search.LimitSetting = k.Setting
 	}
 	var err error
-	if search.UnloadedSeconds, err = s.unloaded(ctx, server, false); err == nil {
+	if search.UnloadedSeconds, err = s.unloaded(ctx, server, false); err == nil && model.MayStall(search.UnloadedSeconds) {
 		search.FreshSeconds, err = s.unloaded(ctx, server, true)
 	}
 	most, bound := s.mostConnections()
@@ -295,8 +296,8 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 func (s *Sweep) unloaded(ctx context.Context, server instance, fresh bool) (float64, error) {
 	a := generator.Attack{
 		URL: server.URL(), Seed: s.plan.Settings.Seed, Requests: s.requests(), Connections: 1, CPUs: s.split.generator,
-		Warmup: 50 * time.Millisecond, WarmupRequests: 1, WarmupLimit: 2 * time.Second,
-		Window: 200 * time.Millisecond, WindowAnswers: uint64(unloadedAnswers * len(s.options.Scenario.Requests)), WindowLimit: 2 * time.Second,
+		Warmup: 50 * time.Millisecond, WarmupRequests: 1, WarmupLimit: unloadedLimit,
+		Window: 200 * time.Millisecond, WindowAnswers: uint64(unloadedAnswers * len(s.options.Scenario.Requests)), WindowLimit: unloadedLimit,
 		Timeout: s.timing.timeout,
 	}
 	if fresh {
@@ -541,6 +542,8 @@ func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
 	for _, search := range r.Plan.Saturation.Searches {
 		workers, limit, what := search.Workers, search.Limit, "refused or closed connections"
 		switch {
+		case search.Connections == 0:
+			continue
 		case search.Bound == BoundDied:
 			limit, what = search.Connections, "ended when it had more connections"
 		case search.refused():

@@ -375,7 +375,9 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	restore := stayOn(s.split.generator)
 	began := time.Now().Add(-spent(s.trials) - s.plan.Saturation.elapsed())
 	if err = s.calibrated(ctx, record); err == nil {
-		err = s.connect(ctx, abort, record)
+		if err = s.connect(ctx, abort, record); err != nil {
+			err = interruptedOr(ctx, err)
+		}
 	}
 	if err == nil {
 		err = s.measure(ctx, abort, began, record, j)
