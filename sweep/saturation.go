@@ -280,8 +280,8 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		}
 	}
 	switch {
-	case ended(server):
-		search.Bound, err = BoundDied, nil
+	case ended(server): // whatever came of that
+		search.Bound = BoundDied
 	case err != nil:
 		return nil, err
 	}
