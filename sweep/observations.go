@@ -98,6 +98,9 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			o.Peak = float64(t.Server.MemoryPeakBytes)
 			o.GeneratorBound = t.Generator.Verdict == GeneratorBound || p.unfilled(t)
 			o.Unloaded, _ = p.Saturation.unloaded(t.Shape.Variant())
+			if p.Scenario.Connections > 0 && full.SaturatedBy == "" { // as many as don't queue
+				o.Unloaded = full.Latency.Mean
+			}
 		}
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
 		obs = append(obs, o)

@@ -134,6 +134,9 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 		}
 		counts := s.race[i].Search.FirstLook()
 		for _, n := range slices.Compact([]int{slices.Min(counts), slices.Max(counts)}) {
+			if done := s.plan.Saturation.Searches; len(done) > 0 && s.saturationLeft() < seconds(done[len(done)-1].ElapsedSeconds) {
+				break // it would end before it tells anything; the trials do
+			}
 			if err := s.searchConnections(ctx, abort, v.At(n)); err != nil {
 				return err
 			}

@@ -302,7 +302,7 @@ func TestConnectionsThatAreAskedForAreKept(t *testing.T) {
 	if !a.Made || math.Abs(a.Throughput-50/0.0202) > 50 || hasCode(a, CaveatNotSaturated) || hasCode(a, model.CaveatGeneratorBound) {
 		t.Errorf("made %t, %.0f/s: %v", a.Made, a.Throughput, a.Caveats)
 	}
-	if strings.Contains(a.Fit.Reading, "100 %") || strings.Contains(a.Fit.Reading, "101 %") {
+	if !strings.Contains(a.Fit.Reading, "waits about 20.0 ms") || strings.Contains(a.Fit.Reading, "100 %") || strings.Contains(a.Fit.Reading, "101 %") {
 		t.Errorf("reads %q", a.Fit.Reading)
 	}
 }
