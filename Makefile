@@ -117,6 +117,12 @@ bench-prediction: ## what is predicted for 1.5 and 2 cores from 0.5 and 1, again
 	@.ci/install-packages gunicorn python3-flask
 	go test -run '^$$' -bench 'Prediction' -benchtime 1x -timeout 15m -v ./sweep
 
+.PHONY: bench-saturation
+bench-saturation: ## what advise and wrk get of asynchronous servers with waiting pages: half an hour
+	@.ci/install-packages gunicorn python3-gevent python3-eventlet nodejs wrk
+	@.ci/make-venv $(CACHE)/venv
+	go test -run '^$$' -bench 'Saturation' -benchtime 1x -timeout 60m -v ./sweep
+
 .PHONY: bench-memory
 bench-memory: ## peak memory of a sweep of a million requests
 	go test -run '^$$' -bench 'Million' -benchtime 1x -timeout 60m ./cmd

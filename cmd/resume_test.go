@@ -45,6 +45,8 @@ func TestResumeAloneIsTheSameSweep(t *testing.T) {
 		"--cores 1 --mem 512M --mem-headroom 20% --tolerance 3% --confidence 90% --seed 7 --arrivals constant --time 45s --probe /health",
 		"--cores 0.5 --path /items --rate 100 --headroom 20% --slo p95=200ms,errors=0.1% --predict-cores 2,4 --predict-mem 1G",
 		"--cores 1 --workers 1,2,4",
+		"--cores 1 --connections 50",
+		"--cores 1 -- gunicorn -k eventlet app:app",
 		"--cores 1 --workers 2..9 --live -- gunicorn app:app",
 		"--cores 1 --class sync,gthread --threads 1,4 --preload on,off -- gunicorn app:app",
 		"--cores 1 --class sync,gthread --threads 1,4 --workers 1..8 -- gunicorn app:app",
@@ -58,6 +60,7 @@ func TestResumeAloneIsTheSameSweep(t *testing.T) {
 	for flags, says := range map[string]string{
 		"--mem-headroom 60%": "memory headroom was 0.1, now 0.6",
 		"--workers 1..8":     "counts was 1..32, now 1..8",
+		"--connections 50":   "connections asked for was 0, now 50",
 		"--tolerance 10%":    "tolerance was 0.05, now 0.1",
 	} {
 		code, _, stderr := command(append([]string{"--resume", dir, "--dry-run"}, strings.Fields(flags)...)...)

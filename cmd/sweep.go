@@ -36,6 +36,7 @@ type sweepOptions struct {
 	path       string
 	slo        objective
 	rate       rate
+	clients    connections
 	surplus    surplus
 	predict    coreList
 	predictMem memoryList
@@ -132,6 +133,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.scenario, "scenario", "", "file with the requests to send and the objective to meet")
 	f.Var(&o.slo, "slo", "objective to meet at the rate: p95=200ms,errors=0.1% (default: the scenario's)")
 	f.Var(&o.rate, "rate", "requests per second the traffic will bring: 300 or 18000/m (default: the scenario's)")
+	f.Var(&o.clients, "connections", "connections at full load, where clients are a fixed pool: 50 (default: as many as fill the server)")
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
 	f.Var(&o.predictMem, "predict-mem", "other sizes of memory to predict for: 512M,2G")
@@ -253,7 +255,7 @@ func (o *sweepOptions) sweep(asked *request, watch *watch) (*sweep.Sweep, error)
 	}
 	return sweep.New(sweep.Options{
 		Target: asked.target, Scenario: asked.scenario, ScenarioFile: asked.file,
-		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(),
+		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(), ConnectionsGiven: o.clients > 0,
 		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Variants: o.variants, Compared: o.compared, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
@@ -458,7 +460,8 @@ func (o *sweepOptions) defaultCores() {
 	}
 }
 
-// loadScenario reads the scenario; the rate and the objective on the command line win over the file's.
+// loadScenario reads the scenario; the rate, the connections and the objective on the command line win over
+// the file's.
 func (o *sweepOptions) loadScenario() (s *scenarios.Scenario, file string, err error) {
 	if o.scenario == "" {
 		s, err = scenarios.ForPath(o.path)
@@ -473,6 +476,9 @@ func (o *sweepOptions) loadScenario() (s *scenarios.Scenario, file string, err e
 	}
 	if o.rate > 0 {
 		s.Rate = float64(o.rate)
+	}
+	if o.clients > 0 {
+		s.Connections = int(o.clients)
 	}
 	if given := scenarios.Objective(o.slo); !given.Empty() {
 		s.Objective = given

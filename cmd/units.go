@@ -268,6 +268,27 @@ func (r *rate) Set(text string) error {
 	return nil
 }
 
+// connections is a flag's number of connections.
+type connections int
+
+func (c *connections) Type() string { return "connections" }
+
+func (c *connections) String() string {
+	if *c == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*c))
+}
+
+func (c *connections) Set(text string) error {
+	n, err := scenarios.ParseConnections(text)
+	if err != nil {
+		return err
+	}
+	*c = connections(n)
+	return nil
+}
+
 // objective is a flag's promise: p95=200ms,errors=0.1%.
 type objective scenarios.Objective
 

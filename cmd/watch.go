@@ -75,7 +75,11 @@ func held(p sweep.Plan) string {
 
 // driven is with what it is driven, and from where.
 func driven(p sweep.Plan) string {
-	return fmt.Sprintf("driven by %d connections: generator on cpu %s", p.Settings.Connections, reports.CPUList(p.Environment.CPUsGenerator))
+	more := ""
+	if p.Settings.ConnectionsAtFirst > 0 && p.Saturation == nil {
+		more = ", or as many more as fill the server"
+	}
+	return fmt.Sprintf("driven by %d connections%s: generator on cpu %s", p.Settings.Connections, more, reports.CPUList(p.Environment.CPUsGenerator))
 }
 
 func number(n float64, thing string) string {
@@ -96,6 +100,10 @@ func (p *watch) event(e sweep.Event) {
 		}
 		return
 	}
+	if e.Stage == sweep.StageConnect {
+		p.connecting(e)
+		return
+	}
 	if p.bar != nil {
 		p.bar.Describe(plain.Line(fmt.Sprintf("%d:%02d left, restart %d: %s, %s", int(left.Minutes()), int(left.Seconds())%60, e.Trial, shape(e), e.Stage)))
 		_ = p.bar.Set64(min(e.Elapsed, e.Budget).Milliseconds())
@@ -103,6 +111,16 @@ func (p *watch) event(e sweep.Event) {
 	}
 	if e.Ended != nil {
 		say(p.w, "advise: restart %d: %s (%s): %s; %s left\n", e.Trial, shape(e), e.Why, outcome(e.Ended), left)
+	}
+}
+
+// connecting tells of a search for the number of connections.
+func (p *watch) connecting(e sweep.Event) {
+	switch {
+	case p.bar != nil:
+		p.bar.Describe(fmt.Sprintf("find how many connections fill %s", shape(e)))
+	case e.Found != nil:
+		fmt.Fprintf(p.w, "advise: connections for %s: %s\n", shape(e), reports.Levels(*e.Found))
 	}
 }
 

@@ -18,6 +18,9 @@ type Observation struct {
 	Answers uint64
 	// CPUPerRequest is the server's CPU time over the answers it gave, in seconds; 0 is unknown.
 	CPUPerRequest float64
+	// Unloaded is the time of an answer without load, in seconds, where a worker has many requests in work
+	// at a time; 0 elsewhere, and where it is not known.
+	Unloaded float64
 	// Memory is the proportional set size plus swapped size of the whole tree at the end of the
 	// load, in bytes; 0 is unknown. Peak is the highest charge the limit saw, StartPeak that of the start
 	// without what could be taken back; 0 is unknown.

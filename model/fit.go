@@ -153,6 +153,9 @@ func closedNetworkCurve(groups []group, cores float64) parametricCurve {
 	demand := medianDemand(groups)
 	c.candidate.Parameters = map[string]float64{"cores": cores, "demand_seconds": demand, "wait_seconds": wait}
 	c.candidate.Reading = fmt.Sprintf("each request holds a core for %s and %s", duration(demand), waits(wait, demand, "waits"))
+	if reading, ok := demandReading(groups); ok && groups[0].unloaded > 0 { // a worker that has many in work is not kept waiting
+		c.candidate.Reading = reading
+	}
 	return c
 }
 

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -11,6 +12,9 @@ func uslReading(f USLFit, groups []group) string {
 	reading, ok := demandReading(groups)
 	if !ok {
 		reading = fmt.Sprintf("one worker answers %s requests per second", figure(f.Rate)) + fromTo(f.RateError, f.RateLow, f.RateHigh, figure)
+	}
+	if f.Contention >= whollySerial {
+		return reading + "; throughput does not grow with the workers"
 	}
 	if f.Contention > 0 {
 		reading += fmt.Sprintf("; %s%s of the work is serialised", smallShare(f.Contention), fromTo(f.ContentionError, f.ContentionLow, f.ContentionHigh, smallShare))
@@ -26,6 +30,9 @@ func uslReading(f USLFit, groups []group) string {
 	return reading
 }
 
+// whollySerial is the contention from which on no share of the work is left that more workers could do.
+const whollySerial = 0.995
+
 // fromTo is an interval behind its estimate, nothing where the standard error is not known.
 func fromTo(err, low, high float64, words func(float64) string) string {
 	if err == 0 {
@@ -36,6 +43,7 @@ func fromTo(err, low, high float64, words func(float64) string) string {
 
 // smallShare does not round to nothing what is more than that.
 func smallShare(share float64) string {
+	share = min(share, 1) // an interval ends there
 	if share > 0 && share < 0.5e-4 {
 		return "less than 0.01 %"
 	}
@@ -43,13 +51,13 @@ func smallShare(share float64) string {
 }
 
 // demandReading says where a request spends its time at the smallest count, where it queues least:
-// CPU time as measured, and of Little's law the rest. ok is false where CPU time is not known.
+// CPU time as measured, and the rest of an answer without load or, where that is not known, of Little's law. ok is false where CPU time is not known.
 func demandReading(groups []group) (reading string, ok bool) {
 	first := groups[0]
 	if first.demand == 0 {
 		return "", false
 	}
-	wait := math.Max(0, float64(first.slots)/first.mean-first.demand)
+	wait := math.Max(0, cmp.Or(first.unloaded, float64(first.slots)/first.mean)-first.demand)
 	return fmt.Sprintf("each request holds a core for %s and %s", duration(first.demand), waits(wait, first.demand, "waits about")), true
 }
 

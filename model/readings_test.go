@@ -27,6 +27,12 @@ func TestReadings(t *testing.T) {
 			uslReading(USLFit{USL: USL{0, 0, 99}, ContentionError: 0.01, ContentionHigh: 0.02}, known),
 			"each request holds a core for 2.1 ms and waits about 8.0 ms; none of the work is serialised (2 % at the most)",
 		},
+		// No more than all of the work can be serialised, and an interval ends there.
+		{uslReading(USLFit{USL: USL{1.01, 0, 99}}, unknown), "one worker answers 99.0 requests per second; throughput does not grow with the workers"},
+		{
+			uslReading(USLFit{USL: USL{0.98, 0, 99}, ContentionError: 0.02, ContentionLow: 0.94, ContentionHigh: 1.02}, unknown),
+			"one worker answers 99.0 requests per second; 98 % (94 % to 100 %) of the work is serialised",
+		},
 		{uslReading(USLFit{USL: USL{0, 1e-6, 99}}, unknown), "one worker answers 99.0 requests per second; none of the work is serialised and each pair of workers costs less than 0.01 % more"},
 		{
 			unimodalReading(known, true),

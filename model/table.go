@@ -39,6 +39,8 @@ type group struct {
 	demand, memory, memoryMost float64
 	// startMost is the most that it took while it started, in bytes; 0 is unknown.
 	startMost float64
+	// unloaded is a median too, of the time of an answer without load; 0 is unknown.
+	unloaded float64
 	// bound is true when the generator decided every restart's throughput.
 	bound bool
 	meets *bool
@@ -141,7 +143,7 @@ func gather(same []Observation) group {
 		}
 	}
 	figures := func() []float64 { return make([]float64, 0, len(same)) }
-	throughput, logs, demand, busy, memory := figures(), figures(), figures(), figures(), figures()
+	throughput, logs, demand, busy, memory, unloaded := figures(), figures(), figures(), figures(), figures(), figures()
 	for _, o := range same {
 		if o.Failed || (o.GeneratorBound && !g.bound) {
 			continue
@@ -151,6 +153,9 @@ func gather(same []Observation) group {
 		if o.CPUPerRequest >= leastDemand && o.CPUPerRequest <= mostDemand {
 			demand = append(demand, o.CPUPerRequest)
 			busy = append(busy, math.Log(o.Throughput*o.CPUPerRequest))
+		}
+		if o.Unloaded > 0 && o.Unloaded <= mostDemand {
+			unloaded = append(unloaded, o.Unloaded)
 		}
 		if o.Memory > 0 && o.Memory <= mostMemory {
 			memory = append(memory, o.Memory)
@@ -182,7 +187,7 @@ func gather(same []Observation) group {
 			g.busySquares += (b - g.logBusy) * (b - g.logBusy)
 		}
 	}
-	g.demand, g.memory = median(demand), median(memory)
+	g.demand, g.memory, g.unloaded = median(demand), median(memory), median(unloaded)
 	if len(memory) > 0 {
 		g.memoryMost = slices.Max(memory)
 	}

@@ -289,7 +289,7 @@ func (p *plot) dots(name, dotColor, shape string, value func(sweep.Trial) (float
 	var dots []opts.ScatterData
 	for _, t := range p.result.Trials {
 		v, ok := value(t)
-		if t.Outcome != sweep.OK || !ok || t.Beside() {
+		if t.Outcome != sweep.OK || !ok || t.Apart() {
 			continue
 		}
 		dots = append(dots, opts.ScatterData{

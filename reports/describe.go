@@ -62,6 +62,7 @@ func load(r *Result) []string {
 	}
 	lines := []string{fmt.Sprintf("%s: %s without a pause, for %s s after at least %s s of warm-up",
 		what, count(s.Connections, "connection"), window, tenths(s.WarmupSeconds))}
+	lines = append(lines, connections(r)...)
 	if len(r.Latencies) > 0 || r.Scenario.RateRPS > 0 {
 		lines = append(lines, arrivalWords[r.Settings.Arrivals])
 	}
@@ -291,7 +292,7 @@ func spread(r *Result) string {
 	var bytes []int64
 	for _, t := range r.Trials {
 		list := t.Server.PerWorker
-		if t.Shape.Workers != r.Recommendation.Workers || t.Beside() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
+		if t.Shape.Workers != r.Recommendation.Workers || t.Apart() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
 			continue
 		}
 		if most := busiest.Share(); most != nil && *most >= *list[0].Share() {

@@ -140,6 +140,27 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"not_saturated": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Saturation = &sweep.Saturation{Searches: []sweep.ConnectionSearch{{
+				Shape: sweep.Shape{Workers: 1, Threads: 1, Class: "sync"}, UnloadedSeconds: 0.01, FreshSeconds: 0.01,
+				Tried:       []sweep.Level{{Connections: 32, ThroughputRPS: 470, CPUShare: 0.94}, {Connections: 64, ThroughputRPS: 480, CPUShare: 0.96}},
+				Connections: 32, Shown: model.SaturatedCores,
+			}, {
+				Shape: sweep.Shape{Workers: 8, Threads: 1, Class: "sync"}, UnloadedSeconds: 0.054, FreshSeconds: 0.01,
+				Tried:       []sweep.Level{{Connections: 32, ThroughputRPS: 480, CPUShare: 0.9}},
+				Connections: 32, Bound: sweep.BoundOpenFiles,
+			}}}
+			for i := range r.Trials {
+				if r.Trials[i].Shape.Workers < 6 {
+					r.Trials[i].Phases[0].SaturatedBy = model.SaturatedCores
+				}
+			}
+		}
+	}),
+	"pool": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) { r.Plan.Scenario.Connections, r.Plan.Scenario.ConnectionsGiven = 32, true }
+	}),
 	"near": waiting.with(func(f *fixture) {
 		f.rule, f.spread, f.counts = 9, 0.06, []int{1, 2, 4, 6, 8, 9, 16}
 	}),

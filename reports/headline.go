@@ -18,6 +18,9 @@ func headline(r *Result) string {
 		return "no recommendation: " + whyNone(r)
 	}
 	text := advice(r)
+	if n := r.Scenario.Connections; n > 0 {
+		text = fmt.Sprintf("at %s: %s", count(n, "connection"), text)
+	}
 	if r.Environment.CoresServer < r.Budget.Cores {
 		text = fmt.Sprintf("on %s of the %s cores asked for: %s", short(r.Environment.CoresServer), short(r.Budget.Cores), text)
 	}
@@ -61,6 +64,8 @@ func bound(r *Result) string {
 		return "as many as fit in memory"
 	case rec.LimitedBy == model.LimitedByObjective:
 		return "what the objective needs"
+	case rec.LowerBound && unfilled(r):
+		return count(r.Settings.Connections, "connection") + " did not fill the server"
 	case rec.LowerBound:
 		return "the load generator, not the server, was at its limit"
 	case rec.LimitedBy == model.LimitedBySearchRange:

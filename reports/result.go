@@ -28,6 +28,9 @@ type Result struct {
 	// Calibration is what the load generator can do here; nil when the sweep ended before it.
 	Calibration *generator.Calibration `json:"calibration"`
 
+	// Saturation is how the connections of full load were found; nil where nothing had to be looked for.
+	Saturation *sweep.Saturation `json:"saturation,omitempty"`
+
 	// Headline is the advice in one sentence.
 	Headline string `json:"headline"`
 	// Recommendation is nil when the measurement can't carry one; Caveats then say why.
@@ -293,6 +296,7 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		Budget:        rec.Plan.Budget,
 		Settings:      whole.Plan.Settings,
 		Calibration:   rec.Calibration,
+		Saturation:    rec.Plan.Saturation,
 		Points:        pointsOf(rec, adv.Points),
 		Fit:           fit(adv.Fit),
 		Memory:        memory(adv.MemoryLine),
@@ -463,7 +467,7 @@ func points(trials []sweep.Trial, from []model.Point) []Point {
 func (p *Point) summarise(trials []sweep.Trial) {
 	var p50, p90, p95, p99, most, mean, throttled, over []float64
 	for _, t := range trials {
-		if t.Shape.Workers != p.Workers || t.Beside() {
+		if t.Shape.Workers != p.Workers || t.Apart() {
 			continue
 		}
 		p.Outcomes[t.Outcome]++

@@ -168,6 +168,13 @@ func checkRate(rate float64) error {
 	return nil
 }
 
+func checkConnections(n int) error {
+	if n < 1 || n > MaxConnections {
+		return fmt.Errorf("connections is %d: it goes from 1 to %d", n, MaxConnections)
+	}
+	return nil
+}
+
 func checkLatency(quantile string, d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("%s is %s: it has to be above 0", quantile, d)

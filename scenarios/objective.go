@@ -74,6 +74,15 @@ func ParseRate(text string) (float64, error) {
 	return rate, checkRate(rate)
 }
 
+// ParseConnections reads a number of connections.
+func ParseConnections(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || text[0] == '+' {
+		return 0, fmt.Errorf("connections has to be a whole number from 1 to %d", MaxConnections)
+	}
+	return n, checkConnections(n)
+}
+
 func parseLatency(quantile, text string) (time.Duration, error) {
 	if _, number := decimal(text); number {
 		return 0, fmt.Errorf("%s has no unit: write %sms or %ss", quantile, text, text)

@@ -54,6 +54,36 @@ func TestParseRateOfAFlag(t *testing.T) {
 	}
 }
 
+func TestParseConnections(t *testing.T) {
+	for text, want := range map[string]int{"1": 1, "50": 50, "8192": MaxConnections} {
+		if got, err := ParseConnections(text); err != nil || got != want {
+			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "+5", "8193", "many", "1e2", "0x10", "5.0", "1_000", "99999999999999999999"} {
+		if _, err := ParseConnections(text); err == nil || !strings.HasPrefix(err.Error(), "connections ") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// How many clients there are is no part of what each of them sends.
+func TestConnectionsAreOfTheScenario(t *testing.T) {
+	pool, err := Parse("shop.yaml", []byte("requests: [/]\nconnections: 50\n"))
+	if err != nil || pool.Connections != 50 {
+		t.Fatalf("got %+v, %v", pool, err)
+	}
+	open, err := Parse("shop.yaml", []byte("requests: [/]\n"))
+	if err != nil || open.Connections != 0 || open.SHA256() != pool.SHA256() {
+		t.Errorf("got %+v, %v, or another hash", open, err)
+	}
+	for _, text := range []string{"0", "-1", "many", "[1]", "9000"} {
+		if _, err := Parse("shop.yaml", []byte("requests: [/]\nconnections: "+text+"\n")); err == nil || !strings.Contains(err.Error(), "line 2, column 14: connections ") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // What is read is valid, and says the same when it is written and read again. A share of errors is
 // written with six digits.
 func FuzzParseObjective(f *testing.F) {

@@ -213,7 +213,7 @@ func invalidAt(data []byte) *token.Position {
 
 func (r *reader) scenario(n ast.Node) *Scenario {
 	s := &Scenario{}
-	fields := r.mapping(n, "a scenario", "name", "rate", "objective", "requests")
+	fields := r.mapping(n, "a scenario", "name", "rate", "connections", "objective", "requests")
 	if fields == nil {
 		return s
 	}
@@ -222,6 +222,9 @@ func (r *reader) scenario(n ast.Node) *Scenario {
 	}
 	if v, ok := fields["rate"]; ok {
 		s.Rate = r.rate(v)
+	}
+	if v, ok := fields["connections"]; ok {
+		s.Connections = r.connections(v)
 	}
 	if v, ok := fields["objective"]; ok {
 		s.Objective = r.objective(v)
@@ -390,6 +393,15 @@ func (r *reader) rate(n ast.Node) float64 {
 		r.complain(where(n), err)
 	}
 	return rate
+}
+
+func (r *reader) connections(n ast.Node) int {
+	source, _ := scalar(n)
+	connections, err := ParseConnections(source)
+	if err != nil {
+		r.complain(where(n), err)
+	}
+	return connections
 }
 
 func (r *reader) objective(n ast.Node) Objective {

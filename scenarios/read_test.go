@@ -170,7 +170,7 @@ func TestParseRefuses(t *testing.T) {
 		// The shape of the file.
 		{"", `line 1, column 1: the file is empty: give at least requests: [/]`},
 		{"# nothing\n", `line 1, column 1: the file is empty: give at least requests: [/]`},
-		{"- /", `line 1, column 1: a scenario has to be keys with values (name, rate, objective, requests), not a list`},
+		{"- /", `line 1, column 1: a scenario has to be keys with values (name, rate, connections, objective, requests), not a list`},
 		{"requests: [/]\n---\nrequests: [/]\n", `line 3, column 1: a second document starts here: a file holds one scenario`},
 		{"requests: [/\n", `line 1, column 11: sequence end token ']' not found`},
 		{"requests:\n- /\n- \xff/", `line 3, column 3: not UTF-8 text`},

@@ -3,6 +3,7 @@
 //
 //	name: shop
 //	rate: 300/s
+//	connections: 50          # a fixed pool of clients; without it, as many as fill the server
 //	objective:
 //	  p99: 200ms
 //	  errors: 0.1%
@@ -47,6 +48,8 @@ const (
 	MaxFileSize = 256 << 10 // bytes
 	MaxWeight   = 1e6
 	MaxRate     = 1e6 // requests per second
+
+	MaxConnections = 8192
 )
 
 // Scenario is the traffic a server is measured under.
@@ -54,8 +57,10 @@ type Scenario struct {
 	Name     string
 	Requests []Request
 	// Rate is the traffic expected, in requests per second; zero when none is given.
-	Rate      float64
-	Objective Objective
+	Rate float64
+	// Connections is how many there are at most, as from a fixed pool of clients; zero when it isn't said.
+	Connections int
+	Objective   Objective
 }
 
 // Request is one kind of request, sent as often as its weight says.
@@ -165,6 +170,11 @@ func (s *Scenario) Validate() error {
 	}
 	if s.Rate != 0 {
 		if err := checkRate(s.Rate); err != nil {
+			return err
+		}
+	}
+	if s.Connections != 0 {
+		if err := checkConnections(s.Connections); err != nil {
 			return err
 		}
 	}

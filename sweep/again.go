@@ -54,6 +54,9 @@ var settings = []struct {
 	{"scenario", func(p Plan) string { return p.Scenario.File }},
 	{"slo", func(p Plan) string { return given(p.Scenario.ObjectiveGiven, p.Scenario.Objective.Flag()) }},
 	{"rate", func(p Plan) string { return given(p.Scenario.RateGiven, exact(p.Scenario.TrafficRPS)) }},
+	{"connections", func(p Plan) string {
+		return given(p.Scenario.ConnectionsGiven, strconv.Itoa(p.Scenario.Connections))
+	}},
 	{"headroom", func(p Plan) string { return given(p.Settings.RateHeadroom > 0, exactShare(p.Settings.RateHeadroom)) }},
 	{"predict-cores", func(p Plan) string { return joined(p.Settings.PredictCores, exact) }},
 	{"predict-mem", func(p Plan) string { return joined(p.Settings.PredictMemory, exactSize) }},

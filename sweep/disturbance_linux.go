@@ -71,8 +71,6 @@ func addUp(cpus map[int64]procfs.CPUStat, cores []int) *coreTimes {
 	return sum
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
 // faked is true for a file that lxcfs puts in the place of the kernel's: it numbers the container's
 // cores anew and counts the container's processes alone.
 func (m machine) faked(file string) bool {

@@ -183,7 +183,7 @@ func (r *Record) CoresMeasured(a model.Advice) []model.CoresMeasured {
 func (r *Record) onPart() []Trial {
 	var sound, all []Trial
 	for _, t := range r.Trials {
-		if !t.OnFewerCores() || !t.showsDemand() {
+		if !t.OnFewerCores() || t.FewerConnections || !t.showsDemand() {
 			continue
 		}
 		all = append(all, t)

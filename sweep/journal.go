@@ -57,6 +57,7 @@ func open(dir string, skipDamaged bool) (*Record, error) {
 		return nil, &DamagedError{Dir: dir, Lines: damaged}
 	}
 	r.LeftOut = damaged
+	r.setAside()
 	return r, nil
 }
 

@@ -17,7 +17,8 @@ func (o *Options) describe() Scenario {
 	s := o.Scenario
 	d := Scenario{
 		Name: mask.Line(s.Name), SHA256: hashOfScenario(s), File: o.ScenarioFile, RateRPS: s.Rate * (1 + o.RateHeadroom), TrafficRPS: s.Rate,
-		RateGiven: o.RateGiven, ObjectiveGiven: o.ObjectiveGiven,
+		Connections: s.Connections,
+		RateGiven:   o.RateGiven, ObjectiveGiven: o.ObjectiveGiven, ConnectionsGiven: o.ConnectionsGiven,
 	}
 	taken := map[string]bool{}
 	for _, r := range s.Requests {

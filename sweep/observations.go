@@ -24,7 +24,7 @@ func (r *Record) Used() []Trial {
 		kept[t.ID] = true
 	}
 	for _, t := range r.Trials {
-		if !better[measuredBy(t)] && !kept[t.ID] && !t.Beside() {
+		if !better[measuredBy(t)] && !kept[t.ID] && !t.Apart() {
 			sound = append(sound, t)
 		}
 	}
@@ -61,7 +61,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 	vain := 0
 	for _, t := range trials {
 		switch {
-		case t.Beside():
+		case t.Apart():
 			continue
 		case !t.Disturbed():
 			aside[measuredBy(t)] = false
@@ -79,7 +79,7 @@ func sift(trials []Trial) (used []Trial, resigned bool) {
 func observations(p Plan, trials []Trial) []model.Observation {
 	obs := make([]model.Observation, 0, len(trials))
 	for _, t := range trials {
-		if t.Beside() {
+		if t.Apart() {
 			continue
 		}
 		o := model.Observation{
@@ -97,7 +97,11 @@ func observations(p Plan, trials []Trial) []model.Observation {
 			o.Throughput, o.CPUPerRequest = full.ThroughputRPS, t.Server.CPUSecondsPerRequest
 			o.Memory = float64(t.Server.MemoryPSSBytes + t.Server.SwapBytes)
 			o.Peak = float64(t.Server.MemoryPeakBytes)
-			o.GeneratorBound = t.Generator.Verdict == GeneratorBound
+			o.GeneratorBound = t.Generator.Verdict == GeneratorBound || p.unfilled(t)
+			o.Unloaded, _ = p.Saturation.unloaded(t.Shape.Variant())
+			if p.Scenario.Connections > 0 && full.SaturatedBy == "" { // as many as don't queue
+				o.Unloaded = full.Latency.Mean
+			}
 		}
 		o.StartPeak = float64(t.Server.MemoryStartPeakBytes)
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
@@ -115,6 +119,7 @@ func (r *Record) Advice() model.Advice {
 		r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(),
 		own.uneven(), own.frontHeavy(a), r.connectsElsewhere(), r.Plan.miscount(),
 	}
+	found = append(found, own.saturationCaveats(a)...)
 	for i, v := range variants {
 		if i != standings.Chosen { // it may be why that one was not chosen
 			found = append(found, about(v, r.Of(v).uneven()))

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,11 +14,16 @@ const filesBeside = 32
 // checkOpenFiles refuses more connections than the generator can open. What it can is what this process
 // can: Go raises its own limit to the hardest that is allowed when it starts, in a child as here.
 func checkOpenFiles(connections, cores int) error {
+	return enoughFiles(connections, cores, allowedFiles())
+}
+
+// allowedFiles is how many may be open; where that is not known it is seldom too few.
+func allowedFiles() uint64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return nil //nolint:nilerr // not known, and seldom too small
+		return math.MaxInt
 	}
-	return enoughFiles(connections, cores, uint64(limit.Cur))
+	return min(uint64(limit.Cur), math.MaxInt)
 }
 
 func enoughFiles(connections, cores int, allowed uint64) error {

@@ -35,6 +35,9 @@ type Plan struct {
 	Scenario      Scenario    `json:"scenario"`
 	Budget        Budget      `json:"budget"`
 	Settings      Settings    `json:"settings"`
+	// Saturation is how Settings.Connections were found: the one part that is measured. It is nil where
+	// they follow from the slots or were given, before that, and in a record of before it was kept.
+	Saturation *Saturation `json:"saturation,omitempty"`
 	// Variables of the server's environment by name, each with its fingerprint; nil before the sweep
 	// begins, and in a record of before they were kept. No part of the result: it is for Resume alone.
 	Variables map[string]string `json:"variables,omitzero"`
@@ -97,9 +100,13 @@ type Scenario struct {
 	RateRPS    float64    `json:"rate_rps,omitempty"`
 	TrafficRPS float64    `json:"traffic_rps,omitempty"`
 	Objective  *Objective `json:"objective,omitempty"`
-	// RateGiven and ObjectiveGiven are true for what the command line said, whatever the file does.
+	// Connections is how many are kept at full load because it was asked for; 0: as many as fill the server.
+	Connections int `json:"connections,omitempty"`
+	// RateGiven, ObjectiveGiven and ConnectionsGiven are true for what the command line said, whatever the file does.
 	RateGiven      bool `json:"rate_given,omitempty"`
 	ObjectiveGiven bool `json:"objective_given,omitempty"`
+
+	ConnectionsGiven bool `json:"connections_given,omitempty"`
 }
 
 // Request is one of the scenario's requests, as a reader needs it: of its path's query the names, and the
@@ -144,6 +151,8 @@ type Settings struct {
 	FewerCores  float64 `json:"fewer_cores,omitempty"`
 	Seed        int64   `json:"seed"`
 	Connections int     `json:"connections"`
+	// ConnectionsAtFirst is where the search for Connections began; 0: there was none to make.
+	ConnectionsAtFirst int `json:"connections_at_first,omitempty"`
 	// Arrivals of requests at a rate: constant or poisson.
 	Arrivals string `json:"arrivals"`
 	// Probe is the path that is asked for while the server is full; empty: none is.
@@ -225,6 +234,9 @@ type Trial struct {
 	Generator      Generator `json:"generator"`
 	// MemoryReadings are the memory after each phase.
 	MemoryReadings []MemoryReading `json:"memory_readings,omitempty"`
+	// FewerConnections is true where more connections were needed later: it is compared with none of the
+	// others. It follows from the plan, and is no part of the record on disk.
+	FewerConnections bool `json:"fewer_connections,omitempty"`
 	// FrontAlone is of one trial of a sweep whose server has another one before it.
 	FrontAlone *FrontAlone `json:"front_alone,omitempty"`
 
@@ -258,15 +270,18 @@ const (
 type Phase struct {
 	Kind string `json:"kind"`
 	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare.
-	CapacityShare  float64 `json:"capacity_share,omitempty"`
-	Connections    int     `json:"connections,omitempty"`
-	RatePlannedRPS float64 `json:"rate_planned_rps"`
-	Planned        uint64  `json:"planned"`
-	Sent           uint64  `json:"sent"`
-	Late           uint64  `json:"late"`
-	OK             uint64  `json:"ok"`
-	Failed         uint64  `json:"failed"`
-	ThroughputRPS  float64 `json:"throughput_rps"`
+	CapacityShare float64 `json:"capacity_share,omitempty"`
+	Connections   int     `json:"connections,omitempty"`
+	// SaturatedBy is how the phase shows by itself that it filled the server; of full load alone, and not
+	// in a record of before it was kept.
+	SaturatedBy    model.Saturation `json:"saturated_by,omitempty"`
+	RatePlannedRPS float64          `json:"rate_planned_rps"`
+	Planned        uint64           `json:"planned"`
+	Sent           uint64           `json:"sent"`
+	Late           uint64           `json:"late"`
+	OK             uint64           `json:"ok"`
+	Failed         uint64           `json:"failed"`
+	ThroughputRPS  float64          `json:"throughput_rps"`
 	// ThroughputLowRPS and ThroughputHighRPS are the window's own interval, by batch means: what this
 	// restart would do if it went on, not what another would. Nil when the window is too short for one.
 	ThroughputLowRPS  *float64 `json:"throughput_low_rps"`

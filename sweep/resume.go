@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -90,6 +91,7 @@ func differences(was, is Plan) []string {
 	differ("headroom of the rate", was.Settings.RateHeadroom, is.Settings.RateHeadroom)
 	differ("objective", was.Scenario.Objective.Flag(), is.Scenario.Objective.Flag())
 	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
+	differ("connections asked for", was.Scenario.Connections, is.Scenario.Connections)
 	differ("probe", was.Settings.Probe, is.Settings.Probe)
 
 	differ("cores", was.Budget.Cores, is.Budget.Cores)
@@ -122,7 +124,7 @@ func differences(was, is Plan) []string {
 		differ("share of errors allowed", was.Settings.ErrorShareAllowed, is.Settings.ErrorShareAllowed)
 		differ("cores to check predictions on", was.Settings.FewerCores, is.Settings.FewerCores)
 		differ("rule of thumb", was.Settings.RuleOfThumb, is.Settings.RuleOfThumb)
-		differ("connections", was.Settings.Connections, is.Settings.Connections)
+		differ("connections", was.Settings.plannedConnections(), is.Settings.plannedConnections())
 		differ("seconds of a warm-up", was.Settings.WarmupSeconds, is.Settings.WarmupSeconds)
 		differ("seconds of a window", was.Settings.WindowSeconds, is.Settings.WindowSeconds)
 		differ("seconds to be ready in", was.Settings.ReadySeconds, is.Settings.ReadySeconds)
@@ -157,6 +159,9 @@ func countsOf(p Plan) string {
 	}
 	return text
 }
+
+// plannedConnections are those before any were looked for.
+func (s *Settings) plannedConnections() int { return cmp.Or(s.ConnectionsAtFirst, s.Connections) }
 
 // String is for comparing: a quota's value rather than where it is.
 func (c CPUsSeen) String() string {

@@ -30,6 +30,8 @@ type Options struct {
 	ScenarioFile string
 	// RateGiven and ObjectiveGiven say that the scenario's rate and objective are the command line's own.
 	RateGiven, ObjectiveGiven bool
+	// ConnectionsGiven says that the scenario's number of connections is the command line's own.
+	ConnectionsGiven bool
 	// RateHeadroom is the share by which the rate measured at exceeds the scenario's.
 	RateHeadroom float64
 	// PredictCores are other core counts to predict for.
@@ -92,6 +94,8 @@ type Event struct {
 	Answered uint64
 	// Ended is the trial that ended; nil but for StageEnded.
 	Ended *Trial
+	// Found is what a search for the number of connections found; nil before its end.
+	Found *ConnectionSearch
 	// Elapsed and Budget are the sweep's time.
 	Elapsed, Budget time.Duration
 }
@@ -102,6 +106,7 @@ type Stage string
 // The stages of a sweep and of its trials, in their order.
 const (
 	StageCalibrate Stage = "calibrate" // once, before the first trial
+	StageConnect   Stage = "connect"   // to find how many connections fill the server
 	StageStart     Stage = "start"
 	StageWarmup    Stage = "warm up"
 	StageMeasure   Stage = "measure"
@@ -299,7 +304,7 @@ func New(o Options) (*Sweep, error) {
 		},
 	}
 	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
-	s.plan.Settings.Connections = s.plan.connections()
+	s.planConnections()
 	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
 		return nil, err
 	}
@@ -342,6 +347,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("plan the sweep: arrivals %q: want %s or %s", o.Arrivals, generator.Constant, generator.Poisson)
 	case len(o.Variants) > MostVariants:
 		return fmt.Errorf("plan the sweep: %d shapes to compare: at most %d", len(o.Variants), MostVariants)
+	case o.Scenario.Connections < 0 || o.Scenario.Connections > scenarios.MaxConnections:
+		return fmt.Errorf("plan the sweep: %d connections: want 1 to %d", o.Scenario.Connections, scenarios.MaxConnections)
 	case max(o.Lowest, o.Highest) > MostWorkers:
 		return fmt.Errorf("plan the sweep: %d workers: at most %d", max(o.Lowest, o.Highest), MostWorkers)
 	}
@@ -377,8 +384,13 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	}
 	record := &Record{Dir: s.options.Dir, Plan: s.plan, Calibration: s.resumed.Calibration, Trials: s.resumed.Trials, LeftOut: s.resumed.LeftOut}
 	restore := stayOn(s.split.generator)
-	began := time.Now().Add(-spent(record.Trials))
+	began := time.Now().Add(-spent(record.Trials) - s.plan.Saturation.elapsed())
 	err := s.calibrated(ctx, record)
+	if err == nil {
+		if err = s.connect(ctx, abort, record); err != nil {
+			err = interruptedOr(ctx, err)
+		}
+	}
 	if err == nil {
 		err = s.measure(ctx, abort, began, record)
 	}
@@ -458,7 +470,7 @@ func (s *Sweep) tell(e Event) {
 func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record) error {
 	for {
 		elapsed := time.Since(began)
-		step := s.next(r, s.options.Time-reserve-elapsed)
+		step := s.next(r.current(), s.options.Time-reserve-elapsed)
 		if step.Done {
 			return nil
 		}
@@ -490,6 +502,9 @@ func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record) 
 		s.tell(event)
 		if t.failure != nil && s.nothingStarts(r.Trials) {
 			return t.failure
+		}
+		if err := s.fill(ctx, abort, r, t, time.Since(began)); err != nil {
+			return interruptedOr(ctx, err)
 		}
 	}
 }

@@ -323,6 +323,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		}
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator.add(summary)
+		t.Phases[len(t.Phases)-1].SaturatedBy = s.saturatedBy(t, &p)
 	case t.saturation() == nil: // of a trial below full load, all windows count
 		m.use(&t.Server)
 		t.Generator.add(summary)
@@ -333,7 +334,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		t.Detail = fmt.Sprintf("the kernel killed %d of its processes for memory under load", after.OOMKills-before.OOMKills)
 	case l.kind == PhaseSaturation && p.errorShare() > s.plan.Settings.ErrorShareAllowed:
 		t.Outcome = Errors
-		t.Detail = fmt.Sprintf("%.3g %% of the answers failed: %s", 100*p.errorShare(), p.commonError())
+		t.Detail = fmt.Sprintf("%.3g %% of the answers failed: %s%s", 100*p.errorShare(), p.commonError(), s.overLimit(t, &p))
 	case l.kind == PhaseSaturation && p.OK == 0:
 		t.Outcome = Errors
 		t.Detail = fmt.Sprintf("no answer in %g s", p.WindowSeconds)

@@ -91,12 +91,10 @@ func (g gunicorn) Shape(c Command) Shape { return gunicornRuns(g.told(c)) }
 
 // told reads the command line, then GUNICORN_CMD_ARGS, then literals in the configuration file, as
 // they are written there.
-func (gunicorn) told(c Command) Shape {
+func (g gunicorn) told(c Command) Shape {
 	fromVariable := gunicornVariableWords(c.Env)
 	conf := readGunicornConf(c)
-	setting := func(option, name string) string {
-		return cmp.Or(gunicornProgram.setting(c, option), gunicornOptions.last(fromVariable, option), conf.values[name])
-	}
+	setting := func(option, name string) string { return g.setting(c, option, name) }
 	concurrency, _ := getenv(c.Env, "WEB_CONCURRENCY")
 	s := Shape{
 		Workers: positive(cmp.Or(setting("--workers", "workers"), concurrency)),
@@ -108,6 +106,11 @@ func (gunicorn) told(c Command) Shape {
 		s.Preload = PreloadOn
 	}
 	return s
+}
+
+// setting is what is said by an option of the command line or the variable, or else in the file.
+func (gunicorn) setting(c Command, option, name string) string {
+	return cmp.Or(gunicornProgram.setting(c, option), gunicornOptions.last(gunicornVariableWords(c.Env), option), readGunicornConf(c).values[name])
 }
 
 // gunicornRuns is what gunicorn makes of a class with threads.

@@ -1,0 +1,220 @@
+package model
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Saturation is how it was shown that a server could answer no more, whatever the number of connections.
+// Empty: it was not.
+type Saturation string
+
+// The ways to show it.
+const (
+	// SaturatedCores: the server kept the cores busy that it can use.
+	SaturatedCores Saturation = "cores"
+	// SaturatedSlots: every slot had a request, and as many more waited for one.
+	SaturatedSlots Saturation = "slots"
+	// SaturatedLimit: the server had as many connections as it takes.
+	SaturatedLimit Saturation = "limit"
+	// SaturatedQueue: requests waited at least as long as an answer takes without load.
+	SaturatedQueue Saturation = "queue"
+	// SaturatedConnections: throughput no longer rose when connections were doubled.
+	SaturatedConnections Saturation = "connections"
+)
+
+// What shows that a server is full.
+const (
+	// fullCores is the share of the cores from which on they are full: what the kernel does beside.
+	fullCores = 0.95
+	// queueing is how many times the unloaded answer's time all connections take together for one each.
+	queueing = 2
+	// levelRise is the share that throughput may rise by when connections are doubled, and be level.
+	levelRise = 0.05
+	// nearBest is the share of the best throughput within which more connections are as good.
+	nearBest = 0.02
+	// usualError is a level's relative standard error where it is not known.
+	usualError = 0.02
+	// mostDoublings are taken at once where the cores show how far it is to go.
+	mostDoublings = 3
+)
+
+// A Level is what a server did with so many connections that never pause.
+type Level struct {
+	Connections int
+	// Throughput in requests per second, and its relative standard error; 0 is not known.
+	Throughput, Error float64
+	// CPUShare is of the cores that the server can use; 0 is not known.
+	CPUShare float64
+	// Refused is true where the server refused or closed connections, or answered too few of them.
+	Refused bool
+}
+
+// A Filling looks for the number of connections that fills a server, by doubling it. It holds no state
+// but what was tried.
+type Filling struct {
+	// First is the number to begin with, Most the largest that can be opened.
+	First, Most int
+	// Slots and Limit are how many requests the server has in work, and connections it takes, at the most;
+	// 0 is not known.
+	Slots, Limit int
+	// Unloaded is the mean time of an answer over a single connection, in seconds; 0 is not known.
+	Unloaded float64
+	Levels   []Level
+}
+
+// Shown says how a level shows by itself that the server is full.
+func (f Filling) Shown(l Level) Saturation {
+	switch {
+	case l.Refused || !(l.Throughput > 0):
+		return ""
+	case f.Slots > 0 && l.Connections >= 2*f.Slots:
+		return SaturatedSlots
+	case l.CPUShare >= fullCores:
+		return SaturatedCores
+	case f.Limit > 0 && l.Connections >= f.Limit:
+		return SaturatedLimit
+	case f.queues(l) >= queueing:
+		return SaturatedQueue
+	}
+	return ""
+}
+
+// queues is how many times the unloaded answer's time an answer takes, by Little's law; 0 is not known.
+//
+// # References
+//
+// Little, A proof for the queuing formula L = lambda W, Operations Research 9, 1961.
+func (f Filling) queues(l Level) float64 {
+	if !(f.Unloaded > 0) || !(l.Throughput > 0) {
+		return 0
+	}
+	return float64(l.Connections) / l.Throughput / f.Unloaded
+}
+
+// Next is the number of connections to try next; 0 when there is none. Found is then how the search showed
+// that the server is full: empty where it did not.
+func (f Filling) Next() (connections int, found Saturation) {
+	if len(f.Levels) == 0 {
+		return max(min(f.First, f.Most), 1), ""
+	}
+	sound, refused := f.sound()
+	if len(sound) == 0 { // below what it refuses there may be a number that it takes
+		return f.Levels[len(f.Levels)-1].Connections / 2, ""
+	}
+	last := sound[len(sound)-1]
+	if found := f.conclusive(sound); found != "" {
+		return 0, found
+	}
+	if refused > 0 {
+		return 0, SaturatedLimit
+	}
+	next := min(last.Connections<<f.doublings(last), f.Most)
+	if next <= last.Connections {
+		return 0, ""
+	}
+	return next, ""
+}
+
+// conclusive says how the levels show together that the server is full. Full cores alone don't: a server
+// works the better the more there is to do at once, so that one that they fill just so is tried with more.
+// Nor does a queue: one may stall, and answer more with more connections for all that.
+func (f Filling) conclusive(sound []Level) Saturation {
+	last := sound[len(sound)-1]
+	shown := f.Shown(last)
+	switch {
+	case shown == SaturatedSlots, shown == SaturatedLimit:
+		return shown
+	case shown == SaturatedCores && (f.Unloaded == 0 || f.queues(last) >= queueing):
+		return shown
+	case !isLevel(sound):
+		return ""
+	case shown == SaturatedCores:
+		return shown
+	}
+	return SaturatedConnections
+}
+
+// sound are the levels that were not refused by their connections, and the fewest that were; 0 without.
+func (f Filling) sound() (sound []Level, refused int) {
+	for _, l := range f.Levels {
+		switch {
+		case !l.Refused && l.Throughput > 0:
+			sound = append(sound, l)
+		case refused == 0 || l.Connections < refused:
+			refused = l.Connections
+		}
+	}
+	slices.SortFunc(sound, func(a, b Level) int { return cmp.Compare(a.Connections, b.Connections) })
+	return sound, refused
+}
+
+// isLevel is true when throughput surely no longer rises, or did not in two steps.
+func isLevel(sound []Level) bool {
+	n := len(sound)
+	if n < 2 {
+		return false
+	}
+	rise := func(i int) (share, err float64) {
+		a, b := sound[i-1], sound[i]
+		known := func(l Level) float64 { return cmp.Or(l.Error, usualError) }
+		return b.Throughput/a.Throughput - 1, math.Hypot(known(a), known(b))
+	}
+	share, err := rise(n - 1)
+	if share+2*err <= 2*levelRise {
+		return true
+	}
+	if n < 3 || share > levelRise {
+		return false
+	}
+	before, _ := rise(n - 2)
+	return before <= levelRise
+}
+
+// doublings are one, or as many as the idle cores have room for where nothing queues.
+func (f Filling) doublings(l Level) int {
+	if !(l.CPUShare > 0) || f.queues(l) == 0 || f.queues(l) > queueing/math.Sqrt2 {
+		return 1
+	}
+	return min(max(int(math.Log2(fullCores/l.CPUShare)), 1), mostDoublings)
+}
+
+// Best is the smallest number of connections that does as well as any and has them queue, so that each
+// count is surely full; or else the largest that does as well. It is 0 where none was answered.
+func (f Filling) Best() int {
+	sound, _ := f.sound()
+	best, top := 0, 0.0
+	for _, l := range sound {
+		top = math.Max(top, l.Throughput)
+	}
+	for _, l := range sound {
+		if l.Throughput < (1-nearBest)*top {
+			continue
+		}
+		if best = l.Connections; f.queues(l) >= queueing {
+			break
+		}
+	}
+	return best
+}
+
+// The stall that Nagle's algorithm and a delayed acknowledgement make of an answer in two parts: the
+// kernel acknowledges after 40 ms, and timers are late rather than early.
+//
+// # References
+//
+// Nagle, Congestion control in IP/TCP internetworks, RFC 896, 1984; Linux, TCP_DELACK_MIN.
+const (
+	leastStall = 0.035
+	mostStall  = 0.050
+)
+
+// MayStall is true for answers over a kept connection that are slow enough to have stalled.
+func MayStall(kept float64) bool { return kept >= leastStall }
+
+// Stalls says whether answers over a connection that is kept take so much longer than over a new one each
+// that the two are the reason. Times are in seconds.
+func Stalls(kept, fresh float64) bool {
+	return fresh > 0 && kept-fresh >= leastStall && kept-fresh <= mostStall
+}

@@ -1,0 +1,162 @@
+package model
+
+import (
+	"math"
+	"testing"
+)
+
+// fillWith looks for connections on a server of a known throughput, and cores share, at each number.
+func fillWith(f Filling, at func(connections int) Level) (Filling, Saturation) {
+	for range 64 {
+		next, found := f.Next()
+		if next == 0 {
+			return f, found
+		}
+		l := at(next)
+		l.Connections = next
+		f.Levels = append(f.Levels, l)
+	}
+	return f, "never"
+}
+
+// A server of c seconds of CPU and w of waiting answers min(K/(c+w), 1/c) to K connections.
+func waiting(cpu, wait, most float64) func(int) Level {
+	return func(connections int) Level {
+		x := math.Min(math.Min(float64(connections)/(cpu+wait), 1/cpu), most)
+		return Level{Throughput: x, CPUShare: x * cpu}
+	}
+}
+
+func TestFilling(t *testing.T) {
+	none := math.Inf(1)
+	refusing := func(over int, at func(int) Level) func(int) Level {
+		return func(n int) Level {
+			l := at(n)
+			l.Refused = n > over
+			return l
+		}
+	}
+	for name, test := range map[string]struct {
+		filling     Filling
+		at          func(int) Level
+		least, most int
+		found       Saturation
+		levels      int
+	}{
+		// 64 connections queue six times over: the first number is enough.
+		"cores full at once": {Filling{Unloaded: 0.010}, waiting(0.010, 0, none), 64, 64, SaturatedCores, 1},
+		// 101 fill the core, but just so: twice as many as the 128 that do are tried.
+		"20 ms of waiting": {Filling{Unloaded: 0.0202}, waiting(0.0002, 0.020, none), 256, 256, SaturatedCores, 3},
+		// 64 use 6.4 % of the core, so that eight times as many are the next: 512, 1024, 2048.
+		"200 ms of waiting":     {Filling{Unloaded: 0.2002}, waiting(0.0002, 0.200, none), 2048, 2048, SaturatedCores, 4},
+		"a lock, the core idle": {Filling{Unloaded: 0.050}, waiting(0.0002, 0.050, 300), 64, 64, SaturatedConnections, 2},
+		"the slots are known":   {Filling{Unloaded: 0.050, Slots: 8}, waiting(0.001, 0.050, 160), 64, 64, SaturatedSlots, 1},
+		"a limit of its own":    {Filling{Unloaded: 0.021, Limit: 10}, waiting(0.0002, 0.0208, 476), 64, 64, SaturatedLimit, 1},
+		"refuses all but 10":    {Filling{Unloaded: 0.021}, refusing(10, waiting(0.0002, 0.0208, none)), 8, 8, SaturatedLimit, 4},
+		"refuses even one":      {Filling{}, refusing(0, waiting(0.0002, 0.0208, none)), 0, 0, "", 7},
+		"refuses more than 100": {Filling{Unloaded: 0.0202}, refusing(100, waiting(0.0001, 0.0201, none)), 64, 64, SaturatedLimit, 2},
+		"not within 512":        {Filling{Unloaded: 0.2002, Most: 512}, waiting(0.0002, 0.200, none), 512, 512, "", 2},
+		// Without a measured share of the cores there is doubling alone.
+		"cores not known": {Filling{}, func(n int) Level { return Level{Throughput: math.Min(float64(n)*50, 10000)} }, 256, 512, SaturatedConnections, 4},
+	} {
+		test.filling.First = 64
+		if test.filling.Most == 0 {
+			test.filling.Most = 8192
+		}
+		f, found := fillWith(test.filling, test.at)
+		if best := f.Best(); found != test.found || best < test.least || best > test.most || len(f.Levels) != test.levels {
+			t.Errorf("%s: %q with %d connections, want %q with %d to %d in %d steps: %+v", name, found, best, test.found, test.least, test.most, test.levels, f.Levels)
+		}
+	}
+}
+
+// Noise hides what rises: two numbers that differ by less than it show nothing, a third one does.
+func TestFillingIsTestedAgainstNoise(t *testing.T) {
+	at := func(throughput ...float64) Filling {
+		f := Filling{First: 64, Most: 8192}
+		for i, x := range throughput {
+			f.Levels = append(f.Levels, Level{Connections: 64 << i, Throughput: x, Error: 0.1})
+		}
+		return f
+	}
+	if next, found := at(1000, 1020).Next(); next != 256 || found != "" {
+		t.Errorf("2 %% more at 10 %% of noise: %q, then %d", found, next)
+	}
+	if next, found := at(1000, 1020, 990).Next(); next != 0 || found != SaturatedConnections {
+		t.Errorf("level over three: %q, then %d", found, next)
+	}
+	if next, found := at(1000, 1900, 1950).Next(); next != 512 || found != "" {
+		t.Errorf("level for one step: %q, then %d", found, next)
+	}
+}
+
+// A server that more connections slow down is driven by those that it answers most to.
+func TestFillingTurnsBack(t *testing.T) {
+	f := Filling{First: 64, Most: 8192, Levels: []Level{
+		{Connections: 64, Throughput: 2920}, {Connections: 128, Throughput: 5600}, {Connections: 256, Throughput: 4900},
+	}}
+	if next, found := f.Next(); next != 0 || found != SaturatedConnections || f.Best() != 128 {
+		t.Errorf("%q, then %d; best %d, want 128", found, next, f.Best())
+	}
+}
+
+// The verdict on a single number: what a trial shows by itself.
+func TestShown(t *testing.T) {
+	f := Filling{Unloaded: 0.050}
+	for name, test := range map[string]struct {
+		level Level
+		want  Saturation
+	}{
+		"cores full":                {Level{Connections: 64, Throughput: 1280, CPUShare: 0.97}, SaturatedCores},
+		"as fast as without load":   {Level{Connections: 64, Throughput: 1270, CPUShare: 0.25}, ""},
+		"twice as long":             {Level{Connections: 64, Throughput: 600, CPUShare: 0.25}, SaturatedQueue},
+		"refused":                   {Level{Connections: 64, Throughput: 600, CPUShare: 1, Refused: true}, ""},
+		"nothing answered":          {Level{Connections: 64}, ""},
+		"not a number of answers":   {Level{Connections: 64, Throughput: math.NaN()}, ""},
+		"cores full, as they queue": {Level{Connections: 640, Throughput: 1280, CPUShare: 0.97}, SaturatedCores},
+	} {
+		if got := f.Shown(test.level); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+	if got := (Filling{Slots: 32}).Shown(Level{Connections: 64, Throughput: 1}); got != SaturatedSlots {
+		t.Errorf("twice the slots: %q", got)
+	}
+	if got := (Filling{Slots: 33}).Shown(Level{Connections: 64, Throughput: 1}); got != "" {
+		t.Errorf("less than twice the slots: %q", got)
+	}
+}
+
+// uvicorn 0.17 with two workers answers in 64 ms what it answers in 21.7 ms on new connections.
+func TestStalls(t *testing.T) {
+	for _, test := range []struct {
+		kept, fresh float64
+		want        bool
+	}{{0.064, 0.0217, true}, {0.0217, 0.0217, false}, {0.010, 0.050, false}, {0.120, 0.020, false}, {0.044, 0, false}, {math.NaN(), 0.02, false}} {
+		if got := Stalls(test.kept, test.fresh); got != test.want {
+			t.Errorf("%g s kept, %g s fresh: %t", test.kept, test.fresh, got)
+		}
+	}
+}
+
+// Whatever was tried, the search ends, within what can be opened.
+func FuzzFilling(f *testing.F) {
+	f.Add(64, 8192, 0, 0.02, 0.0002, 0.02, 0.0, 100)
+	f.Add(1, 1, 5, 0.0, 0.01, 0.0, 10.0, 0)
+	f.Fuzz(func(t *testing.T, first, most, limit int, unloaded, cpu, wait, lock float64, refused int) {
+		filling := Filling{First: first % 10000, Most: most % 10000, Limit: limit, Unloaded: unloaded}
+		filling, found := fillWith(filling, func(n int) Level {
+			l := waiting(cpu, wait, lock)(n)
+			l.Refused = refused > 0 && n > refused
+			return l
+		})
+		if found == "never" {
+			t.Fatalf("it does not end: %+v", filling.Levels)
+		}
+		for _, l := range filling.Levels {
+			if l.Connections < 1 || l.Connections > max(filling.Most, 1) {
+				t.Errorf("tried %d connections of %d", l.Connections, filling.Most)
+			}
+		}
+	})
+}
