@@ -34,6 +34,8 @@ const (
 	levelRise = 0.05
 	// nearBest is the share of the best throughput within which more connections are as good.
 	nearBest = 0.02
+	// stepDown is how many times fewer connections are tried to see whether fewer are answered more.
+	stepDown = 4
 	// usualError is a level's relative standard error where it is not known.
 	usualError = 0.02
 	// mostDoublings are taken at once where the cores show how far it is to go.
@@ -93,8 +95,11 @@ func (f Filling) queues(l Level) float64 {
 	return float64(l.Connections) / l.Throughput / f.Unloaded
 }
 
-// Next is the number of connections to try next; 0 when there is none. Found is then how the search showed
-// that the server is full: empty where it did not.
+// Next is the number of connections to try next; 0 when there is none. Found is how the search has shown that
+// the server is full: empty where it has not.
+//
+// Connections are doubled until the server is full. As some servers answer less to more connections, the top
+// is then looked for below: by quarters, until fewer don't answer more, and between where it was passed by.
 func (f Filling) Next() (connections int, found Saturation) {
 	if len(f.Levels) == 0 {
 		return max(min(f.First, f.Most), 1), ""
@@ -104,17 +109,66 @@ func (f Filling) Next() (connections int, found Saturation) {
 		return f.Levels[len(f.Levels)-1].Connections / 2, ""
 	}
 	last := sound[len(sound)-1]
-	if found := f.conclusive(sound); found != "" {
-		return 0, found
+	if found = f.conclusive(sound); found == "" && refused > 0 {
+		found = SaturatedLimit
 	}
-	if refused > 0 {
-		return 0, SaturatedLimit
+	if found != "" {
+		if found == SaturatedSlots {
+			return 0, found
+		}
+		return f.towardsTop(sound), found
 	}
 	next := min(last.Connections<<f.doublings(last), f.Most)
 	if next <= last.Connections {
 		return 0, ""
 	}
 	return next, ""
+}
+
+// towardsTop is a number of connections that may be answered more than any that was tried; 0: there is none.
+func (f Filling) towardsTop(sound []Level) int {
+	top, next := topOf(sound), 0
+	switch {
+	case top > 0 && wide(sound[top-1], sound[top]) && rises(sound[0], sound[top]):
+		next = f.mayAnswerMore(middle(sound[top-1], sound[top]), sound[top])
+	case top == 0 && (len(sound) == 1 || rises(sound[1], sound[0])):
+		next = f.mayAnswerMore(sound[0].Connections/stepDown, sound[0])
+	}
+	if next == 0 && top+1 < len(sound) && wide(sound[top], sound[top+1]) && rises(sound[top+1], sound[top]) {
+		return middle(sound[top], sound[top+1])
+	}
+	return next
+}
+
+// mayAnswerMore is a number of connections, or 0 where it surely does not get what the top does: K of them
+// get K / (unloaded answer) at the most.
+func (f Filling) mayAnswerMore(connections int, top Level) int {
+	if f.Unloaded > 0 && float64(connections)/f.Unloaded < top.Throughput {
+		return 0
+	}
+	return connections
+}
+
+// wide is true where doubling passed numbers of connections by.
+func wide(a, b Level) bool { return b.Connections > 2*a.Connections }
+
+// middle is between two numbers of connections, as doubling counts.
+func middle(a, b Level) int {
+	return int(math.Ceil(math.Sqrt(float64(a.Connections) * float64(b.Connections))))
+}
+
+// rises is true where one level answers more than another, and not by noise.
+func rises(from, to Level) bool { return to.Throughput > (1+nearBest)*from.Throughput }
+
+// topOf is the index of the level that answered most.
+func topOf(sound []Level) int {
+	top := 0
+	for i, l := range sound {
+		if l.Throughput > sound[top].Throughput {
+			top = i
+		}
+	}
+	return top
 }
 
 // conclusive says how the levels show together that the server is full. Full cores alone don't: a server
@@ -180,23 +234,35 @@ func (f Filling) doublings(l Level) int {
 	return min(max(int(math.Log2(fullCores/l.CPUShare)), 1), mostDoublings)
 }
 
-// Best is the smallest number of connections that does as well as any and has them queue, so that each
-// count is surely full; or else the largest that does as well. It is 0 where none was answered.
+// Best is the number of connections that does as well as any: the smallest that shows by itself that the server
+// is full, or else the largest. Fewer than First have to do better than these, as another count of workers may
+// need more. It is 0 where none was answered.
 func (f Filling) Best() int {
 	sound, _ := f.sound()
-	best, top := 0, 0.0
+	best, full := 0, 0
 	for _, l := range sound {
-		top = math.Max(top, l.Throughput)
-	}
-	for _, l := range sound {
-		if l.Throughput < (1-nearBest)*top {
+		if rises(l, sound[topOf(sound)]) {
 			continue
 		}
-		if best = l.Connections; f.queues(l) >= queueing {
-			break
+		best = l.Connections
+		if f.Shown(l) == "" {
+			continue
+		}
+		if full = cmp.Or(full, best); best >= f.First {
+			return best
 		}
 	}
-	return best
+	return cmp.Or(full, best)
+}
+
+// BestShown says how the best number of connections shows by itself that the server is full.
+func (f Filling) BestShown() Saturation {
+	best := f.Best()
+	i := slices.IndexFunc(f.Levels, func(l Level) bool { return l.Connections == best })
+	if i < 0 {
+		return ""
+	}
+	return f.Shown(f.Levels[i])
 }
 
 // The stall that Nagle's algorithm and a delayed acknowledgement make of an answer in two parts: the

@@ -43,15 +43,15 @@ func TestFilling(t *testing.T) {
 		found       Saturation
 		levels      int
 	}{
-		// 64 connections queue six times over: the first number is enough.
-		"cores full at once": {Filling{Unloaded: 0.010}, waiting(0.010, 0, none), 64, 64, SaturatedCores, 1},
-		// 101 fill the core, but just so: twice as many as the 128 that do are tried.
-		"20 ms of waiting": {Filling{Unloaded: 0.0202}, waiting(0.0002, 0.020, none), 256, 256, SaturatedCores, 3},
+		// 64 connections queue six times over: the first number is enough, unless a quarter is answered more.
+		"cores full at once": {Filling{Unloaded: 0.010}, waiting(0.010, 0, none), 64, 64, SaturatedCores, 2},
+		// 101 fill the core. Whether more than the 128 that do are answered more is tried.
+		"20 ms of waiting": {Filling{Unloaded: 0.0202}, waiting(0.0002, 0.020, none), 128, 128, SaturatedCores, 3},
 		// 64 use 6.4 % of the core, so that eight times as many are the next: 512, 1024, 2048.
-		"200 ms of waiting":     {Filling{Unloaded: 0.2002}, waiting(0.0002, 0.200, none), 2048, 2048, SaturatedCores, 4},
+		"200 ms of waiting":     {Filling{Unloaded: 0.2002}, waiting(0.0002, 0.200, none), 1024, 1024, SaturatedCores, 4},
 		"a lock, the core idle": {Filling{Unloaded: 0.050}, waiting(0.0002, 0.050, 300), 64, 64, SaturatedConnections, 2},
 		"the slots are known":   {Filling{Unloaded: 0.050, Slots: 8}, waiting(0.001, 0.050, 160), 64, 64, SaturatedSlots, 1},
-		"a limit of its own":    {Filling{Unloaded: 0.021, Limit: 10}, waiting(0.0002, 0.0208, 476), 64, 64, SaturatedLimit, 1},
+		"a limit of its own":    {Filling{Unloaded: 0.021, Limit: 10}, waiting(0.0002, 0.0208, 476), 64, 64, SaturatedLimit, 2},
 		"refuses all but 10":    {Filling{Unloaded: 0.021}, refusing(10, waiting(0.0002, 0.0208, none)), 8, 8, SaturatedLimit, 4},
 		"refuses even one":      {Filling{}, refusing(0, waiting(0.0002, 0.0208, none)), 0, 0, "", 7},
 		"refuses more than 100": {Filling{Unloaded: 0.0202}, refusing(100, waiting(0.0001, 0.0201, none)), 64, 64, SaturatedLimit, 2},
@@ -90,13 +90,35 @@ func TestFillingIsTestedAgainstNoise(t *testing.T) {
 	}
 }
 
-// A server that more connections slow down is driven by those that it answers most to.
-func TestFillingTurnsBack(t *testing.T) {
-	f := Filling{First: 64, Most: 8192, Levels: []Level{
-		{Connections: 64, Throughput: 2920}, {Connections: 128, Throughput: 5600}, {Connections: 256, Throughput: 4900},
-	}}
-	if next, found := f.Next(); next != 0 || found != SaturatedConnections || f.Best() != 128 {
-		t.Errorf("%q, then %d; best %d, want 128", found, next, f.Best())
+// A server that more connections slow down is driven by those that it answers most to, wherever the search
+// began. The first are what wrk got of one uvicorn worker whose page waits 5 ms, the second of two of them that
+// stall, the third of an eventlet worker whose page waits 200 ms.
+func TestFillingFindsTheTop(t *testing.T) {
+	for name, test := range map[string]struct {
+		filling     Filling
+		answered    map[int]float64
+		full        float64 // requests per second that fill the core
+		least, most int
+	}{
+		"from the top":  {Filling{First: 64, Unloaded: 0.0052}, map[int]float64{16: 2615, 32: 3355, 64: 3431, 128: 3422, 256: 3220, 512: 3188}, 3450, 64, 64},
+		"from far over": {Filling{First: 512, Unloaded: 0.0052}, map[int]float64{16: 2615, 32: 3355, 64: 3431, 128: 3422, 256: 3220, 512: 3188, 1024: 3100}, 3450, 64, 128},
+		"from below":    {Filling{First: 64, Unloaded: 0.048}, map[int]float64{16: 332, 64: 1240, 128: 1811, 256: 2761, 512: 2870, 1024: 2850}, 2900, 512, 512},
+		"slow":          {Filling{First: 64, Unloaded: 0.2002}, map[int]float64{64: 318, 256: 1209, 512: 2450, 1024: 2900, 2048: 2700}, 2900, 1024, 1024},
+		"passed by":     {Filling{First: 64, Unloaded: 0.0202}, map[int]float64{64: 2920, 128: 5600, 256: 4900, 512: 4920}, 5600, 128, 128},
+		// The idle core made it go from 64 to 256 at once, where the server had collapsed.
+		"between": {Filling{First: 64, Unloaded: 0.1002}, map[int]float64{64: 630, 128: 1200, 256: 600}, 5000, 128, 128},
+	} {
+		test.filling.Most = 8192
+		f, found := fillWith(test.filling, func(n int) Level {
+			x, known := test.answered[n]
+			if !known {
+				t.Errorf("%s: tried %d connections", name, n)
+			}
+			return Level{Throughput: x, Error: 0.01, CPUShare: x / test.full}
+		})
+		if best := f.Best(); found == "" || best < test.least || best > test.most {
+			t.Errorf("%s: %q with %d connections, want %d to %d: %+v", name, found, best, test.least, test.most, f.Levels)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,7 +60,8 @@ var shownWords = map[model.Saturation]string{
 // full: 64: 2,920/s, 128: 5,600/s (the cores are full).
 func Levels(search sweep.ConnectionSearch) string {
 	var parts []string
-	for _, l := range search.Tried {
+	byConnections := func(a, b sweep.Level) int { return cmp.Compare(a.Connections, b.Connections) }
+	for _, l := range slices.SortedFunc(slices.Values(search.Tried), byConnections) {
 		text := fmt.Sprintf("%d: %s/s", l.Connections, Number(l.ThroughputRPS))
 		if l.Failure != "" {
 			text += fmt.Sprintf(" and %s of the answers failed (%s)", percent(l.FailedShare), l.Failure)

@@ -82,7 +82,7 @@ const (
 // levelTiming is how long a level takes: a window of whole rounds, in which a server that only waits
 // answers all its connections at the same moments.
 func (s *Sweep) levelTiming(unloaded, queued float64) (warmup, window time.Duration) {
-	window = min(max(s.options.Time/150, 300*time.Millisecond), 800*time.Millisecond)
+	window = min(max(s.options.Time/100, 300*time.Millisecond), time.Second)
 	if unloaded > 0 {
 		rounds := math.Max(math.Ceil(window.Seconds()/unloaded), levelRounds)
 		window = min(seconds(rounds*unloaded), 5*time.Second)
@@ -120,8 +120,8 @@ func (s *Sweep) planConnections() {
 	}
 }
 
-// connect finds the number of connections, unless it is known: at the fewest and at the most workers of
-// the first look.
+// connect finds the number of connections, unless it is known: at the most and at the fewest workers of the
+// first look. The second search begins where the first one ended, to see whether so many are too many there.
 func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 	if s.plan.Settings.ConnectionsAtFirst == 0 || s.plan.Saturation != nil {
 		return nil
@@ -132,7 +132,7 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 			continue
 		}
 		counts := s.race[i].Search.FirstLook()
-		for _, n := range slices.Compact([]int{slices.Min(counts), slices.Max(counts)}) {
+		for _, n := range slices.Compact([]int{slices.Max(counts), slices.Min(counts)}) {
 			if done := s.plan.Saturation.Searches; len(done) > 0 && s.saturationLeft() < seconds(done[len(done)-1].ElapsedSeconds) {
 				break // it would end before it tells anything; the trials do
 			}
@@ -144,20 +144,10 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 	return s.takeConnections(r)
 }
 
-// takeConnections goes on with the number that the searches found, and puts it on disk: the most that any
-// needed, unless the server turned so many away somewhere. What was measured with fewer is measured again.
+// takeConnections goes on with the number that the searches found, and puts it on disk. What was measured with
+// fewer is measured again.
 func (s *Sweep) takeConnections(r *Record) error {
-	found, taken := s.plan.Settings.ConnectionsAtFirst, mostConnections
-	for _, search := range s.plan.Saturation.Searches {
-		switch {
-		case search.Connections == 0:
-		case search.refused():
-			taken = min(taken, search.Connections)
-		default:
-			found = max(found, search.Connections)
-		}
-	}
-	found = min(found, taken)
+	found := s.plan.needed()
 	if len(r.Trials) > 0 { // with fewer, nothing would be comparable
 		found = max(found, s.plan.Settings.Connections)
 	}
@@ -168,6 +158,55 @@ func (s *Sweep) takeConnections(r *Record) error {
 		return &UnsavedError{Dir: r.Dir, Err: err}
 	}
 	return nil
+}
+
+// needed is the most connections that any search found, unless the server turned so many away somewhere.
+func (p *Plan) needed() int {
+	found, taken := p.Settings.ConnectionsAtFirst, mostConnections
+	for _, search := range p.Saturation.Searches {
+		switch {
+		case search.Connections == 0:
+		case search.refused():
+			taken = min(taken, search.Connections)
+		default:
+			found = max(found, search.Connections)
+		}
+	}
+	return min(found, taken)
+}
+
+// ownRise is the share that a count has to be answered more by over fewer connections to be driven by these.
+const ownRise = 0.05
+
+// connectionsAt is the number of connections that drive a shape: the same in the whole sweep, unless what
+// another count needs is too much for this one.
+func (p *Plan) connectionsAt(shape Shape) int {
+	n := p.Settings.Connections
+	if p.Saturation == nil || p.Scenario.Connections > 0 {
+		return n
+	}
+	own := n
+	for _, search := range p.Saturation.Searches {
+		if search.Shape == shape && search.Connections > 0 && search.Connections < n && search.losesWith(n) {
+			own = search.Connections
+		}
+	}
+	return own
+}
+
+// losesWith is true where so many connections, or the most below that were tried, are answered surely less than
+// those that were found.
+func (c *ConnectionSearch) losesWith(connections int) bool {
+	var found, most Level
+	for _, l := range c.Tried {
+		if l.Connections == c.Connections {
+			found = l
+		}
+		if l.Failure == "" && l.Connections <= connections && l.Connections > most.Connections {
+			most = l
+		}
+	}
+	return found.ThroughputRPS > (1+ownRise)*most.ThroughputRPS
 }
 
 // refused is true where the server turned connections away.
@@ -258,7 +297,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		search.FreshSeconds, err = s.unloaded(ctx, server, true)
 	}
 	most, bound := s.mostConnections()
-	filling := model.Filling{First: s.plan.Settings.Connections, Most: most, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
+	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
 	for err == nil && !ended(server) {
 		var next int
 		if next, search.Shown = filling.Next(); next == 0 {
@@ -268,7 +307,9 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 			break
 		}
 		if time.Now().After(until) {
-			search.Bound = BoundTime
+			if search.Shown = cmp.Or(search.Shown, filling.BestShown()); search.Shown == "" {
+				search.Bound = BoundTime
+			}
 			break
 		}
 		var l Level
@@ -461,7 +502,7 @@ func (r *Record) setAside() {
 	for i := range r.Trials {
 		t := &r.Trials[i]
 		t.FewerConnections = slices.ContainsFunc(t.Phases, func(p Phase) bool {
-			return p.Connections > 0 && p.Connections < r.Plan.Settings.Connections
+			return p.Connections > 0 && p.Connections < r.Plan.connectionsAt(t.Shape)
 		})
 	}
 }

@@ -84,14 +84,18 @@ func (server waitingServer) compare(b *testing.B, wait string) string {
 			reported = p.Throughput
 		}
 	}
+	connections := r.Plan.connectionsAt(s.plan.Variants()[0].At(1))
+	for _, search := range r.Plan.Saturation.Searches {
+		b.Logf("%d workers: %d connections by %q %s, unloaded %.4f s: %+v", search.Workers, search.Connections, search.Shown, search.Bound, search.UnloadedSeconds, search.Tried)
+	}
 	best, over := s.bestOfWrk(b)
 	ratio := reported / best
 	b.ReportMetric(ratio, "advise/wrk")
 	b.ReportMetric(0, "ns/op")
 	if ratio < 1-saturationOff {
-		b.Errorf("advise reports %.0f/s over %d connections, wrk reaches %.0f/s over %d", reported, r.Plan.Settings.Connections, best, over)
+		b.Errorf("advise reports %.0f/s over %d connections, wrk reaches %.0f/s over %d", reported, connections, best, over)
 	}
-	return fmt.Sprintf("%s\t%s ms\t%.0f/s\t%d\t%.0f/s\t%d\t%.3f", server.name, wait, best, over, reported, r.Plan.Settings.Connections, ratio)
+	return fmt.Sprintf("%s\t%s ms\t%.0f/s\t%d\t%.0f/s\t%d\t%.3f", server.name, wait, best, over, reported, connections, ratio)
 }
 
 func (server waitingServer) sweep(b *testing.B, wait string) *Sweep {

@@ -464,7 +464,7 @@ func (t *Trial) fewAnswers() bool {
 func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
 	a := generator.Attack{
 		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID), Requests: s.requests(),
-		Connections: s.plan.Settings.Connections, CPUs: s.split.generator,
+		Connections: s.plan.connectionsAt(t.Shape), CPUs: s.split.generator,
 		Warmup: s.timing.warmup, WarmupRequests: uint64(answersPerWorker * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
 		Window: s.timing.window, WindowAnswers: uint64(answersPerWorker * t.Shape.Workers), WindowLimit: s.timing.windowLimit,
 		Timeout: s.timing.timeout, Rate: l.rate, CeilingRPS: s.ceiling,
