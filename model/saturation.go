@@ -32,7 +32,7 @@ const (
 	queueing = 2
 	// levelRise is the share that throughput may rise by when connections are doubled, and be level.
 	levelRise = 0.05
-	// nearBest is the share of the best throughput within which more connections are as good.
+	// nearBest is the share of throughput within which two numbers of connections are equally good.
 	nearBest = 0.02
 	// stepDown is how many times fewer connections are tried to see whether fewer are answered more.
 	stepDown = 4
@@ -99,7 +99,8 @@ func (f Filling) queues(l Level) float64 {
 // the server is full: empty where it has not.
 //
 // Connections are doubled until the server is full. As some servers answer less to more connections, the top
-// is then looked for below: by quarters, until fewer don't answer more, and between where it was passed by.
+// is then looked for on both sides of First, by quarters below until fewer don't answer more, and between where
+// it was passed by.
 func (f Filling) Next() (connections int, found Saturation) {
 	if len(f.Levels) == 0 {
 		return max(min(f.First, f.Most), 1), ""
@@ -113,10 +114,7 @@ func (f Filling) Next() (connections int, found Saturation) {
 		found = SaturatedLimit
 	}
 	if found != "" {
-		if found == SaturatedSlots {
-			return 0, found
-		}
-		return f.towardsTop(sound), found
+		return f.untried(f.towardsTop(sound, found)), found
 	}
 	next := min(last.Connections<<f.doublings(last), f.Most)
 	if next <= last.Connections {
@@ -125,19 +123,37 @@ func (f Filling) Next() (connections int, found Saturation) {
 	return next, ""
 }
 
-// towardsTop is a number of connections that may be answered more than any that was tried; 0: there is none.
-func (f Filling) towardsTop(sound []Level) int {
+// towardsTop is a number of connections to try of a server that was shown to be full, as it may be answered more
+// than any before, or tells what too many cost; 0: there is none.
+func (f Filling) towardsTop(sound []Level, found Saturation) int {
+	if found == SaturatedSlots {
+		return 0
+	}
 	top, next := topOf(sound), 0
 	switch {
+	case len(sound) == 1, top == 0 && rises(sound[1], sound[0]):
+		next = f.mayAnswerMore(sound[0].Connections/stepDown, sound[0])
 	case top > 0 && wide(sound[top-1], sound[top]) && rises(sound[0], sound[top]):
 		next = f.mayAnswerMore(middle(sound[top-1], sound[top]), sound[top])
-	case top == 0 && (len(sound) == 1 || rises(sound[1], sound[0])):
-		next = f.mayAnswerMore(sound[0].Connections/stepDown, sound[0])
 	}
-	if next == 0 && top+1 < len(sound) && wide(sound[top], sound[top+1]) && rises(sound[top+1], sound[top]) {
+	last := sound[len(sound)-1]
+	switch over := 2 * last.Connections; {
+	case next > 0:
+		return next
+	case top+1 < len(sound) && wide(sound[top], sound[top+1]) && rises(sound[top+1], sound[top]):
 		return middle(sound[top], sound[top+1])
+	case found != SaturatedLimit && last.Connections <= f.First && over <= f.Most:
+		return over
 	}
-	return next
+	return 0
+}
+
+// untried is the number, or 0 where it was tried, as one that was refused.
+func (f Filling) untried(connections int) int {
+	if slices.ContainsFunc(f.Levels, func(l Level) bool { return l.Connections == connections }) {
+		return 0
+	}
+	return connections
 }
 
 // mayAnswerMore is a number of connections, or 0 where it surely does not get what the top does: K of them
@@ -158,7 +174,10 @@ func middle(a, b Level) int {
 }
 
 // rises is true where one level answers more than another, and not by noise.
-func rises(from, to Level) bool { return to.Throughput > (1+nearBest)*from.Throughput }
+func rises(from, to Level) bool { return Surpasses(to.Throughput, from.Throughput) }
+
+// Surpasses is true where a throughput is larger than another, and not by noise.
+func Surpasses(a, b float64) bool { return a > (1+nearBest)*b }
 
 // topOf is the index of the level that answered most.
 func topOf(sound []Level) int {
@@ -235,24 +254,19 @@ func (f Filling) doublings(l Level) int {
 }
 
 // Best is the number of connections that does as well as any: the smallest that shows by itself that the server
-// is full, or else the largest. Fewer than First have to do better than these, as another count of workers may
-// need more. It is 0 where none was answered.
+// is full, or else the largest. It is 0 where none was answered.
 func (f Filling) Best() int {
 	sound, _ := f.sound()
-	best, full := 0, 0
+	best := 0
 	for _, l := range sound {
 		if rises(l, sound[topOf(sound)]) {
 			continue
 		}
-		best = l.Connections
-		if f.Shown(l) == "" {
-			continue
-		}
-		if full = cmp.Or(full, best); best >= f.First {
-			return best
+		if best = l.Connections; f.Shown(l) != "" {
+			break
 		}
 	}
-	return cmp.Or(full, best)
+	return best
 }
 
 // BestShown says how the best number of connections shows by itself that the server is full.

@@ -43,15 +43,15 @@ func TestFilling(t *testing.T) {
 		found       Saturation
 		levels      int
 	}{
-		// 64 connections queue six times over: the first number is enough, unless a quarter is answered more.
-		"cores full at once": {Filling{Unloaded: 0.010}, waiting(0.010, 0, none), 64, 64, SaturatedCores, 2},
+		// 64 connections queue six times over: the first number is enough. Twice as many and a quarter are tried.
+		"cores full at once": {Filling{Unloaded: 0.010}, waiting(0.010, 0, none), 16, 16, SaturatedCores, 3},
 		// 101 fill the core. Whether more than the 128 that do are answered more is tried.
 		"20 ms of waiting": {Filling{Unloaded: 0.0202}, waiting(0.0002, 0.020, none), 128, 128, SaturatedCores, 3},
 		// 64 use 6.4 % of the core, so that eight times as many are the next: 512, 1024, 2048.
 		"200 ms of waiting":     {Filling{Unloaded: 0.2002}, waiting(0.0002, 0.200, none), 1024, 1024, SaturatedCores, 4},
 		"a lock, the core idle": {Filling{Unloaded: 0.050}, waiting(0.0002, 0.050, 300), 64, 64, SaturatedConnections, 2},
 		"the slots are known":   {Filling{Unloaded: 0.050, Slots: 8}, waiting(0.001, 0.050, 160), 64, 64, SaturatedSlots, 1},
-		"a limit of its own":    {Filling{Unloaded: 0.021, Limit: 10}, waiting(0.0002, 0.0208, 476), 64, 64, SaturatedLimit, 2},
+		"a limit of its own":    {Filling{Unloaded: 0.021, Limit: 10}, waiting(0.0002, 0.0208, 476), 16, 16, SaturatedLimit, 2},
 		"refuses all but 10":    {Filling{Unloaded: 0.021}, refusing(10, waiting(0.0002, 0.0208, none)), 8, 8, SaturatedLimit, 4},
 		"refuses even one":      {Filling{}, refusing(0, waiting(0.0002, 0.0208, none)), 0, 0, "", 7},
 		"refuses more than 100": {Filling{Unloaded: 0.0202}, refusing(100, waiting(0.0001, 0.0201, none)), 64, 64, SaturatedLimit, 2},
@@ -101,7 +101,7 @@ func TestFillingFindsTheTop(t *testing.T) {
 		least, most int
 	}{
 		"from the top":  {Filling{First: 64, Unloaded: 0.0052}, map[int]float64{16: 2615, 32: 3355, 64: 3431, 128: 3422, 256: 3220, 512: 3188}, 3450, 64, 64},
-		"from far over": {Filling{First: 512, Unloaded: 0.0052}, map[int]float64{16: 2615, 32: 3355, 64: 3431, 128: 3422, 256: 3220, 512: 3188, 1024: 3100}, 3450, 64, 128},
+		"from far over": {Filling{First: 512, Unloaded: 0.0052}, map[int]float64{16: 2615, 32: 3355, 64: 3431, 128: 3422, 256: 3220, 512: 3188, 1024: 3100}, 3450, 32, 128},
 		"from below":    {Filling{First: 64, Unloaded: 0.048}, map[int]float64{16: 332, 64: 1240, 128: 1811, 256: 2761, 512: 2870, 1024: 2850}, 2900, 512, 512},
 		"slow":          {Filling{First: 64, Unloaded: 0.2002}, map[int]float64{64: 318, 256: 1209, 512: 2450, 1024: 2900, 2048: 2700}, 2900, 1024, 1024},
 		"passed by":     {Filling{First: 64, Unloaded: 0.0202}, map[int]float64{64: 2920, 128: 5600, 256: 4900, 512: 4920}, 5600, 128, 128},

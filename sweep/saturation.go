@@ -74,21 +74,41 @@ const (
 	mostForSaturation = 0.25
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
+	// warmupRounds are as many before it.
+	warmupRounds = 2
 	// unloadedAnswers of each kind of request tell what one takes, if they come in time.
 	unloadedAnswers = 5
 	unloadedLimit   = 3 * time.Second
 )
 
-// levelTiming is how long a level takes: a window of whole rounds, in which a server that only waits
-// answers all its connections at the same moments.
-func (s *Sweep) levelTiming(unloaded, queued float64) (warmup, window time.Duration) {
+// levelTiming is how long a level takes: a window of whole rounds, in which a server that only waits answers
+// all its connections at the same moments. Round is the time in which each connection is answered once.
+func (s *Sweep) levelTiming(round float64) (warmup, window time.Duration) {
 	window = min(max(s.options.Time/100, 300*time.Millisecond), time.Second)
-	if unloaded > 0 {
-		rounds := math.Max(math.Ceil(window.Seconds()/unloaded), levelRounds)
-		window = min(seconds(rounds*unloaded), 5*time.Second)
+	if round > 0 {
+		rounds := math.Max(math.Ceil(window.Seconds()/round), levelRounds)
+		window = min(seconds(rounds*round), 5*time.Second)
 	}
-	warmup = min(max(200*time.Millisecond, seconds(1.5*unloaded), seconds(2*queued)), 3*time.Second)
+	warmup = min(max(200*time.Millisecond, seconds(warmupRounds*round)), 3*time.Second)
 	return warmup.Round(time.Millisecond), window.Round(time.Millisecond)
+}
+
+// round is how long it takes at the least to answer each of so many connections once, by Little's law: by the most
+// that was answered in any search.
+func (s *Sweep) round(connections int, f model.Filling) float64 {
+	most := 0.0
+	for _, search := range s.plan.Saturation.Searches {
+		for _, l := range search.Tried {
+			most = max(most, l.ThroughputRPS)
+		}
+	}
+	for _, l := range f.Levels {
+		most = max(most, l.Throughput)
+	}
+	if most == 0 {
+		return f.Unloaded
+	}
+	return max(f.Unloaded, float64(connections)/most)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -101,17 +121,13 @@ func (s *Sweep) concurrency(shape Shape) targets.Concurrency {
 // planConnections sets the number of connections, or where the search for it begins.
 func (s *Sweep) planConnections() {
 	p := &s.plan
-	if p.Scenario.Connections > 0 {
-		p.Settings.Connections = p.Scenario.Connections
-		return
-	}
-	p.Settings.Connections = p.connections()
+	p.Settings.Connections = cmp.Or(p.Scenario.Connections, p.connections())
 	for _, v := range p.Variants() {
 		k := s.concurrency(v.At(p.highest(v)))
 		switch {
 		case k.Slots == 0:
-			p.Settings.ConnectionsAtFirst = p.connections()
-		case k.Connections > 0: // what is beyond waits unseen, and times out
+			p.Settings.ConnectionsAtFirst = cmp.Or(p.Scenario.Connections, p.connections())
+		case k.Connections > 0 && p.Scenario.Connections == 0: // what is beyond waits unseen, and times out
 			p.Settings.Connections = min(p.Settings.Connections, k.Connections)
 		}
 	}
@@ -136,7 +152,7 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 			if done := s.plan.Saturation.Searches; len(done) > 0 && s.saturationLeft() < seconds(done[len(done)-1].ElapsedSeconds) {
 				break // it would end before it tells anything; the trials do
 			}
-			if err := s.searchConnections(ctx, abort, v.At(n)); err != nil {
+			if err := s.searchConnections(ctx, abort, v.At(n), s.saturationLeft()); err != nil {
 				return err
 			}
 		}
@@ -160,8 +176,12 @@ func (s *Sweep) takeConnections(r *Record) error {
 	return nil
 }
 
-// needed is the most connections that any search found, unless the server turned so many away somewhere.
+// needed is the most connections that any search found, unless the server turned so many away somewhere;
+// where the number is given, it is that.
 func (p *Plan) needed() int {
+	if p.Scenario.Connections > 0 {
+		return p.Scenario.Connections
+	}
 	found, taken := p.Settings.ConnectionsAtFirst, mostConnections
 	for _, search := range p.Saturation.Searches {
 		switch {
@@ -175,38 +195,27 @@ func (p *Plan) needed() int {
 	return min(found, taken)
 }
 
-// ownRise is the share that a count has to be answered more by over fewer connections to be driven by these.
-const ownRise = 0.05
-
 // connectionsAt is the number of connections that drive a shape: the same in the whole sweep, unless what
 // another count needs is too much for this one.
 func (p *Plan) connectionsAt(shape Shape) int {
 	n := p.Settings.Connections
-	if p.Saturation == nil || p.Scenario.Connections > 0 {
+	search := p.Saturation.at(shape)
+	if search == nil || p.Scenario.Connections > 0 || search.Connections == 0 || search.Connections >= n || !search.losesWith(n) {
 		return n
 	}
-	own := n
-	for _, search := range p.Saturation.Searches {
-		if search.Shape == shape && search.Connections > 0 && search.Connections < n && search.losesWith(n) {
-			own = search.Connections
-		}
-	}
-	return own
+	return search.Connections
 }
 
-// losesWith is true where so many connections, or the most below that were tried, are answered surely less than
-// those that were found.
+// losesWith is true where so many connections, or the most below that were tried, are answered less than
+// those that were found, and not by noise.
 func (c *ConnectionSearch) losesWith(connections int) bool {
-	var found, most Level
+	var most Level
 	for _, l := range c.Tried {
-		if l.Connections == c.Connections {
-			found = l
-		}
 		if l.Failure == "" && l.Connections <= connections && l.Connections > most.Connections {
 			most = l
 		}
 	}
-	return found.ThroughputRPS > (1+ownRise)*most.ThroughputRPS
+	return model.Surpasses(c.level(c.Connections).ThroughputRPS, most.ThroughputRPS)
 }
 
 // refused is true where the server turned connections away.
@@ -226,7 +235,7 @@ func (s *Sweep) fill(ctx, abort context.Context, r *Record, t *Trial, elapsed ti
 			return nil // no more can be had there
 		}
 	}
-	if err := s.searchConnections(ctx, abort, t.Shape); err != nil {
+	if err := s.searchConnections(ctx, abort, t.Shape, s.saturationLeft()); err != nil {
 		return err
 	}
 	return s.takeConnections(r)
@@ -249,8 +258,7 @@ func (s *Saturation) elapsed() time.Duration {
 
 // searchConnections starts the server at a shape and doubles its connections until it is full. That it
 // does not start is for the trials to tell.
-func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape) error {
-	left := s.saturationLeft()
+func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left time.Duration) error {
 	if left <= 0 {
 		return nil
 	}
@@ -297,7 +305,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		search.FreshSeconds, err = s.unloaded(ctx, server, true)
 	}
 	most, bound := s.mostConnections()
-	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
+	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
 	for err == nil && !ended(server) {
 		var next int
 		if next, search.Shown = filling.Next(); next == 0 {
@@ -381,15 +389,11 @@ func (s *Sweep) attackUntilEnd(ctx context.Context, server instance, a generator
 
 // tryLevel drives the server over so many connections. Full says which end of the generator's was reached.
 func (s *Sweep) tryLevel(ctx context.Context, server instance, shape Shape, connections int, f model.Filling) (l Level, full string, err error) {
-	queued := 0.0
-	if n := len(f.Levels); n > 0 && f.Levels[n-1].Throughput > 0 {
-		queued = float64(f.Levels[n-1].Connections) / f.Levels[n-1].Throughput
-	}
 	a := generator.Attack{
 		URL: server.URL(), Seed: s.plan.Settings.Seed, Requests: s.requests(), Connections: connections, CPUs: s.split.generator,
 		Timeout: s.timing.timeout, CeilingRPS: s.ceiling,
 	}
-	a.Warmup, a.Window = s.levelTiming(f.Unloaded, queued)
+	a.Warmup, a.Window = s.levelTiming(s.round(connections, f))
 	var used cpuMeter
 	summary, err := s.attackUntilEnd(ctx, server, a, func(p generator.Progress) { used.see(server, p) })
 	if err != nil || summary == nil {

@@ -282,8 +282,8 @@ func TestResumedSweepKeepsItsConnections(t *testing.T) {
 	}
 }
 
-// Where clients are a fixed pool, what the server answers to them is the question: none is looked for, and
-// that it could answer more is no doubt.
+// Where clients are a fixed pool, what the server answers to them is the question, and that it could answer more
+// no doubt. What fills it is told beside.
 func TestConnectionsThatAreAskedForAreKept(t *testing.T) {
 	server := &asyncServer{cpu: 0.0002, wait: 0.020}
 	s := newAsyncTest(t, server, asyncRecord(t), func(o *Options) { o.Scenario.Connections, o.ConnectionsGiven = 50, true })
@@ -295,8 +295,9 @@ func TestConnectionsThatAreAskedForAreKept(t *testing.T) {
 			}
 		}
 	}
-	if r.Plan.Saturation != nil || len(server.levels) > 0 {
-		t.Errorf("tried %v, %+v", server.levels, r.Plan.Saturation)
+	if p := r.Pool(r.Advice()); p == nil || p.Connections != 50 || math.Abs(p.ThroughputRPS-50/0.0202) > 50 ||
+		p.FullConnections != 100 || math.Abs(p.FullThroughputRPS-5000) > 100 || p.Shown == "" {
+		t.Errorf("50 connections, and what fills it: %+v", p)
 	}
 	a := r.Advice()
 	if !a.Made || math.Abs(a.Throughput-50/0.0202) > 50 || hasCode(a, CaveatNotSaturated) || hasCode(a, model.CaveatGeneratorBound) {
@@ -304,6 +305,26 @@ func TestConnectionsThatAreAskedForAreKept(t *testing.T) {
 	}
 	if !strings.Contains(a.Fit.Reading, "waits about 20.0 ms") || strings.Contains(a.Fit.Reading, "100 %") || strings.Contains(a.Fit.Reading, "101 %") {
 		t.Errorf("reads %q", a.Fit.Reading)
+	}
+}
+
+// Where 50 connections fill a server that is all there is to say; one of 64 threads they can't fill.
+func TestPoolThatFillsTheServer(t *testing.T) {
+	for name, test := range map[string]struct {
+		server *asyncServer
+		full   int
+		shown  model.Saturation
+	}{
+		"busy":     {&asyncServer{cpu: 0.002, wait: 0.001}, 50, model.SaturatedCores},
+		"a lock":   {&asyncServer{cpu: 0.0002, wait: 0.020, locked: 1000}, 50, model.SaturatedConnections},
+		"too many": {&asyncServer{cpu: 0.00001, wait: 5}, 8192, ""},
+	} {
+		s := newAsyncTest(t, test.server, asyncRecord(t), func(o *Options) { o.Scenario.Connections, o.ConnectionsGiven = 50, true })
+		r := run(t, s)
+		p := r.Pool(r.Advice())
+		if p == nil || p.FullConnections != test.full || p.Shown != test.shown || test.full == 50 && p.FullThroughputRPS != p.ThroughputRPS {
+			t.Errorf("%s: %+v", name, p)
+		}
 	}
 }
 

@@ -394,6 +394,11 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	if err == nil {
 		err = s.measure(ctx, abort, began, record)
 	}
+	if err == nil {
+		if err = s.fillPool(ctx, abort, record, s.options.Time-reserve-time.Since(began)); err != nil {
+			err = interruptedOr(ctx, err)
+		}
+	}
 	if stopped := s.stopRunning(abort); err == nil {
 		err = stopped
 	}
@@ -470,7 +475,7 @@ func (s *Sweep) tell(e Event) {
 func (s *Sweep) measure(ctx, abort context.Context, began time.Time, r *Record) error {
 	for {
 		elapsed := time.Since(began)
-		step := s.next(r.current(), s.options.Time-reserve-elapsed)
+		step := s.next(r.current(), s.options.Time-reserve-elapsed-s.reservedForPool(r.current()))
 		if step.Done {
 			return nil
 		}
