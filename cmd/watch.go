@@ -76,7 +76,7 @@ func held(p sweep.Plan) string {
 // driven is with what it is driven, and from where.
 func driven(p sweep.Plan) string {
 	more := ""
-	if p.Settings.ConnectionsAtFirst > 0 && p.Saturation == nil {
+	if p.Settings.ConnectionsAtFirst > 0 && p.Saturation == nil && p.Scenario.Connections == 0 {
 		more = ", or as many more as fill the server"
 	}
 	return fmt.Sprintf("driven by %d connections%s: generator on cpu %s", p.Settings.Connections, more, reports.CPUList(p.Environment.CPUsGenerator))

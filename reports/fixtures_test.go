@@ -159,7 +159,14 @@ var fixtures = map[string]fixture{
 		}
 	}),
 	"pool": waiting.with(func(f *fixture) {
-		f.edit = func(r *sweep.Record) { r.Plan.Scenario.Connections, r.Plan.Scenario.ConnectionsGiven = 32, true }
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Scenario.Connections, r.Plan.Scenario.ConnectionsGiven = 32, true
+			r.Plan.Saturation = &sweep.Saturation{Searches: []sweep.ConnectionSearch{{
+				Shape: sweep.Shape{Workers: 8, Threads: 1, Class: "sync"}, UnloadedSeconds: 0.01,
+				Tried:       []sweep.Level{{Connections: 32, ThroughputRPS: 480, CPUShare: 0.7}, {Connections: 64, ThroughputRPS: 620, CPUShare: 0.97}},
+				Connections: 64, Shown: model.SaturatedCores,
+			}}}
+		}
 	}),
 	"near": waiting.with(func(f *fixture) {
 		f.rule, f.spread, f.counts = 9, 0.06, []int{1, 2, 4, 6, 8, 9, 16}

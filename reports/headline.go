@@ -20,6 +20,9 @@ func headline(r *Result) string {
 	text := advice(r)
 	if n := r.Scenario.Connections; n > 0 {
 		text = fmt.Sprintf("at %s: %s", count(n, "connection"), text)
+		if p := r.Pool; p != nil && p.FullConnections != 0 {
+			text += fmt.Sprintf("; they get %s requests/s, %s", Number(p.ThroughputRPS), fullPool(p))
+		}
 	}
 	if r.Environment.CoresServer < r.Budget.Cores {
 		text = fmt.Sprintf("on %s of the %s cores asked for: %s", short(r.Environment.CoresServer), short(r.Budget.Cores), text)

@@ -31,6 +31,10 @@ type Result struct {
 	// Saturation is how the connections of full load were found; nil where nothing had to be looked for.
 	Saturation *sweep.Saturation `json:"saturation,omitempty"`
 
+	// Pool is what the connections that were asked for get, and how many fill the recommended count; nil
+	// where none were asked for.
+	Pool *sweep.Pool `json:"pool,omitempty"`
+
 	// Headline is the advice in one sentence.
 	Headline string `json:"headline"`
 	// Recommendation is nil when the measurement can't carry one; Caveats then say why.
@@ -320,6 +324,7 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		r.Probe = probe(rec.Probes(adv.Workers), adv.Workers)
 		r.Front = rec.Front(adv.Workers)
 		r.Live = rec.Live(adv.Workers)
+		r.Pool = rec.Pool(adv)
 	}
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {
 		r.Drift = &Drift{Workers: d.Workers, Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}

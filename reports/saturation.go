@@ -13,13 +13,13 @@ import (
 // connections say why there were as many: because they were asked for, or what was tried. Where they follow
 // from the slots there is nothing to say.
 func connections(r *Result) []string {
+	var lines []string
 	if n := r.Scenario.Connections; n > 0 {
-		return []string{fmt.Sprintf("%s were asked for: what the server could do with more is another question", count(n, "connection"))}
+		lines = append(lines, count(n, "connection")+" were asked for"+pool(r))
 	}
 	if r.Saturation == nil {
-		return nil
+		return lines
 	}
-	var lines []string
 	for _, search := range r.Saturation.Searches {
 		what := count(search.Workers, "worker")
 		if r.several() {
@@ -31,6 +31,32 @@ func connections(r *Result) []string {
 		lines = append(lines, fmt.Sprintf("%s with fewer connections, before more were needed, not used", count(n, "restart")))
 	}
 	return lines
+}
+
+// pool tells the two questions apart that a given number of connections asks: what they get, and what the
+// server could do.
+func pool(r *Result) string {
+	p := r.Pool
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf(", and get %s requests/s of %s; %s", Number(p.ThroughputRPS), count(p.Workers, "worker"), fullPool(p))
+}
+
+// fullPool says over how many connections the recommended count answers most.
+func fullPool(p *sweep.Pool) string {
+	full := Number(p.FullThroughputRPS) + " requests/s"
+	switch {
+	case p.FullConnections == 0:
+		return "there was no time to see what the server could do with more"
+	case p.Shown == "":
+		return fmt.Sprintf("%d get %s and still don't fill it", p.FullConnections, full)
+	case p.FullConnections == p.Connections:
+		return "they fill it"
+	case p.FullConnections < p.Connections:
+		return fmt.Sprintf("it does better with fewer: %d get %s", p.FullConnections, full)
+	}
+	return fmt.Sprintf("%d fill it: %s", p.FullConnections, full)
 }
 
 // unfilled is true where some count may answer more over more connections.
