@@ -166,6 +166,9 @@ var fixtures = map[string]fixture{
 				Tried:       []sweep.Level{{Connections: 32, ThroughputRPS: 480, CPUShare: 0.7}, {Connections: 64, ThroughputRPS: 620, CPUShare: 0.97}},
 				Connections: 64, Shown: model.SaturatedCores,
 			}}}
+			for i := range r.Trials {
+				r.Trials[i].Phases[0].SaturatedBy = model.SaturatedSlots
+			}
 		}
 	}),
 	"near": waiting.with(func(f *fixture) {

@@ -149,7 +149,7 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 		}
 		counts := s.race[i].Search.FirstLook()
 		for _, n := range slices.Compact([]int{slices.Max(counts), slices.Min(counts)}) {
-			if done := s.plan.Saturation.Searches; len(done) > 0 && s.saturationLeft() < seconds(done[len(done)-1].ElapsedSeconds) {
+			if done := s.plan.Saturation.Searches; len(done) > 0 && s.saturationLeft() < seconds(done[len(done)-1].ElapsedSeconds/2) {
 				break // it would end before it tells anything; the trials do
 			}
 			if err := s.searchConnections(ctx, abort, v.At(n), s.saturationLeft()); err != nil {
