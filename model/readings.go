@@ -30,8 +30,9 @@ func uslReading(f USLFit, groups []group) string {
 	return reading
 }
 
-// whollySerial is the contention from which on no share of the work is left that more workers could do.
-const whollySerial = 0.995
+// whollySerial is the contention from which on more workers gain no more than noise: throughput grows to 1/0.985
+// of that of one at the most.
+const whollySerial = 0.985
 
 // fromTo is an interval behind its estimate, nothing where the standard error is not known.
 func fromTo(err, low, high float64, words func(float64) string) string {

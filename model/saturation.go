@@ -293,8 +293,18 @@ const (
 // MayStall is true for answers over a kept connection that are slow enough to have stalled.
 func MayStall(kept float64) bool { return kept >= leastStall }
 
-// Stalls says whether answers over a connection that is kept take so much longer than over a new one each
-// that the two are the reason. Times are in seconds.
-func Stalls(kept, fresh float64) bool {
-	return fresh > 0 && kept-fresh >= leastStall && kept-fresh <= mostStall
+// An Answer is how a server that has nothing else to do answers, in seconds: how long it takes on average, and the
+// median of how long it pauses between its first byte and its last; 0: not known.
+type Answer struct{ Took, Pause float64 }
+
+// Stalls says whether answers over a connection that is kept wait for an acknowledgement that those over a new one
+// each don't wait for: the first part of an answer is sent at once, the second when the first is acknowledged.
+// Where pauses are not known, so much longer an answer tells.
+func Stalls(kept, fresh Answer) bool {
+	if kept.Pause > 0 && fresh.Pause > 0 {
+		return isStall(kept.Pause) && !MayStall(fresh.Pause)
+	}
+	return fresh.Took > 0 && isStall(kept.Took-fresh.Took)
 }
+
+func isStall(seconds float64) bool { return seconds >= leastStall && seconds <= mostStall }

@@ -21,7 +21,7 @@ func headline(r *Result) string {
 	if n := r.Scenario.Connections; n > 0 {
 		text = fmt.Sprintf("at %s: %s", count(n, "connection"), text)
 		if p := r.Pool; p != nil && p.FullConnections != 0 {
-			text += fmt.Sprintf("; they get %s requests/s, %s", Number(p.ThroughputRPS), fullPool(p))
+			text += fmt.Sprintf("; that is %s requests/s, and %s", Number(p.ThroughputRPS), fullPool(p))
 		}
 	}
 	if r.Environment.CoresServer < r.Budget.Cores {

@@ -15,12 +15,15 @@ import (
 func connections(r *Result) []string {
 	var lines []string
 	if n := r.Scenario.Connections; n > 0 {
-		lines = append(lines, count(n, "connection")+" were asked for"+pool(r))
+		lines = append(lines, count(n, "connection")+", as asked for"+pool(r))
 	}
 	if r.Saturation == nil {
 		return lines
 	}
 	for _, search := range r.Saturation.Searches {
+		if len(search.Tried) == 0 && r.Scenario.Connections > 0 { // not looked for
+			continue
+		}
 		what := count(search.Workers, "worker")
 		if r.several() {
 			what += " of " + search.Variant().String()
@@ -40,7 +43,7 @@ func pool(r *Result) string {
 	if p == nil {
 		return ""
 	}
-	return fmt.Sprintf(", and get %s requests/s of %s; %s", Number(p.ThroughputRPS), count(p.Workers, "worker"), fullPool(p))
+	return fmt.Sprintf(": %s requests/s of %s; %s", Number(p.ThroughputRPS), count(p.Workers, "worker"), fullPool(p))
 }
 
 // fullPool says over how many connections the recommended count answers most.

@@ -35,7 +35,7 @@ func (r *Record) Pool(a model.Advice) *Pool {
 	}
 	search := r.Plan.Saturation.at(r.Plan.Variants()[0].At(a.Workers))
 	switch {
-	case search == nil:
+	case search == nil || len(search.Tried) == 0:
 		if p.Shown = r.filledAt(a.Workers); p.Shown != "" {
 			p.FullConnections, p.FullThroughputRPS = p.Connections, p.ThroughputRPS
 		}
@@ -87,7 +87,8 @@ func (s *Sweep) unfilledPool(r *Record) (shape Shape, ok bool) {
 	}
 	own, a := r.Recommended(), r.Standings().Choice().Advice
 	shape = own.Plan.Variants()[0].At(a.Workers)
-	return shape, a.Made && s.plan.Saturation.at(shape) == nil && own.filledAt(a.Workers) == ""
+	search := s.plan.Saturation.at(shape)
+	return shape, a.Made && (search == nil || len(search.Tried) == 0) && own.filledAt(a.Workers) == ""
 }
 
 // reservedForPool is kept of the time for fillPool.

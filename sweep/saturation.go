@@ -32,7 +32,11 @@ type ConnectionSearch struct {
 	// new one each; 0: not known, or so quick that there is no need to.
 	UnloadedSeconds float64 `json:"unloaded_seconds"`
 	FreshSeconds    float64 `json:"fresh_seconds"`
-	Tried           []Level `json:"tried"`
+	// UnloadedPauseSeconds and FreshPauseSeconds are the medians from the first byte of such an answer to its
+	// last; 0: not known.
+	UnloadedPauseSeconds float64 `json:"unloaded_pause_seconds,omitempty"`
+	FreshPauseSeconds    float64 `json:"fresh_pause_seconds,omitempty"`
+	Tried                []Level `json:"tried"`
 	// Connections do as well as any that were tried; 0: none was answered.
 	Connections int `json:"connections"`
 	// Shown is how they were shown to fill it; empty: they were not, and Bound is why there were no more.
@@ -79,6 +83,8 @@ const (
 	// unloadedAnswers of each kind of request tell what one takes, if they come in time.
 	unloadedAnswers = 5
 	unloadedLimit   = 3 * time.Second
+	// justUnloaded is no time for a level.
+	justUnloaded = time.Nanosecond
 )
 
 // levelTiming is how long a level takes: a window of whole rounds, in which a server that only waits answers
@@ -137,7 +143,8 @@ func (s *Sweep) planConnections() {
 }
 
 // connect finds the number of connections, unless it is known: at the most and at the fewest workers of the
-// first look. The second search begins where the first one ended, to see whether so many are too many there.
+// first look. The second search begins where the first one ended, to see whether so many are too many there. Where
+// the number was given, all that is looked for there is a stall.
 func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 	if s.plan.Settings.ConnectionsAtFirst == 0 || s.plan.Saturation != nil {
 		return nil
@@ -152,7 +159,11 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 			if done := s.plan.Saturation.Searches; len(done) > 0 && s.saturationLeft() < seconds(done[len(done)-1].ElapsedSeconds/2) {
 				break // it would end before it tells anything; the trials do
 			}
-			if err := s.searchConnections(ctx, abort, v.At(n), s.saturationLeft()); err != nil {
+			left := s.saturationLeft()
+			if s.plan.Scenario.Connections > 0 {
+				left = justUnloaded
+			}
+			if err := s.searchConnections(ctx, abort, v.At(n), left); err != nil {
 				return err
 			}
 		}
@@ -288,8 +299,10 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	}
 	search.ElapsedSeconds = time.Since(began).Seconds()
 	s.plan.Saturation.Searches = append(s.plan.Saturation.Searches, *search)
-	e.Found = search
-	s.tell(e)
+	if len(search.Tried) > 0 {
+		e.Found = search
+		s.tell(e)
+	}
 	return nil
 }
 
@@ -300,9 +313,12 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 	if k.Connections > 0 {
 		search.LimitSetting = k.Setting
 	}
-	var err error
-	if search.UnloadedSeconds, err = s.unloaded(ctx, server, false); err == nil && model.MayStall(search.UnloadedSeconds) {
-		search.FreshSeconds, err = s.unloaded(ctx, server, true)
+	kept, err := s.unloaded(ctx, server, false)
+	search.UnloadedSeconds, search.UnloadedPauseSeconds = kept.Took, kept.Pause
+	if err == nil && model.MayStall(kept.Took) {
+		var fresh model.Answer
+		fresh, err = s.unloaded(ctx, server, true)
+		search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
 	}
 	most, bound := s.mostConnections()
 	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
@@ -345,13 +361,13 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 	return search, nil
 }
 
-// unloaded is the mean time of an answer over one connection, kept or new each time; 0 where none came.
-func (s *Sweep) unloaded(ctx context.Context, server instance, fresh bool) (float64, error) {
+// unloaded is how one connection is answered, kept or new each time; nothing is known where no answer came.
+func (s *Sweep) unloaded(ctx context.Context, server instance, fresh bool) (model.Answer, error) {
 	a := generator.Attack{
 		URL: server.URL(), Seed: s.plan.Settings.Seed, Requests: s.requests(), Connections: 1, CPUs: s.split.generator,
 		Warmup: 50 * time.Millisecond, WarmupRequests: 1, WarmupLimit: unloadedLimit,
 		Window: 200 * time.Millisecond, WindowAnswers: uint64(unloadedAnswers * len(s.options.Scenario.Requests)), WindowLimit: unloadedLimit,
-		Timeout: s.timing.timeout,
+		Timeout: s.timing.timeout, Pauses: true,
 	}
 	if fresh {
 		for i := range a.Requests {
@@ -364,9 +380,9 @@ func (s *Sweep) unloaded(ctx context.Context, server instance, fresh bool) (floa
 	}
 	summary, err := s.attackUntilEnd(ctx, server, a, func(generator.Progress) {})
 	if err != nil || summary == nil || summary.OK == 0 {
-		return 0, err
+		return model.Answer{}, err
 	}
-	return summary.Latency.Mean, nil
+	return model.Answer{Took: summary.Latency.Mean, Pause: summary.PauseSeconds}, nil
 }
 
 // attackUntilEnd is an attack that ends with the server; without a summary then.
@@ -616,17 +632,28 @@ func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
 	return nil
 }
 
+// stalls is the caveat on answers that wait for an acknowledgement. What turns it off was measured: uvloop sets
+// TCP_NODELAY on every connection, asyncio only where it knows the socket that it inherited to be one of TCP, and
+// neither h11 nor httptools changes that.
 func (r *Record) stalls() *model.Caveat {
 	for _, search := range r.Plan.Saturation.Searches {
-		if !model.Stalls(search.UnloadedSeconds, search.FreshSeconds) {
+		if !search.stalls() {
 			continue
+		}
+		off := "TCP_NODELAY on the server's connections turns it off."
+		if r.Plan.Target.Adapter == targets.UvicornName {
+			off = "Its workers inherit a socket, and asyncio sets no TCP_NODELAY on connections of that. --loop uvloop (pip install uvloop) turns it off, and so does gunicorn with uvicorn's worker class; --http does not."
 		}
 		return &model.Caveat{
 			Code: CaveatNagleStall,
-			Message: fmt.Sprintf("At a worker count of %d an answer takes %.0f ms on a connection that is kept and %.0f ms on a new one: Nagle's algorithm waits for a delayed acknowledgement. TCP_NODELAY on the server's connections turns it off, as newer versions or another HTTP implementation of it (--http) may; a proxy in front keeps connections too.",
-				search.Workers, 1000*search.UnloadedSeconds, 1000*search.FreshSeconds),
+			Message: fmt.Sprintf("At a worker count of %d an answer takes %.0f ms on a connection that is kept and %.0f ms on a new one: Nagle's algorithm waits for a delayed acknowledgement. %s A proxy in front meets it where it keeps its connections to the server.",
+				search.Workers, 1000*search.UnloadedSeconds, 1000*search.FreshSeconds, off),
 			Figures: map[string]float64{"workers": float64(search.Workers), "kept_seconds": search.UnloadedSeconds, "fresh_seconds": search.FreshSeconds},
 		}
 	}
 	return nil
+}
+
+func (c *ConnectionSearch) stalls() bool {
+	return model.Stalls(model.Answer{Took: c.UnloadedSeconds, Pause: c.UnloadedPauseSeconds}, model.Answer{Took: c.FreshSeconds, Pause: c.FreshPauseSeconds})
 }

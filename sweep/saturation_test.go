@@ -316,7 +316,7 @@ func TestPoolThatFillsTheServer(t *testing.T) {
 		shown  model.Saturation
 	}{
 		"busy":     {&asyncServer{cpu: 0.002, wait: 0.001}, 50, model.SaturatedCores},
-		"a lock":   {&asyncServer{cpu: 0.0002, wait: 0.020, locked: 1000}, 50, model.SaturatedConnections},
+		"a lock":   {&asyncServer{cpu: 0.0002, wait: 0.020, locked: 1000}, 50, model.SaturatedQueue},
 		"too many": {&asyncServer{cpu: 0.00001, wait: 5}, 8192, ""},
 	} {
 		s := newAsyncTest(t, test.server, asyncRecord(t), func(o *Options) { o.Scenario.Connections, o.ConnectionsGiven = 50, true })

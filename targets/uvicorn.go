@@ -10,11 +10,14 @@ import (
 	"advise/targets/hold"
 )
 
+// UvicornName is the name of uvicorn's adapter.
+const UvicornName = "uvicorn"
+
 // uvicorn has a supervisor that spawns its workers afresh; with one worker there is no supervisor,
 // and the process that was started serves.
 type uvicorn struct{}
 
-func (uvicorn) Name() string { return "uvicorn" }
+func (uvicorn) Name() string { return UvicornName }
 
 func (uvicorn) About() About {
 	return About{

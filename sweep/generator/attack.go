@@ -66,6 +66,9 @@ type Attack struct {
 	// nothing (Calibration.CeilingRPS); 0 is not known. Throughput near it is the generator's.
 	CeilingRPS float64 `json:"ceiling_rps,omitempty"`
 
+	// Pauses asks for Summary.PauseSeconds.
+	Pauses bool `json:"pauses,omitempty"`
+
 	// CPUs are the cores the generator is held to (Linux only), by their numbers. Their
 	// number is its GOMAXPROCS. Empty: all there are.
 	CPUs []int `json:"cpus,omitempty"`

@@ -103,6 +103,9 @@ func drive(ctx context.Context, a Attack, judge Judge, emit func(Progress), over
 		case r, more := <-results:
 			if !more {
 				s, err := m.summary(ex.retried.Load())
+				if l, ok := transport.(*lean); ok && l.pauses != nil && s != nil {
+					s.PauseSeconds = l.pauses.median().Seconds()
+				}
 				return s, errors.Join(ctx.Err(), err)
 			}
 			m.add(r)

@@ -21,13 +21,18 @@ import (
 type lean struct {
 	pool    *pool
 	maxBody int64
+	pauses  *pauses // nil: not asked for
 }
 
 func newLean(ctx context.Context, a Attack) transport {
 	dial, address := a.dialer(), a.address()
-	return &lean{maxBody: a.MaxBody, pool: newPool(ctx, a.Connections, func(ctx context.Context) (net.Conn, error) {
+	l := &lean{maxBody: a.MaxBody, pool: newPool(ctx, a.Connections, func(ctx context.Context) (net.Conn, error) {
 		return dial(ctx, "tcp", address)
 	})}
+	if a.Pauses {
+		l.pauses = new(pauses)
+	}
+	return l
 }
 
 func (l *lean) close() { l.pool.cut() }
@@ -49,7 +54,11 @@ func (l *lean) exchange(p *prepared, now, deadline time.Time) (status, retries i
 			l.pool.drop(c)
 			continue
 		}
+		c.timed = l.pauses != nil
 		status, keep, err := c.exchange(p, deadline, l.maxBody)
+		if l.pauses != nil && err == nil {
+			l.pauses.add(time.Since(c.begun))
+		}
 		again := err != nil && c.kept && l.pool.ctx.Err() == nil && errors.Is(err, errNoAnswer)
 		if keep {
 			c.kept, c.idleSince = true, time.Now()
@@ -81,7 +90,11 @@ func (c *conn) exchange(p *prepared, deadline time.Time, maxBody int64) (status 
 	// a read which finds nothing, and being woken.
 	runtime.Gosched()
 	c.limit = maxHead
-	if _, err = c.in.Peek(1); err == nil { // also if it was not all sent: a refusal needs no body
+	_, err = c.in.Peek(1)
+	if c.timed {
+		c.begun = time.Now()
+	}
+	if err == nil { // also if it was not all sent: a refusal needs no body
 		status, keep, err = c.answer(p, maxBody)
 	} else {
 		if unsent != nil {

@@ -146,6 +146,8 @@ type conn struct {
 	in        *bufio.Reader // reads from the conn itself, for the limit
 	limit     int64         // bytes that may be read up to the end of the answer's header
 	kept      bool          // it has had an exchange
+	timed     bool          // begun is asked for
+	begun     time.Time     // when the answer's first byte was there
 	idleSince time.Time
 }
 

@@ -97,6 +97,10 @@ type Summary struct {
 	// connection it went out on, or died over it. Over the whole attack.
 	Retried uint64 `json:"retried"`
 
+	// PauseSeconds is the median time from the first byte of an answer to its last, over the whole attack;
+	// 0: not asked for, or not seen, as over https.
+	PauseSeconds float64 `json:"pause_seconds,omitempty"`
+
 	// Latency is of the successes, from sending in a closed loop, from when they were due in
 	// an open loop. Requests that timed out are in it with the time until they were given up,
 	// which is a lower bound; other failures are not, since a refusal is fast.

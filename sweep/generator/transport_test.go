@@ -705,6 +705,27 @@ func TestBytesNobodyAskedForEndTheConnection(t *testing.T) {
 	}
 }
 
+// An answer in two parts, the second of which comes 5 ms later, has a pause of as much at the least.
+func TestPauses(t *testing.T) {
+	const pause = 5 * time.Millisecond
+	url := raw(t, func(c net.Conn) {
+		for readHead(c) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+			<-time.After(pause)
+			_, _ = io.WriteString(c, "ok")
+		}
+	})
+	a := quickAttack(url)
+	a.Connections = 1
+	if s := mustDriveOver(t, a, func(Progress) {}, newLean); s.PauseSeconds != 0 {
+		t.Errorf("%g s, which nobody asked for", s.PauseSeconds)
+	}
+	a.Pauses = true
+	if s := mustDriveOver(t, a, func(Progress) {}, newLean); s.PauseSeconds < pause.Seconds()-0.001 { // of the time it took from its peer to it
+		t.Errorf("pauses for %g s, want %s", s.PauseSeconds, pause)
+	}
+}
+
 // A server may refuse a body without reading it, and one whose buffers are full may answer
 // only when it is read from.
 func TestLargeBodies(t *testing.T) {
