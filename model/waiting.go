@@ -129,6 +129,6 @@ func (d *decision) waits(q Question) *Waiting {
 
 // reason is the sentence on it among those that justify the count.
 func (w *Waiting) reason() string {
-	return fmt.Sprintf("Requests wait and the cores stay idle: %s of them is used with %s, and it takes %d requests in work at a time to use all.",
+	return fmt.Sprintf("Requests wait and the cores stay idle: %s of them is used with %s, and it takes about %d requests in work at a time to use all.",
 		smallShare(w.CoresUsed), quantity(w.Workers, "worker"), w.Slots())
 }
