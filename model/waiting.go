@@ -60,9 +60,9 @@ func waitingNetwork(p plateau, counting, cores, tolerance float64) (n ClosedNetw
 			return n, false
 		}
 	}
-	wait, _, err := fitWait(demandSamples(p.groups), cores)
-	n = ClosedNetwork{Cores: cores, Demand: p.groups[len(p.groups)-1].demand, Wait: wait}
-	return n, err == nil && n.Wait >= mostlyWaiting*n.Demand
+	first := p.groups[0] // where least queues, as in demandReading
+	n = ClosedNetwork{Cores: cores, Demand: first.demand, Wait: float64(first.slots)/first.mean - first.demand}
+	return n, n.Wait >= mostlyWaiting*n.Demand
 }
 
 // straight is the count to go to at once where waiting is nearly everything: the smaller of what fills the
