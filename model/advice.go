@@ -94,6 +94,8 @@ type Advice struct {
 	Drift *Drift
 	// Prediction is set when fewer cores were measured than asked for.
 	Prediction *Prediction
+	// Waiting is set where the count is not the lever, since requests wait and the cores stay idle.
+	Waiting *Waiting `json:",omitempty"`
 	// OtherKnees are the knees of other rules, for comparison only.
 	OtherKnees []Knee
 	Caveats    []Caveat

@@ -37,6 +37,7 @@ func Advise(observations []Observation, q Question) Advice {
 	a.Prediction = predict(d.choice.group, worked(d.table), d.memory, q)
 	a.doubts(observations, d.choice, d.plateau, d.table, q)
 	a.startNearLimit(d.choice, d.memory)
+	a.Waiting = d.waits(q)
 	a.Reasons = a.reasons(d.choice, d.plateau, d.memory, q)
 	return *a
 }
@@ -552,6 +553,9 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 	}
 	if a.Fit.Accepted || medianDemand(p.groups) > 0 {
 		reasons = append(reasons, capital(a.Fit.Reading)+".")
+	}
+	if a.Waiting != nil {
+		reasons = append(reasons, a.Waiting.reason())
 	}
 	if m.line != nil && a.Memory > 0 {
 		memory := fmt.Sprintf("Each worker adds %s: %s in all", megabytes(m.line.Marginal), megabytes(a.Memory))

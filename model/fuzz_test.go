@@ -81,7 +81,7 @@ func FuzzAdvise(f *testing.F) {
 		checkAdvice(t, Advise(observations, q), observations, q)
 		search := Search{
 			Lowest: q.Lowest, Highest: q.Highest, Always: []int{q.RuleOfThumb}, Tolerance: q.Tolerance, Confidence: q.Confidence,
-			MemoryBytes: q.MemoryBytes, MemoryHeadroom: q.MemoryHeadroom, Seed: q.Seed,
+			Cores: q.CoresMeasured, MemoryBytes: q.MemoryBytes, MemoryHeadroom: q.MemoryHeadroom, Seed: q.Seed,
 		}
 		checkStep(t, search.Next(observations), search)
 	})
@@ -110,7 +110,7 @@ func checkAdvice(t *testing.T, a Advice, observations []Observation, q Question)
 		t.Fatalf("%d workers were not measured", a.Workers)
 	case a.Throughput <= 0:
 		t.Fatalf("throughput %g", a.Throughput)
-	case len(a.Reasons) < 1 || len(a.Reasons) > 4:
+	case len(a.Reasons) < 1 || len(a.Reasons) > 5:
 		t.Fatalf("reasons: %q", a.Reasons)
 	}
 	for _, p := range a.Points {
@@ -151,7 +151,7 @@ func FuzzSearchEnds(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := reader(data)
 		q := r.question()
-		s := Search{Lowest: q.Lowest, Highest: q.Highest, Always: []int{q.RuleOfThumb}, Tolerance: q.Tolerance, MemoryBytes: q.MemoryBytes, Seed: q.Seed}
+		s := Search{Lowest: q.Lowest, Highest: q.Highest, Always: []int{q.RuleOfThumb}, Tolerance: q.Tolerance, Cores: q.CoresMeasured, MemoryBytes: q.MemoryBytes, Seed: q.Seed}
 		var observations []Observation
 		for range 1000 {
 			step := s.Next(observations)

@@ -68,7 +68,7 @@ const (
 )
 
 // Next returns the next step: a first look at 1, 2, 4, 8 and the counts of Always in random order;
-// that of Always first; then, as long as they apply, in the order of what they are worth when time runs out: more
+// that of Always first, and alone where waiting is nearly everything; then, as long as they apply, in the order of what they are worth when time runs out: more
 // workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
 // beside a sharp top; second restarts of what bears on the decision, a third one of the choice; the
 // counts below those that may be enough; and at last restarts where the distance to the line is least certain, and those
@@ -121,6 +121,10 @@ type survey struct {
 	// highest is the largest count that is still worth trying, and wall the smallest that is known
 	// not to work, 0 without.
 	highest, wall int
+	// line is that of memory; nil without one.
+	line *MemoryLine
+	// straight is the count that waiting and memory say to go to at once; 0 where they say none.
+	straight int
 	// enough is how many restarts of a count are.
 	enough int
 	// settled is the distance to the line, in standard errors, past which a count is decided.
@@ -153,6 +157,7 @@ func (s Search) survey(observations []Observation) survey {
 		v.undecided = v.notSettled(s.Tolerance)
 		v.resolved = v.plateau.interval(v.table, s.Confidence).resolved
 	}
+	v.straight, _ = s.straight(v)
 	return v
 }
 
@@ -171,7 +176,8 @@ func (v *survey) limit(observations []Observation, memory float64) {
 			break
 		}
 	}
-	if line := fitMemory(observations, memory, DefaultConfidence); line != nil && memory > 0 && line.Marginal > 0 {
+	v.line = fitMemory(observations, memory, DefaultConfidence)
+	if line := v.line; line != nil && memory > 0 && line.Marginal > 0 {
 		fits := math.Floor((memory - line.Base) / line.Marginal)
 		v.highest = min(v.highest, max(int(math.Min(fits, mostWorkers)), 1))
 	}
@@ -265,7 +271,8 @@ func (s Search) firstLook(v survey) (Step, bool) {
 		return Step{}, false
 	}
 	for _, n := range s.FirstLook() {
-		if v.tried[n] == 0 && v.open(n) {
+		known := v.straight > 0 && s.always(n) == 0
+		if v.tried[n] == 0 && v.open(n) && !known {
 			return Step{Workers: n, Why: "first look"}, true
 		}
 	}
@@ -313,12 +320,15 @@ func (s Search) extend(v survey) (Step, bool) {
 	if last >= v.highest || !alone && !v.plateau.rising(s.Tolerance) {
 		return Step{}, false
 	}
-	next := min(2*last, v.highest)
+	next, why := min(2*last, v.highest), fmt.Sprintf("extend: %d is the best so far", last)
+	if v.straight > last {
+		next, why = v.straight, fmt.Sprintf("requests wait: straight from %d to what fits", last)
+	}
 	if v.wall > 0 && next == v.wall-1 {
 		// Nothing but the failure says where it begins.
 		next = last + (v.wall-last)/2
 	}
-	return s.fresh(v, next, fmt.Sprintf("extend: %d is the best so far", last))
+	return s.fresh(v, next, why)
 }
 
 // fresh proposes a count that was not tried.

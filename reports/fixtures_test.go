@@ -39,6 +39,23 @@ var waiting = fixture{
 	base: 20 * mb, each: 32 * mb, cap: 768 * mb, spread: 0.01, rule: 3,
 }
 
+// slowPage waits for another service: as many workers as fit leave the core idle.
+var slowPage = fixture{
+	demand: 0.001, wait: 2, cores: 1, counts: []int{3, 19, 25}, repeats: 3,
+	base: 20 * mb, each: 17 * mb, cap: 512 * mb, spread: 0.01, rule: 3,
+}
+
+// inLongWindows makes windows of what a slow page needs for as many answers as are wanted.
+func inLongWindows(r *sweep.Record) {
+	const window = 60
+	r.Plan.Settings.Highest, r.Plan.Settings.WindowSeconds = 32, window
+	for i := range r.Trials {
+		p := &r.Trials[i].Phases[0]
+		p.WindowSeconds, p.OK = window, uint64(window*p.ThroughputRPS)
+		r.Trials[i].Server.CPUSeconds = r.Trials[i].Server.CPUSecondsPerRequest * float64(p.OK)
+	}
+}
+
 // fixtures are the cases the headline has words for; their names are those of the golden files.
 var fixtures = map[string]fixture{
 	"gain": waiting,
@@ -131,6 +148,20 @@ var fixtures = map[string]fixture{
 		f.edit = func(r *sweep.Record) { f.onHalf(r, 1) }
 	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
+	"waiting": slowPage.with(func(f *fixture) { f.edit = inLongWindows }),
+	"waiting_php": slowPage.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			inLongWindows(r)
+			r.Plan.Target = sweep.Target{Adapter: "php-fpm", Command: []string{"php-fpm8.2"}, Version: "8.2.36", Workdir: "/srv/shop"}
+		}
+	}),
+	"waiting_threads": slowPage.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Variants = []sweep.Variant{{Threads: 1, Class: "sync"}, {Threads: 8, Class: "gthread"}}
+			f.threads(r, 8, 20*mb, []int{3, 8, 19, 21})
+			inLongWindows(r)
+		}
+	}),
 	"lower_bound": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			for i := range r.Trials {

@@ -17,7 +17,7 @@ func headline(r *Result) string {
 	if rec == nil {
 		return "no recommendation: " + whyNone(r)
 	}
-	text := advice(r)
+	text := advice(r) + idleWords(r)
 	if n := r.Scenario.Connections; n > 0 {
 		text = fmt.Sprintf("at %s: %s", count(n, "connection"), text)
 		if p := r.Pool; p != nil && p.FullConnections != 0 {

@@ -339,6 +339,9 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	r.MemoryGrowth = memoryGrowth(rec, r)
 	r.Traffic = traffic(rec, adv, r.Points)
 	r.Shapes = shapes(whole)
+	if c := countIsNoLever(r, rec.Plan, adv.Waiting); c != nil {
+		r.Caveats = append(r.Caveats, *c)
+	}
 	r.Headline = headline(r)
 	r.Points = append(r.Points, otherPoints(whole)...)
 	if n := len(whole.LeftOut); n > 0 {

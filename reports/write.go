@@ -149,15 +149,20 @@ func isPage(text []byte) bool {
 // configuration asks the record's adapter what to paste. A command that can no longer be read gives nothing: the
 // advice stands without.
 func configuration(p sweep.Plan, workers int) targets.Pasted {
-	target, err := targets.ForAdapter(p.Target.Adapter, targets.Command{
-		Argv: p.Target.Command, Dir: p.Target.Workdir, Version: p.Target.Version,
-		Env: p.Target.Variables, Program: p.Target.Program,
-	})
+	target, err := recordedTarget(p)
 	if err != nil {
 		return targets.Pasted{}
 	}
 	shape := p.Launched(p.Variants()[0].At(workers))
 	return target.Paste(shape, targets.Budget{Cores: p.Budget.Cores, Memory: p.Budget.MemoryBytes})
+}
+
+// recordedTarget is the target as a record knows it: nothing can be started with it.
+func recordedTarget(p sweep.Plan) (*targets.Target, error) {
+	return targets.ForAdapter(p.Target.Adapter, targets.Command{
+		Argv: p.Target.Command, Dir: p.Target.Workdir, Version: p.Target.Version,
+		Env: p.Target.Variables, Program: p.Target.Program,
+	})
 }
 
 // fileName keeps a text inside the folder, whatever path it is meant for.

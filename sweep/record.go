@@ -354,6 +354,8 @@ type Server struct {
 	RequestsServed       uint64 `json:"requests_served"`
 	// Elsewhere are the connections that it held to other hosts at full load; empty without any.
 	Elsewhere []Connection `json:"connections_elsewhere,omitempty"`
+	// Locks are what the workers' threads slept in at full load; nil where they can't be seen.
+	Locks *Locks `json:"locks,omitempty"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

@@ -272,6 +272,9 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	}()
 
 	m := meter{machine: s.machine}
+	if l.kind == PhaseSaturation {
+		m.locks = watchLocks(server)
+	}
 	attack := s.attackFor(t, server.URL(), l)
 	probes := s.proberFor(l, server.URL(), attack)
 	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
@@ -291,6 +294,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	if err != nil {
 		stop()
 	}
+	m.endLocks()
 	probe, probeErr := probes.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -358,6 +362,9 @@ type meter struct {
 	answeredFirst, answeredLast uint64
 	elsewhere                   []Connection
 	started, ended              bool
+	// locks is nil but for full load, where asleep is what it saw.
+	locks  *lockWatch
+	asleep *Locks
 }
 
 func (m *meter) start(server instance, p generator.Progress) {
@@ -368,15 +375,24 @@ func (m *meter) start(server instance, p generator.Progress) {
 	m.workersFirst, _ = server.WorkerProcesses() // none are none to compare
 	m.frontFirst = frontProcesses(server)
 	m.elsewhere = connectedElsewhere(server)
+	m.locks.start(m.workersFirst)
 }
 
 func (m *meter) end(server instance, p generator.Progress) {
 	var err error
+	m.endLocks()
 	m.after = m.machine()
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
 	m.workersLast, _ = server.WorkerProcesses()
 	m.frontLast = frontProcesses(server)
+}
+
+// endLocks is called at the window's end, and once more where that never came.
+func (m *meter) endLocks() {
+	if seen := m.locks.end(); seen != nil {
+		m.asleep = seen
+	}
 }
 
 // use adds the window's CPU time to what the server used, and leaves what was not read at zero: unknown.
@@ -397,7 +413,7 @@ func (m *meter) fill(s *Server) {
 		return
 	}
 	m.use(s)
-	s.Elsewhere = m.elsewhere
+	s.Elsewhere, s.Locks = m.elsewhere, m.asleep
 	s.ThrottledShare = throttled(m.first, m.last)
 	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
 	s.FrontCPUShare = frontShare(m.frontFirst, m.frontLast, m.last.CPU-m.first.CPU)

@@ -292,3 +292,5 @@ func connected([]Process) (map[netip.AddrPort]int, error) {
 func listening([]Process) ([]netip.AddrPort, error) {
 	return nil, fmt.Errorf("find the listening sockets: %w", errors.ErrUnsupported)
 }
+
+func locks([]Process) LockWaits { return LockWaits{} }
