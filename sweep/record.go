@@ -137,6 +137,10 @@ type Settings struct {
 	Lowest         int     `json:"lowest"`
 	Highest        int     `json:"highest"`
 	Counts         []int   `json:"counts,omitempty"` // exactly these, when the user listed them
+	// Least is how many workers to recommend of each variant at the least, and LeastGiven true where it was
+	// asked for; nil in a record of before it was kept.
+	Least          []int   `json:"least,omitempty"`
+	LeastGiven     bool    `json:"least_given,omitempty"`
 	TimeSeconds    float64 `json:"time_seconds"`
 	Tolerance      float64 `json:"tolerance"`
 	Confidence     float64 `json:"confidence"`

@@ -48,6 +48,8 @@ type Options struct {
 	// ones measured, besides the rule of thumb.
 	Lowest, Highest int
 	Counts          []int
+	// Least is how many workers to recommend at the least; 0 leaves it to advise.
+	Least int
 
 	// Time is the whole sweep's: no trial starts that is not expected to end within it.
 	Time           time.Duration
@@ -305,6 +307,9 @@ func New(o Options) (*Sweep, error) {
 	}
 	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
 	s.planConnections()
+	if err := s.planLeast(); err != nil {
+		return nil, err
+	}
 	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
 		return nil, err
 	}
