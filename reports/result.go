@@ -399,6 +399,9 @@ func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 			continue
 		}
 		for _, p := range t.Phases {
+			if p.Kind == sweep.PhaseStuck {
+				continue
+			}
 			l := LatencyAt{
 				Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
 				ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,

@@ -134,9 +134,9 @@ type Budget struct {
 
 // Settings are the sweep's own.
 type Settings struct {
-	Lowest         int     `json:"lowest"`
-	Highest        int     `json:"highest"`
-	Counts         []int   `json:"counts,omitempty"` // exactly these, when the user listed them
+	Lowest  int   `json:"lowest"`
+	Highest int   `json:"highest"`
+	Counts  []int `json:"counts,omitempty"` // exactly these, when the user listed them
 	// Least is how many workers to recommend of each variant at the least, and LeastGiven true where it was
 	// asked for; nil in a record of before it was kept.
 	Least          []int   `json:"least,omitempty"`
@@ -268,14 +268,18 @@ const (
 	PhaseSaturation = "saturation" // closed loop, a constant number of connections
 	PhaseRate       = "rate"       // open loop at the scenario's rate
 	PhaseShare      = "share"      // open loop at a share of the recommended count's throughput
+	PhaseStuck      = "stuck"      // as that, while one worker is stopped
 )
 
 // Phase is one stretch of load.
 type Phase struct {
 	Kind string `json:"kind"`
-	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare.
+	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare and
+	// PhaseStuck.
 	CapacityShare float64 `json:"capacity_share,omitempty"`
-	Connections   int     `json:"connections,omitempty"`
+	// StuckSeconds is how long one worker was stopped, from the beginning of the window; of PhaseStuck alone.
+	StuckSeconds float64 `json:"stuck_seconds,omitempty"`
+	Connections  int     `json:"connections,omitempty"`
 	// SaturatedBy is how the phase shows by itself that it filled the server; of full load alone, and not
 	// in a record of before it was kept.
 	SaturatedBy    model.Saturation `json:"saturated_by,omitempty"`

@@ -114,6 +114,7 @@ const (
 	StageMeasure   Stage = "measure"
 	StageRate      Stage = "rate"    // at the scenario's rate
 	StageLatency   Stage = "latency" // at a share of the capacity
+	StageStuck     Stage = "latency, one worker stopped"
 	StageEnded     Stage = "ended"
 )
 
@@ -678,7 +679,7 @@ func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
 			continue
 		}
 		away := max(t.Shape.Workers-step.Workers, step.Workers-t.Shape.Workers)
-		took := time.Duration((t.ElapsedSeconds - t.FrontAlone.elapsed()) * float64(time.Second)) // once in a sweep
+		took := time.Duration((t.ElapsedSeconds - t.FrontAlone.elapsed() - t.stuck()) * float64(time.Second)) // once in a sweep
 		switch {
 		case away < nearest:
 			nearest, longest = away, took
