@@ -307,10 +307,12 @@ type Phase struct {
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	// WarmupLimited is true when the warm-up ran out of time before each worker had had its requests:
 	// memory is then compared at less work.
-	WarmupLimited bool              `json:"warmup_limited,omitempty"`
-	WindowSeconds float64           `json:"window_seconds"`
-	Latency       Latency           `json:"latency_seconds"`
-	Errors        map[string]uint64 `json:"errors"`
+	WarmupLimited bool    `json:"warmup_limited,omitempty"`
+	WindowSeconds float64 `json:"window_seconds"`
+	Latency       Latency `json:"latency_seconds"`
+	// Ordinary is that of the most frequent request of the scenario alone; nil where no request is.
+	Ordinary *Latency          `json:"ordinary_latency_seconds,omitempty"`
+	Errors   map[string]uint64 `json:"errors"`
 	// Disturbance is null when an end of the window was not seen.
 	Disturbance *Disturbance `json:"disturbance"`
 	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it

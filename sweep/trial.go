@@ -506,6 +506,10 @@ func phaseOf(l load, a generator.Attack, s *generator.Summary, confidence float6
 		Latency: Latency(s.Latency), Errors: s.Errors,
 		Histogram: s.Histogram, SliceOK: s.SliceOK, WindowSlice: s.WindowSlice,
 	}
+	if s.Ordinary != nil {
+		ordinary := Latency(*s.Ordinary)
+		p.Ordinary = &ordinary
+	}
 	if p.Errors == nil {
 		p.Errors = map[string]uint64{}
 	}
