@@ -69,12 +69,11 @@ func (c choice) whyFewer(p plateau, m memoryCap, q Question, figures map[string]
 
 // whyLeast is the reason for a choice that was raised, with what that costs beside the knee.
 func (c choice) whyLeast(knee group, m memoryCap) string {
-	text := fmt.Sprintf("%s would do for throughput. %d are recommended", quantity(knee.workers, "worker"), c.group.workers)
+	but := "and more are asked for"
 	if knee.workers == 1 {
-		text += ", so that a slow request does not stop everybody and somebody answers while a worker is restarted"
+		but = "but a slow request, or a restart, would stop everybody"
 	}
-	text += ": that costs " + m.cost(knee, c.group)
-	return text + "."
+	return fmt.Sprintf("%s would do for throughput, %s: %d cost %s more.", quantity(knee.workers, "worker"), but, c.group.workers, m.cost(knee, c.group))
 }
 
 // cost is what the second of two counts takes more than the first: memory, as far as it is known, and throughput.

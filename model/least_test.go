@@ -78,7 +78,7 @@ func TestLeast(t *testing.T) {
 // What it costs is in the reason: 500 to 490 is 2 %, and each worker takes 20 MB.
 func TestLeastSaysWhatItCosts(t *testing.T) {
 	a := Advise(thrice(500, 490, 485), Question{Cores: 1, CoresMeasured: 1, Least: 2})
-	const want = "1 worker would do for throughput. 2 are recommended, so that a slow request does not stop everybody and somebody answers while a worker is restarted: that costs 20 MB and 2.0 % of the throughput."
+	const want = "1 worker would do for throughput, but a slow request, or a restart, would stop everybody: 2 cost 20 MB and 2.0 % of the throughput more."
 	if !slices.Contains(a.Reasons, want) {
 		t.Errorf("the reasons are %q, want %q among them", a.Reasons, want)
 	}
