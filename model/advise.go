@@ -551,7 +551,7 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 	case LimitedBySearchRange:
 		reasons = append(reasons, "Throughput was still rising at the end of the range.")
 	case LimitedByLeast:
-		reasons = append(reasons, c.whyLeast(knee, m))
+		reasons = append(reasons, c.whyLeast(p, m))
 	case LimitedByThroughput:
 	}
 	if a.Fit.Accepted || medianDemand(p.groups) > 0 {

@@ -68,21 +68,25 @@ func (c choice) whyFewer(p plateau, m memoryCap, q Question, figures map[string]
 }
 
 // whyLeast is the reason for a choice that was raised, with what that costs beside the knee.
-func (c choice) whyLeast(knee group, m memoryCap) string {
+func (c choice) whyLeast(p plateau, m memoryCap) string {
+	knee := p.groups[p.knee]
 	but := "and more are asked for"
 	if knee.workers == 1 {
 		but = "but a slow request, or a restart, would stop everybody"
 	}
-	return fmt.Sprintf("%s would do for throughput, %s: %d cost %s more.", quantity(knee.workers, "worker"), but, c.group.workers, m.cost(knee, c.group))
+	return fmt.Sprintf("%s would do for throughput, %s: %d cost %s more.", quantity(knee.workers, "worker"), but, c.group.workers, c.cost(p, m))
 }
 
-// cost is what the second of two counts takes more than the first: memory, as far as it is known, and throughput.
-func (m memoryCap) cost(from, to group) string {
-	throughput := fmt.Sprintf("%.1f %% of the throughput", 100*(1-to.mean/from.mean))
-	if to.mean >= from.mean {
-		throughput = "no throughput"
+// cost is what the choice takes more than the knee: memory, as far as it is known, and throughput, by the fit
+// through all counts.
+func (c choice) cost(p plateau, m memoryCap) string {
+	knee := p.groups[p.knee]
+	chosen := slices.IndexFunc(p.groups, func(g group) bool { return g.workers == c.group.workers })
+	throughput := "no throughput"
+	if lost := 1 - math.Exp(p.fit[chosen]-p.fit[p.knee]); lost >= 0.0005 { // no more than the last digit shown
+		throughput = fmt.Sprintf("%.1f %% of the throughput", 100*lost)
 	}
-	if before, after := m.at(from), m.at(to); before > 0 && after > 0 {
+	if before, after := m.at(knee), m.at(c.group); before > 0 && after > 0 {
 		return fmt.Sprintf("%s and %s", megabytes(math.Max(after-before, 0)), throughput)
 	}
 	return throughput

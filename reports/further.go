@@ -246,7 +246,11 @@ func lostWords(r *Result) string {
 	if less == nil || all == nil || less.ThroughputRPS == nil || all.ThroughputRPS == nil {
 		return ""
 	}
-	return fmt.Sprintf("one worker lost, or restarted: the other %s %s of %s requests/s", answerWords(rec.Workers-1), Number(*less.ThroughputRPS), Number(*all.ThroughputRPS))
+	left := fmt.Sprintf("%s of %s requests/s", Number(*less.ThroughputRPS), Number(*all.ThroughputRPS))
+	if overlap(*less, *all) {
+		left = "as much within the noise"
+	}
+	return fmt.Sprintf("one worker lost, or restarted: the other %s %s", answerWords(rec.Workers-1), left)
 }
 
 func answerWords(n int) string {

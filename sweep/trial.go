@@ -284,9 +284,9 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 			e.Stage = StageWarmup
 		case generator.WindowStarted:
 			e.Stage = stageOf[l.kind]
+			stopped.start() // first of all: the rest takes a moment
 			m.start(server, p)
 			probes.start(attacking)
-			stopped.start()
 		case generator.WindowEnded:
 			stopped.end()
 			m.end(server, p)
