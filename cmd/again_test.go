@@ -22,6 +22,7 @@ var again = map[string][][]string{
 	"cores":         {{"--cores", "0.333"}, {"--cores", "500m"}, {"--cores", "1.1"}},
 	"mem":           {{"--mem", "1.5G"}, {"--mem", "512Mi"}, {"--mem", "1234567890"}},
 	"workers":       {{"--workers", "2..9"}, {"--workers", "8,1,4"}, {"--workers", "3"}, {"--workers", "1..4", "--threads", "1,2", "--", "gunicorn", "app:app"}},
+	"least":         {{"--least", "1"}, {"--least", "3", "--workers", "1..4"}},
 	"class":         {{"--class", "gthread,sync", "--", "gunicorn", "--threads", "4", "app:app"}, {"--class", `"a,b",c d`, "--", "./serve", "--kind={class}", "{port}"}},
 	"threads":       {{"--threads", "4,1", "--class", "sync,gthread", "--", "gunicorn", "app:app"}, {"--threads", "1,2", "--", "puma"}},
 	"preload":       {{"--preload", "off,on", "--", "gunicorn", "app:app"}, {"--preload", "on", "--threads", "2", "--", "puma"}},

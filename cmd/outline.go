@@ -76,6 +76,9 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	} else {
 		say(&b, "          from %d to %d, and the usual %d to compare with\n", p.Settings.Lowest, p.Settings.Highest, p.Settings.RuleOfThumb)
 	}
+	if n := leastOf(p.Settings); n > 1 {
+		say(&b, "          %d of them at the least, where that costs no more than the tolerance (--least 1: as few as do)\n", n)
+	}
 	say(&b, "time      about %d restarts of %.1f s, at most %s; fewer when the decision is settled\n",
 		o.Restarts, o.SecondsPerRestart, time.Duration(o.SecondsAtMost*float64(time.Second)))
 	if p.Settings.Live {

@@ -27,6 +27,7 @@ type sweepOptions struct {
 	cores      cores
 	memory     memory
 	workers    workers
+	least      least
 	classes    []string
 	threads    threadList
 	preload    preloads
@@ -126,6 +127,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.cores, "cores", "cores the server will have: 4, 1.5 or 500m (default: all but one)")
 	f.Var(&o.memory, "mem", "memory the server will have: 1.5G, 512M, 512Mi, bytes (default: no cap)")
 	f.Var(&o.workers, "workers", "counts to search, 1..16, or to measure, 1,2,4,8 (default: as far as throughput grows)")
+	f.Var(&o.least, "least", "fewest workers to recommend, where that costs no more than the tolerance (default: 2 where one blocks)")
 	f.StringSliceVar(&o.classes, "class", nil, "worker classes to compare: sync,gthread (default: the command's own)")
 	f.Var(&o.threads, "threads", "threads per worker to compare: 1,2,4 (default: the command's own)")
 	f.Var(&o.preload, "preload", "load the application before forking: on, off, or on,off to compare (default: as the command does)")
@@ -258,7 +260,7 @@ func (o *sweepOptions) sweep(asked *request, watch *watch) (*sweep.Sweep, error)
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(), ConnectionsGiven: o.clients > 0,
 		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
-		Variants: o.variants, Compared: o.compared, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts,
+		Variants: o.variants, Compared: o.compared, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts, Least: int(o.least),
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
 		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,
 		Dir: asked.dir, SkipDamaged: o.skip, Tool: tool(), IgnoredVariables: o.ignoreEnv, Progress: watch.event,

@@ -142,6 +142,8 @@ func outcome(t *sweep.Trial) string {
 		switch {
 		case p.Kind == sweep.PhaseSaturation:
 			parts = append(parts, reports.Number(p.ThroughputRPS)+"/s")
+		case p.Kind == sweep.PhaseStuck:
+			parts = append(parts, fmt.Sprintf("p95 %.0f ms with one worker stopped", 1000*p.Latency.P95))
 		case p.Held():
 			parts = append(parts, fmt.Sprintf("p95 %.0f ms at %s/s", 1000*p.Latency.P95, reports.Number(p.RatePlannedRPS)))
 		default:

@@ -58,6 +58,9 @@ type Question struct {
 	RuleOfThumb int
 	// Lowest and Highest bound the recommendation: the counts the user allowed.
 	Lowest, Highest int
+	// Least is how many workers to recommend at the least, where that gives up no more than the tolerance;
+	// 0 counts as 1.
+	Least int
 	// Others is the best throughput of the other variants, in requests per second; 0 is none. Where it
 	// is higher than this one's own best, and within reach of it, the knee is held against it.
 	Others float64
@@ -110,6 +113,8 @@ const (
 	LimitedByMemory      LimitedBy = "memory"
 	LimitedByObjective   LimitedBy = "objective"
 	LimitedBySearchRange LimitedBy = "search_range"
+	// LimitedByLeast: fewer would do for throughput, and Question.Least asks for more.
+	LimitedByLeast LimitedBy = "least"
 )
 
 // A Point is one worker count with all its restarts taken together.

@@ -90,6 +90,8 @@ func decide(everything []Observation, q Question) decision {
 	if !ok {
 		return d
 	}
+	c = a.atLeast(c, p, m, q)
+	d.choice = c
 	a.Made, a.Workers, a.LimitedBy = true, c.group.workers, c.limitedBy
 	a.Throughput, a.Memory = c.group.mean, m.at(c.group)
 	a.RuleOfThumb = compare(everything, c.group, t, m, q)
@@ -549,6 +551,8 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 		reasons = append(reasons, fmt.Sprintf("The objective decides: it is met at %s and not at %d.", quantity(c.group.workers, "worker"), knee.workers))
 	case LimitedBySearchRange:
 		reasons = append(reasons, "Throughput was still rising at the end of the range.")
+	case LimitedByLeast:
+		reasons = append(reasons, c.whyLeast(p, m))
 	case LimitedByThroughput:
 	}
 	if a.Fit.Accepted || medianDemand(p.groups) > 0 {

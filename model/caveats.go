@@ -44,6 +44,9 @@ const (
 	// CaveatDrift: throughput changed over the sweep. Figures: workers (the count that drifted alone; 0:
 	// all taken together did), share, share_low, share_high, p, span_seconds.
 	CaveatDrift = "drift"
+	// CaveatFewerThanLeast: fewer workers are recommended than Question.Least asks for. Figures: workers, least,
+	// throughput_lost_share (at the least, where that is why).
+	CaveatFewerThanLeast = "fewer_than_least"
 	// CaveatIgnored: observations were no measurements and were left out. Figures: observations.
 	CaveatIgnored = "ignored_observations"
 	// CaveatNoRepeats: no count was measured twice, and the question asked for intervals nevertheless.

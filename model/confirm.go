@@ -85,13 +85,17 @@ func Confirm(observations []Observation, q Question) Step {
 }
 
 // latencyLeft are the counts whose latency matters and was not measured, the first the most: the
-// recommended one, the rule of thumb, and the recommended one's neighbours.
+// recommended one, the fewer that would do where only the least asks for more, the rule of thumb, and the
+// recommended one's neighbours.
 func latencyLeft(a Advice, observations []Observation) []int {
-	counts := []int{a.Workers}
-	if a.RuleOfThumb.Measured && a.RuleOfThumb.Workers != a.Workers {
-		counts = append(counts, a.RuleOfThumb.Workers)
+	counts, beside := []int{a.Workers}, neighbours(a)
+	if i := slices.IndexFunc(beside, func(n int) bool { return n < a.Workers }); i >= 0 && a.LimitedBy == LimitedByLeast {
+		counts = append(counts, beside[i])
 	}
-	for _, n := range neighbours(a) {
+	if n := a.RuleOfThumb.Workers; a.RuleOfThumb.Measured && !slices.Contains(counts, n) {
+		counts = append(counts, n)
+	}
+	for _, n := range beside {
 		if !slices.Contains(counts, n) {
 			counts = append(counts, n)
 		}

@@ -19,6 +19,8 @@ type Search struct {
 	Exact []int
 	// Always are counts to measure in any case, inside the bounds or not: the rule of thumb.
 	Always []int
+	// Least as in Question: that count is measured, and repeated as the choice is.
+	Least int
 	// Threads per worker; 0 counts as 1. The first look is at as many slots, whatever they are made of.
 	Threads int
 	// Cores the server is held to; 0 is not known.
@@ -88,7 +90,7 @@ func (s Search) Next(observations []Observation) Step {
 	if !v.ok {
 		return Step{Done: true, Why: "no count worked"}
 	}
-	return Step{Done: true, Resolved: len(v.undecided) == 0 && v.resolved, Why: v.verdict()}
+	return Step{Done: true, Resolved: len(v.undecided) == 0 && v.resolved, Why: v.verdict(s.Least)}
 }
 
 func (s Search) complete() Search {
@@ -154,7 +156,7 @@ func (s Search) survey(observations []Observation) survey {
 	v.settled = settledAt(s.Confidence)
 	v.enough = enoughRestarts(v.table.expected(), s.Tolerance, v.settled)
 	if v.ok {
-		v.undecided = v.notSettled(s.Tolerance)
+		v.undecided = v.notSettled(s.Tolerance, s.Least)
 		v.resolved = v.plateau.interval(v.table, s.Confidence).resolved
 	}
 	v.straight, _ = s.straight(v)
@@ -203,10 +205,12 @@ func (v survey) distance(i int) float64 {
 
 // notSettled looks among the counts up to the knee: those above it only draw the line. A count is
 // settled when it is surely on one side of the line, or so near that it makes no difference: known
-// to within half the tolerance, whichever side it is on.
-func (v survey) notSettled(tolerance float64) []int {
+// to within half the tolerance, whichever side it is on. The smallest count of least workers is chosen if it
+// reaches the line too.
+func (v survey) notSettled(tolerance float64, least int) []int {
 	var near []int
-	for i := range v.plateau.knee + 1 {
+	last := max(v.plateau.knee, slices.IndexFunc(v.plateau.groups, func(g group) bool { return g.workers >= least }))
+	for i := range last + 1 {
 		if v.distance(i) < v.settled && v.settled*v.plateau.distanceError(i) > tolerance/2 {
 			near = append(near, i)
 		}
@@ -215,8 +219,8 @@ func (v survey) notSettled(tolerance float64) []int {
 	return near
 }
 
-func (v survey) verdict() string {
-	chosen := v.plateau.groups[v.plateau.knee].workers
+func (v survey) verdict(least int) string {
+	chosen := v.plateau.groups[v.plateau.sought(least)].workers
 	if len(v.undecided) == 0 && !v.resolved {
 		return fmt.Sprintf("%s, though the restarts differ too much to be sure", quantity(chosen, "worker"))
 	}
@@ -245,6 +249,9 @@ func (s Search) FirstLook() []int {
 		}
 		if s.Highest <= first {
 			counts = append(counts, s.Highest)
+		}
+		if s.Least > s.Lowest && s.Least <= s.Highest {
+			counts = append(counts, s.Least)
 		}
 	}
 	counts = append(counts, s.Always...)
@@ -441,7 +448,8 @@ func (s Search) again(v survey) (Step, bool) {
 		return Step{}, false
 	}
 	p := v.plateau
-	bearing := []int{p.groups[p.knee].workers}
+	chosen := p.groups[p.sought(s.Least)].workers
+	bearing := []int{chosen, p.groups[p.knee].workers}
 	if p.knee > 0 {
 		bearing = append(bearing, p.groups[p.knee-1].workers)
 	}
@@ -449,7 +457,7 @@ func (s Search) again(v survey) (Step, bool) {
 	if step, ok := s.upTo(v, append(bearing, s.Always...), 2); ok {
 		return step, true
 	}
-	return s.upTo(v, []int{p.groups[p.knee].workers}, 3)
+	return s.upTo(v, []int{chosen}, 3)
 }
 
 func (s Search) upTo(v survey, counts []int, restarts int) (Step, bool) {

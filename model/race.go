@@ -187,8 +187,9 @@ func (x *runner) survey(observations []Observation) {
 	if x.Search.Others > 0 {
 		line = math.Max(line, math.Log(x.Search.Others)+math.Log1p(-s.Tolerance))
 	}
+	_, atLeast := p.fromLeast(s.Least, func(g group) bool { return g.meets == nil || *g.meets })
 	for i, g := range p.groups {
-		if g.meets != nil && !*g.meets {
+		if g.meets != nil && !*g.meets || atLeast && g.workers < s.Least {
 			continue
 		}
 		margin := v.settled * p.distanceError(i)

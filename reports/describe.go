@@ -25,6 +25,8 @@ func limitedBy(r *Result) string {
 		return "memory: no more workers fit"
 	case model.LimitedByObjective:
 		return "the objective: throughput alone would take another count"
+	case model.LimitedByLeast:
+		return leastWords(r)
 	case model.LimitedBySearchRange:
 		return "the search range: throughput still grows at its end"
 	default:

@@ -79,6 +79,17 @@ var fixtures = map[string]fixture{
 	"fewer_workers": waiting.with(func(f *fixture) {
 		f.demand, f.wait, f.counts, f.cap = 0.0012, 0, []int{1, 2, 3, 4, 8}, 0
 	}),
+	"least": waiting.with(func(f *fixture) {
+		f.demand, f.wait, f.counts, f.cap = 0.0012, 0, []int{1, 2, 3, 4, 8}, 0
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Least = []int{2}
+			r.Plan.Scenario.Requests[0].Weight = 95
+			r.Plan.Scenario.Requests = append(r.Plan.Scenario.Requests, sweep.Request{Name: "/report", Method: "GET", Path: "/report", Weight: 5})
+			for _, n := range []int{2, 1, 3} {
+				r.Trials = append(r.Trials, f.stuck(len(r.Trials)+1, n, 820, r.Plan.StartedAt))
+			}
+		}
+	}),
 	"memory": waiting.with(func(f *fixture) {
 		f.base, f.each, f.cap = 30*mb, 90*mb, 640*mb
 		f.edit = func(r *sweep.Record) {
@@ -485,6 +496,25 @@ func (f fixture) latency(id, workers int, capacity float64, started time.Time) s
 		}
 		t.Phases = append(t.Phases, p)
 	}
+	return t
+}
+
+// stuck is a trial below full load of a mix whose ordinary requests wait behind slow ones, and in which one
+// worker is stopped at the end: those of a single one then wait for up to a second.
+func (f fixture) stuck(id, workers int, capacity float64, started time.Time) sweep.Trial {
+	t := f.latency(id, workers, capacity, started)
+	for i := range t.Phases {
+		p95 := t.Phases[i].Latency.P95 / float64(workers)
+		t.Phases[i].Ordinary = &sweep.Latency{Mean: 0.3 * p95, P50: 0.25 * p95, P90: 0.8 * p95, P95: p95, P99: 1.5 * p95, Max: 2 * p95}
+	}
+	stuck := t.Phases[0]
+	stuck.Kind, stuck.StuckSeconds, stuck.WindowSeconds, stuck.OK = sweep.PhaseStuck, 1.0004, 1, uint64(stuck.RatePlannedRPS)
+	stuck.Latency = sweep.Latency{Mean: 0.014, P50: 0.011, P90: 0.024, P95: 0.031, P99: 0.1, Max: 0.99}
+	if workers == 1 {
+		stuck.Latency = sweep.Latency{Mean: 0.5, P50: 0.5, P90: 0.9, P95: 0.951, P99: 0.99, Max: 0.999}
+	}
+	stuck.Ordinary = &stuck.Latency
+	t.Phases = append(t.Phases, stuck)
 	return t
 }
 

@@ -67,6 +67,8 @@ func bound(r *Result) string {
 		return "as many as fit in memory"
 	case rec.LimitedBy == model.LimitedByObjective:
 		return "what the objective needs"
+	case rec.LimitedBy == model.LimitedByLeast:
+		return leastInHeadline(r)
 	case rec.LowerBound && unfilled(r):
 		return count(r.Settings.Connections, "connection") + " did not fill the server"
 	case rec.LowerBound:

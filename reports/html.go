@@ -128,6 +128,7 @@ func newPage(all *Result) page {
 		{"Machine", []string{machine(r)}},
 		{"Restarts", []string{restarts(r)}},
 		{"Latency", nonEmpty(foreseen(r))},
+		{"One worker", furtherWords(r)},
 		{"Workers", nonEmpty(spread(r))},
 		{"Probe", nonEmpty(probed(r))},
 		{"In front", nonEmpty(inFront(r))},

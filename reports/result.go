@@ -44,6 +44,12 @@ type Result struct {
 	Search Search `json:"search"`
 	// Latencies are those below full load, by count and rate; empty when there was no time for them.
 	Latencies []LatencyAt `json:"latencies"`
+	// Stuck are the counts one of whose workers was stopped; empty when there was no time for it, and where a
+	// worker can't be.
+	Stuck []Stuck `json:"stuck"`
+	// Further is what the recommended count costs and buys beside the next smaller one, and the next larger one
+	// beside it.
+	Further []Further `json:"further"`
 	// Probe is how a cheap path was answered at the recommended count while it was full; nil without one.
 	Probe *Probe `json:"probe,omitempty"`
 	// Front is what a server before the workers takes at the recommended count; nil where nothing is.
@@ -166,6 +172,8 @@ type LatencyAt struct {
 	// where requests come by chance; nil where it says nothing, as above what the count can do.
 	PredictedMeanSeconds *float64      `json:"predicted_mean_seconds"`
 	Latency              sweep.Latency `json:"latency_seconds"`
+	// Ordinary is that of the most frequent request alone; nil where no request is.
+	Ordinary *sweep.Latency `json:"ordinary_latency_seconds,omitempty"`
 }
 
 // A Probe is how a cheap path was answered while the recommended count was full, over all its restarts.
@@ -320,6 +328,10 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	}
 	r.Search = search(whole)
 	r.Latencies = latencies(rec, adv)
+	r.Stuck, r.Further = stuck(rec), further(r)
+	if c := sooner(r); c != nil {
+		r.Caveats = append(r.Caveats, *c)
+	}
 	if adv.Made {
 		r.Probe = probe(rec.Probes(adv.Workers), adv.Workers)
 		r.Front = rec.Front(adv.Workers)
@@ -407,9 +419,12 @@ func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 			continue
 		}
 		for _, p := range t.Phases {
+			if p.Kind == sweep.PhaseStuck {
+				continue
+			}
 			l := LatencyAt{
 				Workers: t.Shape.Workers, CapacityShare: p.CapacityShare, RatePlannedRPS: p.RatePlannedRPS,
-				ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency,
+				ThroughputRPS: p.ThroughputRPS, Sustained: p.Held(), Latency: p.Latency, Ordinary: p.Ordinary,
 				GeneratorBound: p.GeneratorVerdict == sweep.GeneratorBound,
 			}
 			if p.Kind == sweep.PhaseRate && adv.Throughput > 0 { // the scenario's own

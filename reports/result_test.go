@@ -235,6 +235,7 @@ func TestHeadline(t *testing.T) {
 		"gain":              "run 8 workers (7-8): 75 % more than the usual 3, 159 MB more",
 		"usual_is_right":    "run 8 workers (7-8): the usual count is right here",
 		"fewer_workers":     "run 1 worker: as fast as the usual 3 within the noise, 64 MB less",
+		"least":             "run 2 workers: 1 would do, and a single slow request would stop it; as fast as the usual 3 within the noise, 32 MB less",
 		"memory":            "run 6 workers: as many as fit in 640 MB; 60 % more than the usual 3, 270 MB more",
 		"rule_killed":       "run 2 workers: as many as fit in 640 MB; the usual 5 is killed for memory",
 		"rule_not_measured": "run 8 workers (7-8): the usual 9 was not measured",

@@ -333,6 +333,7 @@ func (t *text) grounds(r *Result) {
 	if line := foreseen(r); line != "" {
 		t.part("latency", "", line)
 	}
+	t.part("one worker", "", furtherWords(r)...)
 	t.part("workers", "", nonEmpty(spread(r))...)
 	t.part("probe", "", nonEmpty(probed(r))...)
 	t.part("in front", "", nonEmpty(inFront(r))...)

@@ -121,7 +121,7 @@ func (t *Traffic) tried(rec *sweep.Record) (tried []model.RateTried, fastest *sw
 		}
 		for _, p := range trial.Phases {
 			held := rec.Plan.Scenario.Missed(p) == ""
-			if p.Kind == sweep.PhaseSaturation || !held && p.GeneratorVerdict == sweep.GeneratorBound {
+			if p.Kind == sweep.PhaseSaturation || p.Kind == sweep.PhaseStuck || !held && p.GeneratorVerdict == sweep.GeneratorBound {
 				continue
 			}
 			tried = append(tried, model.RateTried{Rate: p.RatePlannedRPS, Held: held})

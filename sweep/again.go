@@ -45,6 +45,7 @@ var settings = []struct {
 	{"cores", func(p Plan) string { return exact(p.Budget.Cores) }},
 	{"mem", func(p Plan) string { return exactSize(p.Budget.MemoryBytes) }},
 	{"workers", func(p Plan) string { return p.Settings.countsGiven() }},
+	{"least", func(p Plan) string { return p.Settings.leastGiven() }},
 	{"class", func(p Plan) string { return oneLine(p.Settings.compared().Classes) }},
 	{"threads", func(p Plan) string { return joined(p.Settings.compared().Threads, strconv.Itoa) }},
 	{"preload", func(p Plan) string {
@@ -123,6 +124,13 @@ func (s *Settings) countsGiven() string {
 		return fmt.Sprintf("%d..%d", s.Lowest, s.Highest)
 	}
 	return ""
+}
+
+func (s *Settings) leastGiven() string {
+	if !s.LeastGiven || len(s.Least) == 0 {
+		return ""
+	}
+	return strconv.Itoa(s.Least[0])
 }
 
 func (s *Settings) timeGiven() string {

@@ -96,7 +96,7 @@ func (t *Trial) check() error {
 	}
 	for _, p := range t.Phases {
 		switch p.Kind {
-		case PhaseSaturation, PhaseRate, PhaseShare:
+		case PhaseSaturation, PhaseRate, PhaseShare, PhaseStuck:
 		default:
 			return fmt.Errorf("trial %d: unknown phase %q", t.ID, p.Kind)
 		}

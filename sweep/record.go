@@ -134,9 +134,13 @@ type Budget struct {
 
 // Settings are the sweep's own.
 type Settings struct {
-	Lowest         int     `json:"lowest"`
-	Highest        int     `json:"highest"`
-	Counts         []int   `json:"counts,omitempty"` // exactly these, when the user listed them
+	Lowest  int   `json:"lowest"`
+	Highest int   `json:"highest"`
+	Counts  []int `json:"counts,omitempty"` // exactly these, when the user listed them
+	// Least is how many workers to recommend of each variant at the least, and LeastGiven true where it was
+	// asked for; nil in a record of before it was kept.
+	Least          []int   `json:"least,omitempty"`
+	LeastGiven     bool    `json:"least_given,omitempty"`
 	TimeSeconds    float64 `json:"time_seconds"`
 	Tolerance      float64 `json:"tolerance"`
 	Confidence     float64 `json:"confidence"`
@@ -264,14 +268,18 @@ const (
 	PhaseSaturation = "saturation" // closed loop, a constant number of connections
 	PhaseRate       = "rate"       // open loop at the scenario's rate
 	PhaseShare      = "share"      // open loop at a share of the recommended count's throughput
+	PhaseStuck      = "stuck"      // as that, while one worker is stopped
 )
 
 // Phase is one stretch of load.
 type Phase struct {
 	Kind string `json:"kind"`
-	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare.
+	// CapacityShare is what share of the recommended count's throughput the rate is; 0 but for PhaseShare and
+	// PhaseStuck.
 	CapacityShare float64 `json:"capacity_share,omitempty"`
-	Connections   int     `json:"connections,omitempty"`
+	// StuckSeconds is how long one worker was stopped, from the beginning of the window; of PhaseStuck alone.
+	StuckSeconds float64 `json:"stuck_seconds,omitempty"`
+	Connections  int     `json:"connections,omitempty"`
 	// SaturatedBy is how the phase shows by itself that it filled the server; of full load alone, and not
 	// in a record of before it was kept.
 	SaturatedBy    model.Saturation `json:"saturated_by,omitempty"`
@@ -299,10 +307,12 @@ type Phase struct {
 	WarmupSeconds     float64 `json:"warmup_seconds"`
 	// WarmupLimited is true when the warm-up ran out of time before each worker had had its requests:
 	// memory is then compared at less work.
-	WarmupLimited bool              `json:"warmup_limited,omitempty"`
-	WindowSeconds float64           `json:"window_seconds"`
-	Latency       Latency           `json:"latency_seconds"`
-	Errors        map[string]uint64 `json:"errors"`
+	WarmupLimited bool    `json:"warmup_limited,omitempty"`
+	WindowSeconds float64 `json:"window_seconds"`
+	Latency       Latency `json:"latency_seconds"`
+	// Ordinary is that of the most frequent request of the scenario alone; nil where no request is.
+	Ordinary *Latency          `json:"ordinary_latency_seconds,omitempty"`
+	Errors   map[string]uint64 `json:"errors"`
 	// Disturbance is null when an end of the window was not seen.
 	Disturbance *Disturbance `json:"disturbance"`
 	// Backlog counts the requests due but unanswered at the window's end; Sustained is false when it

@@ -102,6 +102,9 @@ func differences(was, is Plan) []string {
 
 	differ("shapes", shapesOf(was), shapesOf(is))
 	differ("counts", countsOf(was), countsOf(is))
+	if was.Settings.Least != nil {
+		differ("fewest workers to recommend", was.Settings.Least, is.Settings.Least)
+	}
 	differ("time in seconds", was.Settings.TimeSeconds, is.Settings.TimeSeconds)
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)

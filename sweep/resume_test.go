@@ -43,6 +43,7 @@ func TestResumeComparesEveryField(t *testing.T) {
 		"Scenario.ConnectionsGiven":     "who gave the connections, not how many",
 		"Settings.Connections":          "found by measuring: where the search begins is compared",
 		"Scenario.ObjectiveGiven":       "who gave the objective, not which",
+		"Settings.LeastGiven":           "who gave the least, not how many",
 		"Settings.Limits":               "what came of it is compared",
 		"Settings.Compared.Classes[]":   "the shapes made of it are compared",
 		"Settings.Compared.Threads[]":   "as the classes",

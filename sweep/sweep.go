@@ -48,6 +48,8 @@ type Options struct {
 	// ones measured, besides the rule of thumb.
 	Lowest, Highest int
 	Counts          []int
+	// Least is how many workers to recommend at the least; 0 leaves it to advise.
+	Least int
 
 	// Time is the whole sweep's: no trial starts that is not expected to end within it.
 	Time           time.Duration
@@ -112,6 +114,7 @@ const (
 	StageMeasure   Stage = "measure"
 	StageRate      Stage = "rate"    // at the scenario's rate
 	StageLatency   Stage = "latency" // at a share of the capacity
+	StageStuck     Stage = "latency, one worker stopped"
 	StageEnded     Stage = "ended"
 )
 
@@ -305,6 +308,9 @@ func New(o Options) (*Sweep, error) {
 	}
 	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
 	s.planConnections()
+	if err := s.planLeast(); err != nil {
+		return nil, err
+	}
 	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
 		return nil, err
 	}
@@ -678,7 +684,7 @@ func (s *Sweep) expected(step model.Step, trials []Trial) time.Duration {
 			continue
 		}
 		away := max(t.Shape.Workers-step.Workers, step.Workers-t.Shape.Workers)
-		took := time.Duration((t.ElapsedSeconds - t.FrontAlone.elapsed()) * float64(time.Second)) // once in a sweep
+		took := time.Duration((t.ElapsedSeconds - t.FrontAlone.elapsed() - t.stuck()) * float64(time.Second)) // once in a sweep
 		switch {
 		case away < nearest:
 			nearest, longest = away, took

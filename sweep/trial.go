@@ -149,7 +149,7 @@ func (s *Sweep) try(ctx, abort context.Context, step model.Step, e Event, tell f
 	if u, err := server.Usage(); err == nil && !t.Live { // the peak of a changed one is that of the counts before
 		t.Server.MemoryStartPeakBytes, t.Server.MemoryReadyBytes = u.MemoryOwnPeak(), u.MemoryOwn()
 	}
-	if err = s.load(ctx, t, server, s.loads(step), e, tell); err == nil {
+	if err = s.load(ctx, t, server, append(s.loads(step), stuckLoads(step, server)...), e, tell); err == nil {
 		err = s.driveFront(ctx, t, server)
 	}
 	// An interrupt lets the server end gracefully; a second one does not.
@@ -227,6 +227,9 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []loa
 		if full := t.saturation(); l.kind == PhaseRate && full != nil && full.GeneratorVerdict != GeneratorBound && hopeless(l.rate, full.ThroughputRPS) {
 			continue
 		}
+		if !s.hasTimeFor(l, t, e) {
+			continue
+		}
 		if err := s.phase(ctx, t, server, l, e, tell); err != nil || t.Outcome != OK {
 			return err
 		}
@@ -271,7 +274,8 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		}
 	}()
 
-	m := meter{machine: s.machine}
+	m, stopped := meter{machine: s.machine}, stopperFor(l, server, t.Shape.Workers)
+	defer stopped.close()
 	if l.kind == PhaseSaturation {
 		m.locks = watchLocks(server)
 	}
@@ -283,9 +287,11 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 			e.Stage = StageWarmup
 		case generator.WindowStarted:
 			e.Stage = stageOf[l.kind]
+			stopped.start() // first of all: the rest takes a moment
 			m.start(server, p)
 			probes.start(attacking)
 		case generator.WindowEnded:
+			stopped.end()
 			m.end(server, p)
 		}
 		e.Answered = p.OK + p.Failed
@@ -315,7 +321,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	}
 
 	p := phaseOf(l, attack, summary, s.plan.Settings.Confidence)
-	p.Probe = probe
+	p.Probe, p.StuckSeconds = probe, stopped.close()
 	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
@@ -347,7 +353,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 }
 
 // stageOf names the measured part of a phase.
-var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate, PhaseShare: StageLatency}
+var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate, PhaseShare: StageLatency, PhaseStuck: StageStuck}
 
 // pinned is true when the server runs on its cores alone, and the generator on others.
 func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 && !s.split.shared }
@@ -489,6 +495,9 @@ func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
 		a.Arrivals = generator.Arrivals(s.plan.Settings.Arrivals)
 		a.Window, a.WindowAnswers, a.WindowLimit = s.timing.windowAt(l.rate), 0, 0
 	}
+	if l.kind == PhaseStuck {
+		a = stuckAttack(a)
+	}
 	return a
 }
 
@@ -512,6 +521,10 @@ func phaseOf(l load, a generator.Attack, s *generator.Summary, confidence float6
 		GeneratorCPUShare: s.CPUShare, GeneratorVerdict: string(s.Verdict), VerdictReason: string(s.VerdictReason),
 		Latency: Latency(s.Latency), Errors: s.Errors,
 		Histogram: s.Histogram, SliceOK: s.SliceOK, WindowSlice: s.WindowSlice,
+	}
+	if s.Ordinary != nil {
+		ordinary := Latency(*s.Ordinary)
+		p.Ordinary = &ordinary
 	}
 	if p.Errors == nil {
 		p.Errors = map[string]uint64{}

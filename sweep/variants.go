@@ -110,6 +110,7 @@ func (r *Record) Of(v Variant) *Record {
 	part.Trials = r.Plan.of(v.String(), r.Trials)
 	part.Plan.Settings.Threads, part.Plan.Settings.Class = v.Threads, v.Class
 	part.Plan.Settings.Highest = r.Plan.highest(v)
+	part.Plan.Settings.Least = []int{r.Plan.least(v)}
 	part.Plan.Settings.Variants, part.Plan.Settings.MostSlots = []Variant{r.Plan.asked(v)}, 0
 	return &part
 }
@@ -143,7 +144,7 @@ func (p *Plan) race() model.Race {
 		race = append(race, model.Entrant{
 			Variant: v.String(),
 			Search: model.Search{
-				Lowest: s.Lowest, Highest: highest, Exact: s.Counts, Always: []int{s.RuleOfThumb},
+				Lowest: s.Lowest, Highest: highest, Exact: s.Counts, Always: []int{s.RuleOfThumb}, Least: p.least(v),
 				Threads: p.lookThreads(v), Cores: p.Environment.CoresServer, Tolerance: s.Tolerance, Confidence: s.Confidence,
 				MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: s.MemoryHeadroom, Seed: s.Seed,
 			},
@@ -151,7 +152,7 @@ func (p *Plan) race() model.Race {
 				Cores: p.Budget.Cores, CoresMeasured: p.Environment.CoresServer,
 				MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: s.MemoryHeadroom,
 				Tolerance: s.Tolerance, Confidence: s.Confidence,
-				RuleOfThumb: s.RuleOfThumb, Lowest: s.Lowest, Highest: highest, Seed: s.Seed,
+				RuleOfThumb: s.RuleOfThumb, Lowest: s.Lowest, Highest: highest, Least: p.least(v), Seed: s.Seed,
 			},
 		})
 	}

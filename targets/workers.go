@@ -29,3 +29,14 @@ func (i *Instance) Requests(ctx context.Context) map[int]uint64 {
 	}
 	return status.Requests
 }
+
+// PauseWorker stops one of so many workers, as one is that waits for something else in the middle of a
+// request, until the function that it returns is called. ok is false where the workers are not so many
+// processes: then nothing is stopped.
+func (i *Instance) PauseWorker(workers int) (resume func(), ok bool) {
+	list, err := i.workers()
+	if err != nil || len(list) != workers || workers == 0 {
+		return nil, false
+	}
+	return list[0].Pause(), true
+}

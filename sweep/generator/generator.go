@@ -93,6 +93,7 @@ func drive(ctx context.Context, a Attack, judge Judge, emit func(Progress), over
 		vegeta.MaxBody(0),
 	)
 	m := newMeter(a, judge, p, emit)
+	m.ordinary = newOrdinary(a, ex.deck)
 	results := attacker.Attack(blankTargeter, p, 0, "")
 	halt := func() { attacker.Stop(); cut() }
 	defer halt()

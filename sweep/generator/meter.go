@@ -48,6 +48,7 @@ type meter struct {
 	completed uint64 // successes that ended inside the window
 	gaps      gaps   // between successes, while they are few
 	latencies *hdrhistogram.Histogram
+	ordinary  *ordinary // nil: there is no such request
 	s         Summary
 }
 
@@ -259,9 +260,9 @@ func (m *meter) add(r *vegeta.Result) {
 
 	switch {
 	case m.attack.openLoop() && m.inWindow(due):
-		m.tally(r.Error, ended-due)
+		m.tally(r.Seq, r.Error, ended-due)
 	case !m.attack.openLoop() && m.inWindow(ended):
-		m.tally(r.Error, r.Latency)
+		m.tally(r.Seq, r.Error, r.Latency)
 	}
 }
 
@@ -279,11 +280,12 @@ func (m *meter) slice(ended time.Duration) {
 }
 
 // tally counts a request that belongs to the window.
-func (m *meter) tally(failure string, latency time.Duration) {
+func (m *meter) tally(seq uint64, failure string, latency time.Duration) {
 	switch failure {
 	case "":
 		m.s.OK++
 		record(m.latencies, latency)
+		m.ordinary.add(seq, latency)
 		return
 	case cutOff:
 		if m.s.Sustained {
@@ -324,7 +326,7 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	}
 	m.judgeWindow(&s)
 	s.Verdict, s.VerdictReason = s.verdict(m.attack.CeilingRPS)
-	s.Latency = quantiles(m.latencies)
+	s.Latency, s.Ordinary = quantiles(m.latencies), m.ordinary.latency()
 	s.MaxRSSBytes = peakMemory()
 	var err error
 	s.Histogram, err = encodeHistogram(m.latencies)

@@ -105,6 +105,8 @@ type Summary struct {
 	// an open loop. Requests that timed out are in it with the time until they were given up,
 	// which is a lower bound; other failures are not, since a refusal is fast.
 	Latency Latency `json:"latency_seconds"`
+	// Ordinary is that of the most frequent request's successes; nil where no request is.
+	Ordinary *Latency `json:"ordinary_latency_seconds,omitempty"`
 	// Histogram is the HDR histogram behind it: microseconds, three significant digits, V2
 	// compressed, base64.
 	Histogram string `json:"histogram"`
@@ -168,7 +170,7 @@ func (s *Summary) Merge(other *Summary) error {
 	if err != nil {
 		return err
 	}
-	s.Histogram, s.Latency = encoded, quantiles(ours)
+	s.Histogram, s.Latency, s.Ordinary = encoded, quantiles(ours), nil // there is no histogram of these
 
 	s.WarmupSeconds = max(s.WarmupSeconds, other.WarmupSeconds)
 	s.WindowSeconds = max(s.WindowSeconds, other.WindowSeconds)

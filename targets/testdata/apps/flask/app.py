@@ -4,6 +4,8 @@ CPU_MS     CPU time of a request in milliseconds, all that Flask and gunicorn do
 WAIT_MS    time it then waits without using CPU, as for a database: exponential with this mean, since
            fixed waits lock the workers into step with the scheduler's slices
 MEMORY_MB  memory each worker keeps for itself, in MiB
+
+/slow takes ten times as much CPU time as /.
 """
 
 import os
@@ -32,13 +34,13 @@ def _touch():
             _private[i] = 1
 
 
-def _burn():
+def _burn(times=1):
     """Computes until the thread has used CPU since it ended its last burn.
 
     So the answer to the last request and the acceptance of this one count too, about half a
     millisecond that the application can't see otherwise.
     """
-    until = getattr(_thread, "last", time.thread_time()) + CPU
+    until = getattr(_thread, "last", time.thread_time()) + times * CPU
     x = 1
     while time.thread_time() < until:
         for _ in range(50):
@@ -52,6 +54,13 @@ def index():
     _burn()
     if WAIT:
         time.sleep(random.expovariate(1 / WAIT))
+    return {"worker": os.getpid()}
+
+
+@app.get("/slow")
+def slow():
+    _touch()
+    _burn(10)
     return {"worker": os.getpid()}
 
 
