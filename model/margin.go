@@ -229,3 +229,16 @@ func (a *Advice) reasonAtRate(p plateau, h margins) string {
 	}
 	return text + "."
 }
+
+// QuantileError is the relative standard error of a quantile of so many independent times with an exponential
+// tail, as those of a queue have: that of an order statistic is sqrt(q (1-q) / n) over the density there.
+//
+// # References
+//
+// David, Nagaraja, Order Statistics, 3rd edition, 2003, section 10.2.
+func QuantileError(q float64, n uint64) float64 {
+	if !(q > 0 && q < 1) || n == 0 {
+		return math.Inf(1)
+	}
+	return math.Sqrt(q/((1-q)*float64(n))) / -math.Log1p(-q)
+}

@@ -24,6 +24,9 @@ func limitedBy(r *Result) string {
 	case model.LimitedByMemory:
 		return "memory: no more workers fit"
 	case model.LimitedByObjective:
+		if r.Goal == model.GoalRate {
+			return "the objective: the fewest workers that hold it at " + Number(r.Scenario.RateRPS) + " requests/s"
+		}
 		return "the objective: throughput alone would take another count"
 	case model.LimitedBySearchRange:
 		return "the search range: throughput still grows at its end"
@@ -77,7 +80,7 @@ func load(r *Result) []string {
 		lines = append(lines, line)
 	}
 	if o := objective(r); o != "" {
-		lines = append(lines, "objective: "+o)
+		lines = append(lines, "objective: "+o+derived(r))
 	}
 	return lines
 }
@@ -112,7 +115,11 @@ func objective(r *Result) string {
 			parts = append(parts, quantile+" within "+duration(limit))
 		}
 	}
-	if o.ErrorShare != nil {
+	switch {
+	case o.ErrorShare == nil:
+	case *o.ErrorShare == 0:
+		parts = append(parts, "no errors")
+	default:
 		parts = append(parts, "errors within "+percent(*o.ErrorShare))
 	}
 	return strings.Join(parts, ", ")

@@ -30,6 +30,8 @@ type Options struct {
 	ScenarioFile string
 	// RateGiven and ObjectiveGiven say that the scenario's rate and objective are the command line's own.
 	RateGiven, ObjectiveGiven bool
+	// Goal is what the count is chosen for; empty: for the rate where there is one, or else for capacity.
+	Goal model.Goal
 	// ConnectionsGiven says that the scenario's number of connections is the command line's own.
 	ConnectionsGiven bool
 	// RateHeadroom is the share by which the rate measured at exceeds the scenario's.
@@ -106,6 +108,7 @@ type Stage string
 // The stages of a sweep and of its trials, in their order.
 const (
 	StageCalibrate Stage = "calibrate" // once, before the first trial
+	StageUnloaded  Stage = "unloaded"  // what an answer takes without load
 	StageConnect   Stage = "connect"   // to find how many connections fill the server
 	StageStart     Stage = "start"
 	StageWarmup    Stage = "warm up"
@@ -294,7 +297,7 @@ func New(o Options) (*Sweep, error) {
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
 		Settings: Settings{
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
-			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
+			Goal: o.goal(), TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
 			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
@@ -357,6 +360,9 @@ func (o *Options) check() error {
 			return fmt.Errorf("plan the sweep: the probe: %w", err)
 		}
 	}
+	if err := o.checkGoal(); err != nil {
+		return err
+	}
 	for _, n := range o.PredictCores {
 		if !(n > 0) || n > MostCores {
 			return fmt.Errorf("plan the sweep: predict %g cores: want more than 0 and at most %d", n, MostCores)
@@ -384,8 +390,13 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	}
 	record := &Record{Dir: s.options.Dir, Plan: s.plan, Calibration: s.resumed.Calibration, Trials: s.resumed.Trials, LeftOut: s.resumed.LeftOut}
 	restore := stayOn(s.split.generator)
-	began := time.Now().Add(-spent(record.Trials) - s.plan.Saturation.elapsed())
+	began := time.Now().Add(-spent(record.Trials) - s.plan.Unloaded.elapsed() - s.plan.Saturation.elapsed())
 	err := s.calibrated(ctx, record)
+	if err == nil {
+		if err = s.setObjective(ctx, abort, record); err != nil {
+			err = interruptedOr(ctx, err)
+		}
+	}
 	if err == nil {
 		if err = s.connect(ctx, abort, record); err != nil {
 			err = interruptedOr(ctx, err)
