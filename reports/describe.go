@@ -79,8 +79,8 @@ func load(r *Result) []string {
 		}
 		lines = append(lines, line)
 	}
-	if o := objective(r); o != "" {
-		lines = append(lines, "objective: "+o+derived(r))
+	if parts := objective(r); len(parts) > 0 {
+		lines = append(lines, "objective: "+strings.Join(parts, ", ")+derived(r))
 	}
 	return lines
 }
@@ -104,12 +104,12 @@ func longestWindow(trials []sweep.Trial) float64 {
 
 func tenths(seconds float64) string { return short(math.Round(10*seconds) / 10) }
 
-func objective(r *Result) string {
+// objective has a phrase for each part of it.
+func objective(r *Result) (parts []string) {
 	o := r.Scenario.Objective
 	if o == nil {
-		return ""
+		return nil
 	}
-	var parts []string
 	for _, quantile := range []string{"p50", "p90", "p95", "p99", "max"} {
 		if limit, asked := o.LatencySeconds[quantile]; asked {
 			parts = append(parts, quantile+" within "+duration(limit))
@@ -122,7 +122,7 @@ func objective(r *Result) string {
 	default:
 		parts = append(parts, "errors within "+percent(*o.ErrorShare))
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // methods are the ways to hold a server, in words.

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"advise/model"
 	"advise/sweep"
@@ -35,8 +36,8 @@ func capacity(adv model.Advice) *Capacity {
 // atTheRate says what the recommended count holds, what the usual one would, and what all the cores can do.
 func atTheRate(r *Result) []string {
 	held := fmt.Sprintf("%s %s requests/s", holdWords("they", r.Recommendation.Workers), Number(r.Scenario.RateRPS))
-	if o := objective(r); o != "" {
-		held += " with " + o
+	if parts := objective(r); len(parts) > 0 {
+		held += " with " + strings.Join(parts, " and ")
 	}
 	parts := append([]string{held}, nonEmpty(usualAtTheRate(r))...)
 	return append(parts, nonEmpty(allTheCores(r))...)

@@ -34,7 +34,7 @@ type Unloaded struct {
 	Shape
 	// P95Seconds is 0 where no answer came.
 	P95Seconds     float64 `json:"p95_seconds"`
-	Answers        uint64  `json:"answers"`
+	Answers        int     `json:"answers"`
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
 }
 
@@ -86,7 +86,7 @@ func (s *Sweep) setObjective(ctx, abort context.Context, r *Record) error {
 		a := s.unloadedAttack(server, unloadedWanted, min(max(seconds(unloadedShare*s.options.Time.Seconds()), unloadedLimit), unloadedMost))
 		summary, err := s.attackUntilEnd(ctx, server, a, func(generator.Progress) {})
 		if summary != nil && summary.OK > 0 {
-			found.P95Seconds, found.Answers = summary.Latency.P95, summary.OK
+			found.P95Seconds, found.Answers = summary.Latency.P95, int(summary.OK)
 		}
 		return err
 	})
