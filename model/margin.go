@@ -77,10 +77,15 @@ func (m margins) holds(workers int) bool {
 	return n > 0 && mean >= 0 && slices.Min(m.of[workers]) >= -m.settled*m.spread
 }
 
-// surelyHolds and surelyMisses are false for a count that is near the limit.
+// clearlyHolds and surelyMisses are false for a count that is near the limit.
+func (m margins) clearlyHolds(workers int) bool {
+	mean, err, _ := m.at(workers)
+	return mean > m.settled*err && m.holds(workers)
+}
+
+// surelyHolds takes a second restart to say so too: the first one that was lucky is the one that is chosen.
 func (m margins) surelyHolds(workers int) bool {
-	mean, err, n := m.at(workers)
-	return n > 0 && mean > m.settled*err && m.holds(workers)
+	return len(m.of[workers]) > 1 && m.clearlyHolds(workers)
 }
 
 func (m margins) surelyMisses(workers int) bool {

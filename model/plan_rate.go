@@ -55,8 +55,8 @@ func (s Search) bisectRate(v survey) (Step, bool) {
 }
 
 // repeatAtRate restarts the counts near the edge until it is sure on which side of it they are, or so well
-// known that it makes no difference: those up to the first that surely holds. The choice and the count below
-// it are restarted once more whatever the first restart said.
+// known that it makes no difference: those up to the first that clearly holds. That one, the choice and the
+// count below it are restarted once more whatever the first restart said.
 func (s Search) repeatAtRate(v survey) (Step, bool) {
 	near := v.nearEdge(s.Tolerance)
 	if len(near) == 0 {
@@ -72,15 +72,15 @@ func (v survey) nearEdge(tolerance float64) []int {
 		return nil
 	}
 	g := v.plateau.groups
-	holds, surely := first(g, v.margins.holds), first(g, v.margins.surelyHolds)
-	if surely < 0 {
-		surely = len(g) - 1
+	holds, clear := first(g, v.margins.holds), first(g, v.margins.clearlyHolds)
+	if clear < 0 {
+		clear = len(g) - 1
 	}
 	var near []int
-	for i := range g[:surely+1] {
+	for i := range g[:clear+1] {
 		mean, err, n := v.margins.at(g[i].workers)
-		sure := v.margins.surelyHolds(g[i].workers) || v.margins.surelyMisses(g[i].workers)
-		bears := holds >= 0 && (i == holds || i == holds-1) && mean > -mostMargin && n < 2
+		sure := v.margins.clearlyHolds(g[i].workers) || v.margins.surelyMisses(g[i].workers)
+		bears := holds >= 0 && (i == holds || i == holds-1 || i == clear) && mean > -mostMargin && n < 2
 		unsure := !sure && v.margins.settled*err > tolerance/2
 		if n > 0 && (bears || unsure) && v.tried[g[i].workers] < mostEnough && v.open(g[i].workers) {
 			near = append(near, i)

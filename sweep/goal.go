@@ -222,3 +222,74 @@ func (s *Sweep) prolonged(a generator.Attack, so *generator.Summary) generator.A
 	a.Seed += int64(so.Planned) // other moments and other requests than before
 	return a
 }
+
+const (
+	// CaveatFewAtRate marks windows at the rate that held so few requests that the objective can't be told
+	// from them. Figures: workers, requests, requests_wanted, window_seconds, time_seconds (a budget whose
+	// windows would hold enough; 0 where none would).
+	CaveatFewAtRate = "few_at_rate"
+	// CaveatNoUnloaded marks a default objective without a latency, since no answer came without load.
+	// Figures: workers.
+	CaveatNoUnloaded = "no_unloaded_answer"
+)
+
+// leastAtRate is how many requests an objective is told from at the least: two are slower than its highest
+// quantile then.
+func leastAtRate(o *Objective) float64 {
+	highest := 0.9
+	if o != nil {
+		for quantile := range o.LatencySeconds {
+			highest = math.Max(highest, quantiles[quantile])
+		}
+	}
+	return math.Round(2 / (1 - highest))
+}
+
+// fewAtRate is the caveat on a rate that is low for the time there was, at the counts that bear on the choice.
+func (r *Record) fewAtRate(a model.Advice) *model.Caveat {
+	if !a.Made || r.Plan.Settings.Goal != model.GoalRate {
+		return nil
+	}
+	wanted := leastAtRate(r.Plan.Scenario.Objective)
+	var worst *Phase
+	workers := 0
+	for _, t := range r.Used() {
+		for i, p := range t.Phases {
+			bears := t.Outcome == OK && p.Kind == PhaseRate && t.Shape.Workers >= a.Low && t.Shape.Workers <= max(a.High, a.Workers)
+			if n := p.OK + p.Failed; bears && float64(n) < wanted && (worst == nil || n < worst.OK+worst.Failed) {
+				worst, workers = &t.Phases[i], t.Shape.Workers
+			}
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	n := worst.OK + worst.Failed
+	c := &model.Caveat{
+		Code: CaveatFewAtRate,
+		Message: fmt.Sprintf("At %.4g requests per second and a worker count of %d, a window of %.3g s held %d of the %.0f requests that the objective is told from.",
+			worst.RatePlannedRPS, workers, worst.WindowSeconds, n, wanted),
+		Figures: map[string]float64{"workers": float64(workers), "requests": float64(n), "requests_wanted": wanted, "window_seconds": worst.WindowSeconds, "time_seconds": 0},
+	}
+	window := seconds(1.5 * wanted / worst.RatePlannedRPS) // those that come by chance may be fewer
+	if window > longestWindow {
+		c.Message += " No window is long enough for that rate: ask about the rate of the busiest minutes."
+		return c
+	}
+	minutes := math.Ceil((window * windowsInBudget * time.Duration(len(r.Plan.Variants()))).Minutes())
+	c.Message += fmt.Sprintf(" With --time %.0fm windows are long enough.", minutes)
+	c.Figures["time_seconds"] = 60 * minutes
+	return c
+}
+
+func (p *Plan) noUnloaded() *model.Caveat {
+	u := p.Unloaded
+	if u == nil || u.P95Seconds > 0 {
+		return nil
+	}
+	return &model.Caveat{
+		Code:    CaveatNoUnloaded,
+		Message: fmt.Sprintf("Without load no answer came at a worker count of %d, so that no latency is asked for at the rate: give one with --slo p95=200ms.", u.Workers),
+		Figures: map[string]float64{"workers": float64(u.Workers)},
+	}
+}

@@ -171,6 +171,8 @@ type timing struct {
 	warmup, warmupLimit, window, windowLimit, ready, timeout time.Duration
 	// guess is a restart's length before one was seen.
 	guess time.Duration
+	// requests are as many as the window of an open loop should hold.
+	requests float64
 }
 
 // A window may be prolonged to its part of the budget, or to the longest.
@@ -189,6 +191,7 @@ func timingFor(budget time.Duration) timing {
 	window := min(max(budget/60, time.Second), 5*time.Second).Round(100 * time.Millisecond)
 	warmup := min(max(window/3, 400*time.Millisecond), 1500*time.Millisecond)
 	t := timing{
+		requests:    usualAtRate,
 		window:      window,
 		windowLimit: min(max(budget/windowsInBudget, window), longestWindow).Round(100 * time.Millisecond),
 		warmup:      warmup,
@@ -201,11 +204,13 @@ func timingFor(budget time.Duration) timing {
 	return t
 }
 
-// windowAt is the window of an open loop, which holds enough requests for a 95th percentile where there
-// is time for them.
+// usualAtRate requests do for a 95th percentile.
+const usualAtRate = 100
+
+// windowAt is the window of an open loop, which holds enough requests for the objective where there is time
+// for them.
 func (t timing) windowAt(rate float64) time.Duration {
-	const requests = 100
-	needed := time.Duration(requests / rate * float64(time.Second)).Round(100 * time.Millisecond)
+	needed := time.Duration(t.requests / rate * float64(time.Second)).Round(100 * time.Millisecond)
 	return min(max(needed, t.window), t.windowLimit)
 }
 
@@ -250,6 +255,7 @@ func New(o Options) (*Sweep, error) {
 	rule := RuleOfThumb(parts.measured)
 	shape := o.Target.Shape()
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
+	s.timing.requests = max(usualAtRate, leastAtRate(s.options.describe().Objective))
 	s.launcher = s.launcherWith(limits)
 	s.fewer = s.partOf(cores)
 	s.ways = waysOf(o.Target)
