@@ -45,15 +45,23 @@ func marginsOf(observations []Observation, confidence float64) margins {
 		}
 		m.of[o.Workers] = append(m.of[o.Workers], math.Max(-mostMargin, math.Min(*o.Margin, mostMargin)))
 	}
+	m.spread = m.spreadBut(0)
+	return m
+}
+
+// spreadBut leaves the restarts of a count out; 0 is none.
+func (m margins) spreadBut(workers int) float64 {
 	squares, freedom := 0.0, 0
-	for _, list := range m.of {
+	for n, list := range m.of {
+		if n == workers {
+			continue
+		}
 		if inside := slices.Max(list) < mostMargin && slices.Min(list) > -mostMargin; inside && len(list) > 1 {
 			squares += stat.Variance(list, nil) * float64(len(list)-1)
 			freedom += len(list) - 1
 		}
 	}
-	m.spread = math.Sqrt((expectedFreedom*expectedMarginSpread*expectedMarginSpread + squares) / float64(expectedFreedom+freedom))
-	return m
+	return math.Sqrt((expectedFreedom*expectedMarginSpread*expectedMarginSpread + squares) / float64(expectedFreedom+freedom))
 }
 
 // at is the mean margin of a count with its standard error, by its own spread where that is larger than the
@@ -71,10 +79,10 @@ func (m margins) at(workers int) (mean, err float64, n int) {
 }
 
 // holds is true for a count whose mean margin is not below zero, and of whose restarts none missed by more than
-// their noise.
+// the noise of the others: a restart that is far off would hide in the noise that it makes.
 func (m margins) holds(workers int) bool {
 	mean, _, n := m.at(workers)
-	return n > 0 && mean >= 0 && slices.Min(m.of[workers]) >= -m.settled*m.spread
+	return n > 0 && mean >= 0 && slices.Min(m.of[workers]) >= -m.settled*m.spreadBut(workers)
 }
 
 // clearlyHolds and surelyMisses are false for a count that is near the limit.
@@ -192,7 +200,7 @@ func (a *Advice) doubtsAtRate(observations []Observation, c choice, p plateau, t
 	mean, err, n := h.at(a.Workers)
 	switch {
 	case !a.HighResolved:
-		a.caveat(CaveatNotResolved, fmt.Sprintf("No count surely holds the objective at the rate: %s with %s to spare, which is within the noise of the restarts; more time would tell.", hold(a.Workers), percent(spare(mean))),
+		a.caveat(CaveatNotResolved, fmt.Sprintf("No count surely holds the objective at the rate: %s it with %s to spare, which is within the noise of the restarts; more time would tell.", hold(a.Workers), percent(spare(mean))),
 			map[string]float64{"workers_measured": float64(p.groups[len(p.groups)-1].workers), "spread_share": h.spread, "margin_share": spare(mean), "margin_error_share": err})
 	case a.High > a.Workers:
 		a.caveat(CaveatNearObjective, fmt.Sprintf("%s the objective at the rate with %s to spare, which is within the noise of the restarts; %d surely do.", capital(hold(a.Workers)), percent(spare(mean)), a.High),

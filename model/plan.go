@@ -84,9 +84,7 @@ func (s Search) Next(observations []Observation) Step {
 		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.full, s.again, s.pinDown, s.leastCertain, s.narrow,
 	}
 	if s.Goal == GoalRate {
-		proposals = []func(survey) (Step, bool){
-			s.firstLook, s.retry, s.reachRate, s.bisectRate, s.repeatAtRate, s.extend, s.bisect, s.besideBest,
-		}
+		proposals = s.stepsForRate()
 	}
 	for _, propose := range proposals {
 		if step, ok := propose(v); ok {

@@ -1,16 +1,40 @@
 package model
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 )
 
-// The steps of a search for the fewest workers that hold a rate, in the order of Search.Next: more workers
-// while none holds it, the counts between the last that misses and the first that holds halved, and restarts
-// of those near the edge until their side is sure. Then the count for all the cores can do is looked for as
-// without a rate, but not repeated: it is told beside the other, and decides nothing.
+// The steps of a search for the fewest workers that hold a rate, in the order of Search.Next: the first look
+// below a count that holds it, more workers while none does, the counts between the last that misses and the
+// first that holds halved, and second restarts of those. After the rest of the first look, restarts of those near
+// the edge until their side is sure. At last the count for all the cores can do is looked for as without a rate,
+// but not repeated: it is told beside the other, and decides nothing.
+
+// stepsForRate are these, each a proposal.
+func (s Search) stepsForRate() []func(survey) (Step, bool) {
+	return []func(survey) (Step, bool){
+		s.lookBelow, s.retry, s.reachRate, s.bisectRate, s.secondAtRate, s.firstLook, s.repeatAtRate, s.extend, s.bisect, s.besideBest,
+	}
+}
+
+// lookBelow is the part of the first look that is not above a count that holds the rate.
+func (s Search) lookBelow(v survey) (Step, bool) {
+	step, ok := s.firstLook(v)
+	if !v.ok || !ok {
+		return step, ok
+	}
+	holds := first(v.plateau.groups, v.margins.holds)
+	if holds < 0 {
+		return step, ok
+	}
+	for _, n := range s.FirstLook() {
+		if v.tried[n] == 0 && v.open(n) && n < v.plateau.groups[holds].workers {
+			return Step{Workers: n, Why: step.Why}, true
+		}
+	}
+	return Step{}, false
+}
 
 // reachRate tries more workers while none holds the rate and throughput rises, and else between the count that
 // comes nearest and those beside it.
@@ -54,42 +78,50 @@ func (s Search) bisectRate(v survey) (Step, bool) {
 	return s.halve(v, g[holds-1].workers, g[holds].workers, "bisect %d..%d for the rate")
 }
 
-// repeatAtRate restarts the counts near the edge until it is sure on which side of it they are, or so well
-// known that it makes no difference: those up to the first that clearly holds. That one, the choice and the
-// count below it are restarted once more whatever the first restart said.
-func (s Search) repeatAtRate(v survey) (Step, bool) {
-	near := v.nearEdge(s.Tolerance)
-	if len(near) == 0 {
+// secondAtRate restarts the choice, the count below it, and the first that clearly holds, once more whatever the
+// first restart said. A count that is far away from holding the rate needs no second.
+func (s Search) secondAtRate(v survey) (Step, bool) {
+	if !v.ok {
 		return Step{}, false
 	}
-	n := v.plateau.groups[near[0]].workers
-	return Step{Workers: n, Why: fmt.Sprintf("repeat: %d is near the edge of the rate", n)}, true
-}
-
-// nearEdge are the indexes of the counts to restart, that with the fewest restarts first.
-func (v survey) nearEdge(tolerance float64) []int {
-	if !v.ok {
-		return nil
-	}
 	g := v.plateau.groups
-	holds, clear := first(g, v.margins.holds), first(g, v.margins.clearlyHolds)
-	if clear < 0 {
-		clear = len(g) - 1
-	}
-	var near []int
-	for i := range g[:clear+1] {
-		mean, err, n := v.margins.at(g[i].workers)
-		sure := v.margins.clearlyHolds(g[i].workers) || v.margins.surelyMisses(g[i].workers)
-		bears := holds >= 0 && (i == holds || i == holds-1 || i == clear) && mean > -mostMargin && n < 2
-		unsure := !sure && v.margins.settled*err > tolerance/2
-		if n > 0 && (bears || unsure) && v.tried[g[i].workers] < mostEnough && v.open(g[i].workers) {
-			near = append(near, i)
+	holds := first(g, v.margins.holds)
+	for _, i := range []int{holds, holds - 1, first(g, v.margins.clearlyHolds)} {
+		if holds < 0 || i < 0 {
+			continue
+		}
+		if mean, _, n := v.margins.at(g[i].workers); n == 1 && mean > -mostMargin && s.repeatable(v, g[i].workers) {
+			return Step{Workers: g[i].workers, Why: fmt.Sprintf("repeat: %d bears on the choice", g[i].workers)}, true
 		}
 	}
-	slices.SortStableFunc(near, func(a, b int) int {
-		return cmp.Compare(len(v.margins.of[g[a].workers]), len(v.margins.of[g[b].workers]))
-	})
-	return near
+	return Step{}, false
+}
+
+// repeatAtRate restarts the counts near the edge, that with the fewest restarts first, until it is sure on which
+// side of it they are, or so well known that it makes no difference: those up to the first that clearly holds.
+func (s Search) repeatAtRate(v survey) (Step, bool) {
+	if !v.ok {
+		return Step{}, false
+	}
+	next, fewest := 0, mostEnough
+	for _, g := range v.plateau.groups {
+		if v.margins.clearlyHolds(g.workers) {
+			break
+		}
+		_, err, n := v.margins.at(g.workers)
+		unsure := n > 0 && !v.margins.surelyMisses(g.workers) && v.margins.settled*err > s.Tolerance/2
+		if unsure && n < fewest && s.repeatable(v, g.workers) {
+			next, fewest = g.workers, n
+		}
+	}
+	if next == 0 {
+		return Step{}, false
+	}
+	return Step{Workers: next, Why: fmt.Sprintf("repeat: %d is near the edge of the rate", next)}, true
+}
+
+func (s Search) repeatable(v survey, workers int) bool {
+	return v.tried[workers] < mostEnough && v.open(workers)
 }
 
 // endAtRate says how the search ended.

@@ -94,15 +94,15 @@ func allTheCores(r *Result) string {
 	if c.Workers == r.Recommendation.Workers {
 		return "that is all the cores can do too, " + most
 	}
-	who := fmt.Sprintf("%d do", c.Workers)
-	if c.Workers == 1 {
-		who = "1 does"
+	text := fmt.Sprintf("%d do all the cores can, %s", c.Workers, most)
+	switch {
+	case c.LimitedBy == model.LimitedBySearchRange:
+		text = fmt.Sprintf("throughput still grows at %d, %s/s", c.Workers, Number(c.ThroughputRPS))
+	case c.LimitedBy == model.LimitedByMemory:
+		text = fmt.Sprintf("%d, as many as fit in memory, do %s", c.Workers, most)
+	case c.Workers == 1:
+		text = "1 does all the cores can, " + most
 	}
-	what := "all the cores can"
-	if c.LimitedBy == model.LimitedByMemory {
-		what = "all that fits in memory can"
-	}
-	text := fmt.Sprintf("%s %s, %s", who, what, most)
 	if d := c.MemoryDifferenceBytes; d != nil {
 		text += costs(*d)
 	}
