@@ -77,7 +77,10 @@ func TestGoalIsChecked(t *testing.T) {
 		rate float64
 		err  string
 	}{
-		{"", 0, ""}, {model.GoalCapacity, 0, ""}, {model.GoalCapacity, 10, ""}, {model.GoalRate, 10, ""},
+		{"", 0, ""},
+		{model.GoalCapacity, 0, ""},
+		{model.GoalCapacity, 10, ""},
+		{model.GoalRate, 10, ""},
 		{model.GoalRate, 0, "the goal is a rate, and there is none: add --rate"},
 		{"most", 10, `goal "most": want rate or capacity`},
 	} {

@@ -101,8 +101,8 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Latency = quantiles(all)
-	close := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
-	if diff := cmp.Diff(want, a, close); diff != "" {
+	nearly := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
+	if diff := cmp.Diff(want, a, nearly); diff != "" {
 		t.Errorf("followed (-want +got):\n%s", diff)
 	}
 	before := a
