@@ -30,6 +30,7 @@ var again = map[string][][]string{
 	"scenario":      {{"--scenario", "my shop.yaml"}, {"--scenario", "./my shop.yaml", "--rate", "7"}},
 	"slo":           {{"--slo", "p95=200ms,errors=0.1%", "--rate", "30"}, {"--slo", "max=1m30.5s,errors=0.123456789%", "--rate", "30"}, {"--slo", "errors=0"}},
 	"rate":          {{"--rate", "18000/m"}, {"--rate", "100/h"}},
+	"goal":          {{"--goal", "capacity", "--rate", "30"}, {"--goal", "rate", "--rate", "30"}, {"--goal", "capacity"}},
 	"connections":   {{"--connections", "50"}},
 	"headroom":      {{"--headroom", "33.33333333333%", "--rate", "30"}, {"--headroom", "0", "--rate", "30"}},
 	"predict-cores": {{"--predict-cores", "8,500m,0.123"}},

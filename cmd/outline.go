@@ -8,6 +8,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"advise/model"
 	"advise/reports"
 	"advise/sweep"
 )
@@ -42,6 +43,11 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	say(&b, "requests  %s\n", requests(p.Scenario))
 	if o := p.Scenario.Objective; o != nil {
 		say(&b, "objective %s\n", o.Given())
+	} else if p.WantsObjective() {
+		say(&b, "objective errors <= 0%%, and p95 <= twice that without load, which is measured first\n")
+	}
+	if p.Settings.Goal == model.GoalRate {
+		say(&b, "goal      the fewest workers that hold %g requests/s; beside it the count for all the cores can do\n", p.Scenario.RateRPS)
 	}
 	if list := p.Settings.PredictMemory; len(list) > 0 {
 		var sizes []string

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"advise/model"
 	"advise/reports"
 	"advise/scenarios"
 	"advise/sweep"
@@ -37,6 +38,7 @@ type sweepOptions struct {
 	path       string
 	slo        objective
 	rate       rate
+	goal       goal
 	clients    connections
 	surplus    surplus
 	predict    coreList
@@ -133,8 +135,9 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.preload, "preload", "load the application before forking: on, off, or on,off to compare (default: as the command does)")
 	f.StringVar(&o.path, "path", "/", "the page to ask for")
 	f.StringVar(&o.scenario, "scenario", "", "file with the requests to send and the objective to meet")
-	f.Var(&o.slo, "slo", "objective to meet at the rate: p95=200ms,errors=0.1% (default: the scenario's)")
+	f.Var(&o.slo, "slo", "objective to meet at the rate: p95=200ms,errors=0.1% (default: the scenario's, or p95 within twice that without load, and no errors)")
 	f.Var(&o.rate, "rate", "requests per second the traffic will bring: 300 or 18000/m (default: the scenario's)")
+	f.Var(&o.goal, "goal", "rate: the fewest workers that hold it; capacity: for all the cores can do (default: rate where there is one)")
 	f.Var(&o.clients, "connections", "connections at full load, where clients are a fixed pool: 50 (default: as many as fill the server)")
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
@@ -258,7 +261,7 @@ func (o *sweepOptions) sweep(asked *request, watch *watch) (*sweep.Sweep, error)
 	return sweep.New(sweep.Options{
 		Target: asked.target, Scenario: asked.scenario, ScenarioFile: asked.file,
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(), ConnectionsGiven: o.clients > 0,
-		RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
+		Goal: model.Goal(o.goal), RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
 		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Variants: o.variants, Compared: o.compared, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts, Least: int(o.least),
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),

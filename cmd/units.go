@@ -268,6 +268,22 @@ func (r *rate) Set(text string) error {
 	return nil
 }
 
+// goal is a flag's: rate or capacity.
+type goal model.Goal
+
+func (g *goal) Type() string { return "goal" }
+
+func (g *goal) String() string { return string(*g) }
+
+func (g *goal) Set(text string) error {
+	switch v := model.Goal(text); v {
+	case model.GoalRate, model.GoalCapacity:
+		*g = goal(v)
+		return nil
+	}
+	return fmt.Errorf("want %s or %s", model.GoalRate, model.GoalCapacity)
+}
+
 // connections is a flag's number of connections.
 type connections int
 

@@ -100,6 +100,12 @@ func (p *watch) event(e sweep.Event) {
 		}
 		return
 	}
+	if e.Stage == sweep.StageUnloaded {
+		if p.bar != nil {
+			p.bar.Describe(fmt.Sprintf("measure what an answer of %s takes without load", shape(e)))
+		}
+		return
+	}
 	if e.Stage == sweep.StageConnect {
 		p.connecting(e)
 		return

@@ -40,10 +40,15 @@ type Observation struct {
 	// MeetsObjective is nil without an objective; ObjectiveWhy says what was missed.
 	MeetsObjective *bool
 	ObjectiveWhy   string
+	// Margin is by how much the objective was held at the rate: the logarithm of the limit over what was seen,
+	// the least over its parts, and below zero where it was missed. nil is unknown.
+	Margin *float64
 }
 
 // A Question is what the advice has to answer.
 type Question struct {
+	// Goal is what the count is chosen for; empty stands for GoalCapacity.
+	Goal Goal
 	// Cores asked for, and those the server was really held to while it was measured.
 	Cores, CoresMeasured float64
 	// MemoryBytes is the cap; 0 is none.
@@ -86,6 +91,8 @@ type Advice struct {
 	Throughput float64
 	Memory     float64
 	Reasons    []string
+	// Capacity is nil but for GoalRate.
+	Capacity *Capacity `json:",omitempty"`
 
 	Points     []Point
 	Fit        Fit
@@ -210,6 +217,8 @@ type Comparison struct {
 	Restarts  int
 	// MemoryDifference is the recommendation's memory less the rule's, in bytes.
 	MemoryDifference float64
+	// Holds says whether the rule's count holds the objective; nil without one, and where it is not known.
+	Holds *bool `json:",omitempty"`
 	// Why says why the rule's count could not be compared.
 	Why string
 }

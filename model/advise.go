@@ -15,6 +15,8 @@ const (
 
 // Advise recommends a worker count from what restarts at several counts showed.
 //
+// For GoalRate it is the fewest workers that hold the objective at the rate: see margins. For GoalCapacity:
+//
 // The throughput knee is the smallest measured count that reaches (1 - Tolerance) of the best, over
 // a unimodal fit. The objective may ask for more workers; memory caps what both ask for; LimitedBy
 // names which of them decided. Only measured counts from Lowest to Highest are recommended. A
@@ -32,13 +34,21 @@ func Advise(observations []Observation, q Question) Advice {
 	if !a.Made {
 		return *a
 	}
-	a.bracket(d.choice, d.plateau, d.table, q, d.curve)
+	if q.Goal == GoalRate {
+		a.bracketAtRate(d.choice, d.plateau, d.table, d.margins, q)
+	} else {
+		a.bracket(d.choice, d.plateau, d.table, q, d.curve)
+	}
 	a.Drift = driftOf(observations, q.Confidence)
 	a.Prediction = predict(d.choice.group, worked(d.table), d.memory, q)
-	a.doubts(observations, d.choice, d.plateau, d.table, q)
+	if q.Goal == GoalRate {
+		a.doubtsAtRate(observations, d.choice, d.plateau, d.table, d.margins, q)
+	} else {
+		a.doubts(observations, d.choice, d.plateau, d.table, q)
+	}
 	a.startNearLimit(d.choice, d.memory)
 	a.Waiting = d.waits(q)
-	a.Reasons = a.reasons(d.choice, d.plateau, d.memory, q)
+	a.Reasons = a.reasons(d, q)
 	return *a
 }
 
@@ -49,6 +59,7 @@ type decision struct {
 	plateau plateau
 	table   table
 	memory  memoryCap
+	margins margins
 	curve   *parametricCurve
 }
 
@@ -56,12 +67,16 @@ type decision struct {
 func decide(everything []Observation, q Question) decision {
 	observations := ofSearch(everything)
 	t := tabulate(observations)
+	h := marginsOf(everything, q.Confidence)
+	if q.Goal == GoalRate {
+		h.judge(t.groups)
+	}
 	line := fitMemory(everything, q.usableMemory(), q.Confidence)
 	m := memoryCap{line: line, limit: q.usableMemory(), killed: t.smallestKilled()}
 	m.over, m.overBytes = t.smallestOver(m.limit)
 	m.starting = fitBytes(everything, 0, q.Confidence, func(o Observation) float64 { return o.StartPeak })
 	m.perWorker = t.perWorker()
-	d := decision{table: t, memory: m, advice: Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}}
+	d := decision{table: t, memory: m, margins: h, advice: Advice{Confidence: q.Confidence, MemoryLine: line, LimitedBy: LimitedByThroughput}}
 	a := &d.advice
 	a.RuleOfThumb = Comparison{Workers: q.RuleOfThumb, Why: "nothing to compare it with"}
 	a.StartPeak = m.startPeak(t)
@@ -79,13 +94,13 @@ func decide(everything []Observation, q Question) decision {
 		return d
 	}
 	a.OtherKnees = otherKnees(p.groups, a.Fit.Candidates)
-	if len(p.groups) == 1 && !m.endsAt(p.groups[0].workers, q.Highest) {
+	if len(p.groups) == 1 && q.Goal != GoalRate && !m.endsAt(p.groups[0].workers, q.Highest) {
 		only := p.groups[0]
 		a.caveat(CaveatOneCount, fmt.Sprintf("Of the counts allowed, only %s could be measured: there is nothing to compare with.", quantity(only.workers, "worker")),
 			map[string]float64{"workers": float64(only.workers), "throughput_rps": only.mean})
 		return d
 	}
-	c, ok := a.choose(p, m, q)
+	c, ok := a.choose(p, m, h, q)
 	d.choice = c
 	if !ok {
 		return d
@@ -216,6 +231,8 @@ func (m memoryCap) feasible(g group) (bool, string) {
 type choice struct {
 	group     group
 	limitedBy LimitedBy
+	// fewer would do, where limitedBy is LimitedByLeast.
+	fewer group
 	// floor is the smallest count that the objective leaves, 0 without an objective; ceiling the
 	// largest that memory leaves.
 	floor, ceiling int
@@ -223,7 +240,7 @@ type choice struct {
 }
 
 // choose takes the throughput knee, raises it to what the objective needs and cuts it to what fits.
-func (a *Advice) choose(p plateau, m memoryCap, q Question) (choice, bool) {
+func (a *Advice) choose(p plateau, m memoryCap, h margins, q Question) (choice, bool) {
 	c := choice{group: p.groups[p.knee], limitedBy: LimitedByThroughput, rising: p.rising(q.Tolerance)}
 	fitting := slices.DeleteFunc(slices.Clone(p.groups), func(g group) bool { return !m.fits(g) })
 	if len(fitting) == 0 {
@@ -248,6 +265,9 @@ func (a *Advice) choose(p plateau, m memoryCap, q Question) (choice, bool) {
 			above = 1
 		}
 		c.group, c.limitedBy = fitting[above-1], LimitedByMemory
+	}
+	if q.Goal == GoalRate {
+		return a.fewestHolding(c, fitting, p, m, h)
 	}
 	return a.meetObjective(c, fitting)
 }
@@ -308,8 +328,8 @@ func (a *Advice) bracket(c choice, p plateau, t table, q Question, curve *parame
 // confirm it, or, as long as there are too few of these, from those of the search. Without repeats the
 // interval is the ratio itself.
 func compare(observations []Observation, chosen group, t table, m memoryCap, q Question) Comparison {
-	c := Comparison{Workers: q.RuleOfThumb}
 	rule, ok := t.at(q.RuleOfThumb)
+	c := Comparison{Workers: q.RuleOfThumb, Holds: rule.meets}
 	switch {
 	case !ok:
 		c.Why = "it was not measured"
@@ -325,7 +345,7 @@ func compare(observations []Observation, chosen group, t table, m memoryCap, q Q
 		return c
 	}
 	if firm, ok := confirmation(observations, chosen, rule, t, q.Confidence); ok {
-		firm.Workers = c.Workers
+		firm.Workers, firm.Holds = c.Workers, c.Holds
 		c = firm
 	} else {
 		c.ratioOf(t.estimate(chosen), t.estimate(rule), t.factor(q.Confidence))
@@ -482,7 +502,7 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 func (a *Advice) unconfirmed(observations []Observation, c choice, t table, q Question) {
 	r := a.RuleOfThumb
 	rule, measured := t.at(q.RuleOfThumb)
-	if r.Measured && !r.Confirmed && r.Workers != a.Workers && slices.ContainsFunc(observations, func(o Observation) bool { return o.At > 0 }) {
+	if q.Goal != GoalRate && r.Measured && !r.Confirmed && r.Workers != a.Workers && slices.ContainsFunc(observations, func(o Observation) bool { return o.At > 0 }) {
 		a.caveat(CaveatNotConfirmed, fmt.Sprintf("%s and %d were not run against each other at the end, three times each: their ratio is the search's own.", quantity(a.Workers, "worker"), r.Workers),
 			map[string]float64{"restarts": float64(r.Restarts)})
 	}
@@ -521,7 +541,8 @@ func (a *Advice) fewerCores(q Question) {
 }
 
 // reasons justify the number in a few sentences.
-func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string {
+func (a *Advice) reasons(d decision, q Question) []string {
+	c, p, m := d.choice, d.plateau, d.memory
 	knee, level := p.groups[p.knee], p.line-math.Log1p(-q.Tolerance)
 	first := fmt.Sprintf("%s answered %s requests per second, ", quantity(knee.workers, "worker"), figure(knee.mean))
 	switch {
@@ -544,16 +565,20 @@ func (a *Advice) reasons(c choice, p plateau, m memoryCap, q Question) []string 
 		first += "; no fewer were measured."
 	}
 	reasons := []string{first}
-	switch c.limitedBy {
-	case LimitedByMemory:
+	switch {
+	case q.Goal == GoalRate:
+		reasons = []string{a.reasonAtRate(p, d.margins), first}
+		if c.limitedBy == LimitedByLeast {
+			reasons = slices.Insert(reasons, 1, c.whyLeast(p, m, q.Goal))
+		}
+	case c.limitedBy == LimitedByMemory:
 		reasons = append(reasons, fmt.Sprintf("Memory allows no more than %s.", quantity(c.ceiling, "worker")))
-	case LimitedByObjective:
+	case c.limitedBy == LimitedByObjective:
 		reasons = append(reasons, fmt.Sprintf("The objective decides: it is met at %s and not at %d.", quantity(c.group.workers, "worker"), knee.workers))
-	case LimitedBySearchRange:
+	case c.limitedBy == LimitedBySearchRange:
 		reasons = append(reasons, "Throughput was still rising at the end of the range.")
-	case LimitedByLeast:
-		reasons = append(reasons, c.whyLeast(p, m))
-	case LimitedByThroughput:
+	case c.limitedBy == LimitedByLeast:
+		reasons = append(reasons, c.whyLeast(p, m, q.Goal))
 	}
 	if a.Fit.Accepted || medianDemand(p.groups) > 0 {
 		reasons = append(reasons, capital(a.Fit.Reading)+".")

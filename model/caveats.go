@@ -9,6 +9,9 @@ const (
 	// CaveatNotResolved: the restarts can't say where the interval ends. Figures: workers_measured,
 	// spread_share.
 	CaveatNotResolved = "not_resolved"
+	// CaveatNearObjective: the recommended count holds the objective at the rate by less than the noise.
+	// Figures: workers, workers_surely (the fewest that surely hold it), margin_share, margin_error_share.
+	CaveatNearObjective = "near_objective"
 	// CaveatSearchRange: throughput was still rising at the largest count that was measured.
 	// Figures: workers, throughput_rps.
 	CaveatSearchRange = "search_range"

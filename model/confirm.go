@@ -41,6 +41,9 @@ func ConfirmRestarts() int { return 2 * confirmRestarts }
 // Where every count misses the objective, it is one restart of the throughput knee for latency: it tells
 // at what rate the objective would hold.
 //
+// For GoalRate all of these restarts are loaded at the rate too, and their margins count: where the choice
+// turns out not to hold it, the next one is confirmed.
+//
 // Like Search.Next it is deterministic and holds no state.
 func Confirm(observations []Observation, q Question) Step {
 	q = q.complete()
@@ -54,7 +57,7 @@ func Confirm(observations []Observation, q Question) Step {
 		}
 		return Step{Workers: knee.workers, Purpose: PurposeLatency, Capacity: knee.mean, Why: "the objective is missed: latency at lower rates"}
 	}
-	if !a.Made || d.choice.group.bound {
+	if !a.Made || d.choice.group.bound && q.Goal != GoalRate {
 		return Step{Done: true, Why: "nothing to confirm"}
 	}
 	tried := map[Purpose]map[int]int{PurposeConfirm: {}, PurposeLatency: {}}
@@ -78,7 +81,7 @@ func Confirm(observations []Observation, q Question) Step {
 			}
 		}
 	}
-	if left := latencyLeft(a, observations); len(left) > 0 {
+	if left := latencyLeft(a, observations); len(left) > 0 && !d.choice.group.bound {
 		return Step{Workers: left[0], Purpose: PurposeLatency, Capacity: a.Throughput, Why: "latency below saturation"}
 	}
 	return Step{Done: true, Resolved: true, Why: "confirmed"}

@@ -13,6 +13,8 @@ import (
 // A Search decides which count to restart the server at next. It holds no state: the observations
 // so far are the state, so a resumed sweep goes on where it stopped.
 type Search struct {
+	// Goal as in Question.
+	Goal Goal
 	// Lowest and Highest bound the counts; 0 stands for 1 and for no bound.
 	Lowest, Highest int
 	// Exact are the only counts, when the user listed them.
@@ -79,16 +81,23 @@ const (
 // Next is deterministic: the same observations and seed give the same step.
 func (s Search) Next(observations []Observation) Step {
 	s = s.complete()
-	v := s.survey(ofSearch(observations))
-	for _, propose := range []func(survey) (Step, bool){
+	v := s.survey(observations)
+	proposals := []func(survey) (Step, bool){
 		s.firstLook, s.retry, s.extend, s.bisect, s.besideBest, s.bisectObjective, s.full, s.again, s.pinDown, s.leastCertain, s.narrow,
-	} {
+	}
+	if s.Goal == GoalRate {
+		proposals = s.stepsForRate()
+	}
+	for _, propose := range proposals {
 		if step, ok := propose(v); ok {
 			return step
 		}
 	}
 	if !v.ok {
 		return Step{Done: true, Why: "no count worked"}
+	}
+	if s.Goal == GoalRate {
+		return v.endAtRate()
 	}
 	return Step{Done: true, Resolved: len(v.undecided) == 0 && v.resolved, Why: v.verdict(s.Least)}
 }
@@ -135,10 +144,13 @@ type survey struct {
 	undecided []int
 	// resolved is true when the interval has an end.
 	resolved bool
+	// margins are of the counts at the rate, for GoalRate.
+	margins margins
 }
 
-func (s Search) survey(observations []Observation) survey {
-	v := survey{tried: map[int]int{}, highest: s.Highest}
+func (s Search) survey(everything []Observation) survey {
+	v := survey{tried: map[int]int{}, highest: s.Highest, margins: marginsOf(everything, s.Confidence)}
+	observations := ofSearch(everything)
 	sound := slices.Clone(observations)
 	for i := range sound {
 		v.tried[sound[i].Workers]++

@@ -138,7 +138,7 @@ func (r Race) field(observations []Observation) field {
 		own := apart[e.Variant]
 		rivals := slices.Delete(slices.Clone(tops), i, i+1)
 		others := 0.0
-		if len(rivals) > 0 {
+		if len(rivals) > 0 && e.Question.Goal != GoalRate { // which each holds, or does not, by itself
 			others = slices.Max(rivals)
 		}
 		f.others[e.Variant] = others
@@ -173,21 +173,25 @@ func (d decision) best() float64 {
 
 func (x *runner) survey(observations []Observation) {
 	s := x.Search.complete()
-	v := s.survey(ofSearch(observations))
+	v := s.survey(observations)
 	_, x.looking = s.firstLook(v)
 	x.least, x.most = math.Inf(1), math.Inf(1)
 	if !v.ok {
 		return
 	}
-	_, x.rising = s.extend(v)
 	p := v.plateau
+	if s.Goal == GoalRate {
+		x.surveyAtRate(s, v)
+		return
+	}
+	_, x.rising = s.extend(v)
 	x.top, x.works = estimate{p.level, p.topError}, true
 	// Held against the rivals' line, even one out of its reach.
 	line := p.line
 	if x.Search.Others > 0 {
 		line = math.Max(line, math.Log(x.Search.Others)+math.Log1p(-s.Tolerance))
 	}
-	_, atLeast := p.fromLeast(s.Least, func(g group) bool { return g.meets == nil || *g.meets })
+	_, atLeast := p.fromLeast(s.Least, GoalCapacity, func(g group) bool { return g.meets == nil || *g.meets })
 	for i, g := range p.groups {
 		if g.meets != nil && !*g.meets || atLeast && g.workers < s.Least {
 			continue
@@ -213,7 +217,7 @@ func (f field) beaten(x runner) bool {
 			continue
 		}
 		line := other.top.log + math.Log1p(-x.Search.complete().Tolerance)
-		if x.top.log+settled*math.Hypot(x.top.err, other.top.err) < line {
+		if x.Search.Goal != GoalRate && x.top.log+settled*math.Hypot(x.top.err, other.top.err) < line {
 			return true
 		}
 		if other.most < x.least && other.most > 0 {
@@ -260,6 +264,9 @@ const alikeMemory = 0.02
 // With a single variant it is the function Advise.
 //
 // Where the memory of one is not known, fewer slots stand for less of it.
+//
+// For GoalRate a variant is enough that holds the rate with some count; of those that need as much memory the
+// one with the fewest workers is chosen.
 func (r Race) Advise(observations []Observation) Standings {
 	apart, f := byVariant(observations), r.field(observations)
 	var s Standings
@@ -314,6 +321,9 @@ func (s Standings) choose(made []decision) int {
 			if cost[k] <= least*(1+alikeMemory) {
 				alike = append(alike, i)
 			}
+		}
+		if made[alike[0]].advice.Capacity != nil { // for a rate
+			return slices.MinFunc(alike, func(a, b int) int { return cmp.Compare(s.All[a].Advice.Workers, s.All[b].Advice.Workers) })
 		}
 		return slices.MaxFunc(alike, throughput)
 	case len(advised) > 0:
@@ -389,6 +399,9 @@ func (s Standings) explain(f field) {
 // not be enough beside it.
 func (s Standings) unsure(i int, other runner) string {
 	x, chosen := s.All[i], s.Choice()
+	if chosen.Advice.Capacity != nil {
+		return fmt.Sprintf("The measurement can't tell %s from %s, which may hold the rate in no more memory.", chosen.Variant, x.Variant)
+	}
 	answers := fmt.Sprintf("%.0f to %.0f %% of the throughput in %s", 100*x.RatioLow, 100*x.RatioHigh, inMemory(x.Advice.Memory, chosen.Advice.Memory))
 	if other.least > chosen.Advice.Memory*(1+alikeMemory) && chosen.Advice.Memory > 0 {
 		return fmt.Sprintf("It is not sure that %s comes near enough to %s, which has %s.", chosen.Variant, x.Variant, answers)
@@ -401,6 +414,9 @@ func (x Standing) against(chosen Advice) string {
 	if !x.Advice.Made {
 		why := strings.TrimSuffix(x.WhyNot(), ".")
 		return fmt.Sprintf("Not %s: %s.", x.Variant, strings.ToLower(why[:1])+why[1:])
+	}
+	if chosen.Capacity != nil {
+		return fmt.Sprintf("Not %s: %s the rate in %s.", x.Variant, hold(x.Advice.Workers), inMemory(x.Advice.Memory, chosen.Memory))
 	}
 	answers := "answer"
 	if x.Advice.Workers == 1 {

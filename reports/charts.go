@@ -336,6 +336,9 @@ func (p *plot) counts() {
 		p.upright(fmt.Sprintf("usual %d", usual), usual, colorUsual, "dashed", "right")
 		p.upright(fmt.Sprintf("run %d", rec.Workers), rec.Workers, colorRecommended, "solid", "left")
 	}
+	if c := p.result.Capacity; c != nil && c.Workers != usual && (rec == nil || c.Workers != rec.Workers) {
+		p.upright(fmt.Sprintf("capacity %d", c.Workers), c.Workers, colorDots, "dotted", "center")
+	}
 }
 
 // upright marks a count. Labels of neighbours are aligned away from each other.

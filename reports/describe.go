@@ -24,6 +24,9 @@ func limitedBy(r *Result) string {
 	case model.LimitedByMemory:
 		return "memory: no more workers fit"
 	case model.LimitedByObjective:
+		if r.Goal == model.GoalRate {
+			return "the objective: the fewest workers that hold it at " + Number(r.Scenario.RateRPS) + " requests/s"
+		}
 		return "the objective: throughput alone would take another count"
 	case model.LimitedByLeast:
 		return leastWords(r)
@@ -78,8 +81,8 @@ func load(r *Result) []string {
 		}
 		lines = append(lines, line)
 	}
-	if o := objective(r); o != "" {
-		lines = append(lines, "objective: "+o)
+	if parts := objective(r); len(parts) > 0 {
+		lines = append(lines, "objective: "+strings.Join(parts, ", ")+derived(r))
 	}
 	return lines
 }
@@ -103,21 +106,25 @@ func longestWindow(trials []sweep.Trial) float64 {
 
 func tenths(seconds float64) string { return short(math.Round(10*seconds) / 10) }
 
-func objective(r *Result) string {
+// objective has a phrase for each part of it.
+func objective(r *Result) (parts []string) {
 	o := r.Scenario.Objective
 	if o == nil {
-		return ""
+		return nil
 	}
-	var parts []string
 	for _, quantile := range []string{"p50", "p90", "p95", "p99", "max"} {
 		if limit, asked := o.LatencySeconds[quantile]; asked {
 			parts = append(parts, quantile+" within "+duration(limit))
 		}
 	}
-	if o.ErrorShare != nil {
+	switch {
+	case o.ErrorShare == nil:
+	case *o.ErrorShare == 0:
+		parts = append(parts, "no errors")
+	default:
 		parts = append(parts, "errors within "+percent(*o.ErrorShare))
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // methods are the ways to hold a server, in words.

@@ -119,6 +119,33 @@ var fixtures = map[string]fixture{
 			}
 		}
 	}),
+	"rate": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Goal, r.Plan.Scenario.RateGiven, r.Plan.Scenario.ObjectiveGiven = model.GoalRate, true, true
+			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.045}}
+			f.load(r, 200, 0.2)
+		}
+	}),
+	"rate_alone": waiting.with(func(f *fixture) {
+		f.rule = 9
+		f.edit = func(r *sweep.Record) {
+			none := 0.0
+			r.Plan.Settings.Goal, r.Plan.Scenario.RateGiven = model.GoalRate, true
+			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.012}, ErrorShare: &none}
+			r.Plan.Unloaded = &sweep.Unloaded{Shape: sweep.Shape{Workers: 1, Threads: 1, Class: "sync"}, P95Seconds: 0.006, Answers: 400, ElapsedSeconds: 4.5}
+			f.load(r, 40, 0)
+		}
+	}),
+	"rate_of_shapes": waiting.with(func(f *fixture) {
+		f.counts = []int{1, 2, 3, 4, 7, 8, 16}
+		f.edit = func(r *sweep.Record) {
+			r.Plan.Settings.Variants = []sweep.Variant{{Class: "sync", Threads: 1}, {Class: "gthread", Threads: 4}}
+			f.threads(r, 4, 38*mb, []int{1, 2, 3, 4, 8})
+			r.Plan.Settings.Goal, r.Plan.Scenario.RateGiven, r.Plan.Scenario.ObjectiveGiven = model.GoalRate, true, true
+			r.Plan.Scenario.Objective = &sweep.Objective{LatencySeconds: map[string]float64{"p95": 0.045}}
+			f.load(r, 200, 0.2)
+		}
+	}),
 	"objective_missed": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			errors := 0.001

@@ -37,17 +37,21 @@ func headline(r *Result) string {
 func advice(r *Result) string {
 	rec := r.Recommendation
 	workers := count(rec.Workers, "worker")
+	forRate := r.Goal == model.GoalRate
 	if r.several() {
 		workers += " of " + fmt.Sprint(rec.Variant)
 	}
 	text := "run " + workers
 	switch {
-	case rec.LowerBound:
+	case rec.LowerBound && !forRate:
 		text = "run at least " + workers
 	case !rec.HighResolved || rec.Low < rec.High:
 		text += " (" + span(rec) + ")"
 	}
 	text += ": "
+	if forRate {
+		return text + strings.Join(atTheRate(r), "; ")
+	}
 	if rec.LowerBound && !r.RuleOfThumb.Measured {
 		return text + fmt.Sprintf("%s, at %s requests/s", bound(r), Number(rec.ThroughputRPS))
 	}

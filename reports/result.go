@@ -35,11 +35,18 @@ type Result struct {
 	// where none were asked for.
 	Pool *sweep.Pool `json:"pool,omitempty"`
 
+	// Unloaded is what the objective follows from where a rate came without one; nil elsewhere.
+	Unloaded *sweep.Unloaded `json:"unloaded,omitempty"`
+
+	// Goal is what the count was chosen for: rate or capacity.
+	Goal model.Goal `json:"goal"`
 	// Headline is the advice in one sentence.
 	Headline string `json:"headline"`
 	// Recommendation is nil when the measurement can't carry one; Caveats then say why.
 	Recommendation *Recommendation `json:"recommendation"`
-	RuleOfThumb    RuleOfThumb     `json:"rule_of_thumb"`
+	// Capacity is the count for all the cores can do where the recommended one is for a rate; nil elsewhere.
+	Capacity    *Capacity   `json:"capacity,omitempty"`
+	RuleOfThumb RuleOfThumb `json:"rule_of_thumb"`
 	// Search says how the search for the count ended.
 	Search Search `json:"search"`
 	// Latencies are those below full load, by count and rate; empty when there was no time for them.
@@ -131,6 +138,8 @@ type RuleOfThumb struct {
 	// alternation: Restarts of each at least.
 	Confirmed bool `json:"confirmed"`
 	Restarts  int  `json:"restarts"`
+	// HoldsObjective says whether it holds the objective; nil without one, and where it is not known.
+	HoldsObjective *bool `json:"holds_objective,omitempty"`
 	// Why says why it could not be compared.
 	Why string `json:"why,omitempty"`
 }
@@ -309,6 +318,9 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 		Settings:      whole.Plan.Settings,
 		Calibration:   rec.Calibration,
 		Saturation:    rec.Plan.Saturation,
+		Unloaded:      rec.Plan.Unloaded,
+		Goal:          cmp.Or(rec.Plan.Settings.Goal, model.GoalCapacity),
+		Capacity:      capacity(adv),
 		Points:        pointsOf(rec, adv.Points),
 		Fit:           fit(adv.Fit),
 		Memory:        memory(adv.MemoryLine),
@@ -446,7 +458,7 @@ func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 
 func ruleOfThumb(adv model.Advice, points []Point) RuleOfThumb {
 	c := adv.RuleOfThumb
-	r := RuleOfThumb{Workers: c.Workers, Measured: c.Measured, Why: c.Why}
+	r := RuleOfThumb{Workers: c.Workers, Measured: c.Measured, HoldsObjective: c.Holds, Why: c.Why}
 	if !c.Measured {
 		return r
 	}

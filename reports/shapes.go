@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-echarts/go-echarts/v2/opts"
 
+	"advise/model"
 	"advise/sweep"
 )
 
@@ -16,7 +17,7 @@ type ShapeResult struct {
 	sweep.Variant
 	Name string `json:"name"`
 	// Recommended is true for the one to run. Enough is true for those that come within the tolerance of
-	// the best throughput of all.
+	// the best throughput of all, or that hold the rate where that is the goal.
 	Recommended bool `json:"recommended"`
 	Enough      bool `json:"enough"`
 	// Workers and what follows are nil where no count of it can be advised; Why then says why.
@@ -113,7 +114,9 @@ func shapeRows(r *Result) []shapeRow {
 			row.Class, row.By = "recommended", "recommended"
 		case s.Workers == nil:
 			row.Class, row.By = "failed", s.Why
-			if i := slices.IndexFunc(r.Points, func(p Point) bool { return p.Variant == s.Variant }); i >= 0 {
+			if i := slices.IndexFunc(r.Points, func(p Point) bool { return p.Variant == s.Variant }); i >= 0 && r.missesRate(s.Variant) {
+				row.By = "misses the rate"
+			} else if i >= 0 {
 				row.By = whatHappened(r.Points[i])
 			}
 		case !s.Enough:
@@ -124,6 +127,13 @@ func shapeRows(r *Result) []shapeRow {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// missesRate is true for a variant that works, though no count of it holds the rate.
+func (r *Result) missesRate(v sweep.Variant) bool {
+	return r.Goal == model.GoalRate && slices.ContainsFunc(r.Points, func(p Point) bool {
+		return p.Variant == v && p.MeetsObjective != nil && !*p.MeetsObjective
+	})
 }
 
 // sameMemory is the title of the column on the memory of the recommended shape.
@@ -203,5 +213,9 @@ func shapesChart(r *Result) (c chart, ok bool) {
 	if drawn < 2 {
 		return chart{}, false
 	}
-	return p.chart("shapes", "Throughput against memory", "Each dot is a worker count. The recommended shape is the one that reaches the best throughput, less the tolerance, in the least memory."), true
+	chosen := "reaches the best throughput, less the tolerance, in the least memory"
+	if r.Goal == model.GoalRate {
+		chosen = "holds the rate in the least memory"
+	}
+	return p.chart("shapes", "Throughput against memory", "Each dot is a worker count. The recommended shape is the one that "+chosen+"."), true
 }

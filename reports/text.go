@@ -286,6 +286,9 @@ func notes(r *Result, p Point) string {
 	if p.Workers == r.RuleOfThumb.Workers {
 		list = append(list, "usual")
 	}
+	if c := r.Capacity; c != nil && p.Workers == c.Workers {
+		list = append(list, "capacity")
+	}
 	if p.GeneratorBound {
 		list = append(list, "lower bound")
 	}

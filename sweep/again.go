@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"advise/model"
 	"advise/targets"
 	"advise/targets/mask"
 )
@@ -57,6 +58,9 @@ var settings = []struct {
 	{"rate", func(p Plan) string { return given(p.Scenario.RateGiven, exact(p.Scenario.TrafficRPS)) }},
 	{"connections", func(p Plan) string {
 		return given(p.Scenario.ConnectionsGiven, strconv.Itoa(p.Scenario.Connections))
+	}},
+	{"goal", func(p Plan) string {
+		return given(p.Scenario.RateRPS > 0, string(cmp.Or(p.Settings.Goal, model.GoalCapacity)))
 	}},
 	{"headroom", func(p Plan) string { return given(p.Settings.RateHeadroom > 0, exactShare(p.Settings.RateHeadroom)) }},
 	{"predict-cores", func(p Plan) string { return joined(p.Settings.PredictCores, exact) }},

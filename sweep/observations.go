@@ -105,6 +105,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 		}
 		o.StartPeak = float64(t.Server.MemoryStartPeakBytes)
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
+		o.Margin = p.Scenario.margin(t)
 		obs = append(obs, o)
 	}
 	return obs
@@ -117,7 +118,7 @@ func (r *Record) Advice() model.Advice {
 	own := r.Of(variants[standings.Chosen])
 	found := []*model.Caveat{
 		r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(),
-		own.uneven(), own.lock(a), own.frontHeavy(a), r.connectsElsewhere(), r.Plan.miscount(),
+		own.uneven(), own.lock(a), own.frontHeavy(a), r.connectsElsewhere(), r.Plan.miscount(), own.fewAtRate(a), r.Plan.noUnloaded(),
 	}
 	found = append(found, own.saturationCaveats(a)...)
 	for i, v := range variants {

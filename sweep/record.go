@@ -35,7 +35,10 @@ type Plan struct {
 	Scenario      Scenario    `json:"scenario"`
 	Budget        Budget      `json:"budget"`
 	Settings      Settings    `json:"settings"`
-	// Saturation is how Settings.Connections were found: the one part that is measured. It is nil where
+	// Unloaded is what the scenario's objective follows from where none was given; nil elsewhere, and before
+	// it is measured.
+	Unloaded *Unloaded `json:"unloaded,omitempty"`
+	// Saturation is how Settings.Connections were found: the other part that is measured. It is nil where
 	// they follow from the slots or were given, before that, and in a record of before it was kept.
 	Saturation *Saturation `json:"saturation,omitempty"`
 	// Variables of the server's environment by name, each with its fingerprint; nil before the sweep
@@ -134,9 +137,11 @@ type Budget struct {
 
 // Settings are the sweep's own.
 type Settings struct {
-	Lowest  int   `json:"lowest"`
-	Highest int   `json:"highest"`
-	Counts  []int `json:"counts,omitempty"` // exactly these, when the user listed them
+	// Goal is what the count is chosen for; empty, for capacity, in a record of before it was kept.
+	Goal    model.Goal `json:"goal,omitempty"`
+	Lowest  int        `json:"lowest"`
+	Highest int        `json:"highest"`
+	Counts  []int      `json:"counts,omitempty"` // exactly these, when the user listed them
 	// Least is how many workers to recommend of each variant at the least, and LeastGiven true where it was
 	// asked for; nil in a record of before it was kept.
 	Least          []int   `json:"least,omitempty"`

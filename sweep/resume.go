@@ -89,7 +89,8 @@ func differences(was, is Plan) []string {
 	}
 	differ("rate in requests/s", was.Scenario.RateRPS, is.Scenario.RateRPS)
 	differ("headroom of the rate", was.Settings.RateHeadroom, is.Settings.RateHeadroom)
-	differ("objective", was.Scenario.Objective.Flag(), is.Scenario.Objective.Flag())
+	differ("objective", was.objectiveAsked().Flag(), is.objectiveAsked().Flag())
+	differ("goal", cmp.Or(was.Settings.Goal, model.GoalCapacity), cmp.Or(is.Settings.Goal, model.GoalCapacity))
 	differ("arrivals", was.Settings.Arrivals, is.Settings.Arrivals)
 	differ("connections asked for", was.Scenario.Connections, is.Scenario.Connections)
 	differ("probe", was.Settings.Probe, is.Settings.Probe)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -273,29 +272,21 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	if left <= 0 {
 		return nil
 	}
-	if err := s.stopRunning(abort); err != nil {
-		return err
-	}
 	e := Event{Stage: StageConnect, Workers: shape.Workers, Variant: s.several(shape.Variant().String()), Budget: s.options.Time}
 	s.tell(e)
-	log, err := filepath.Abs(filepath.Join(s.options.Dir, s.log))
-	if err != nil {
-		return fmt.Errorf("keep the server's log: %w", err)
-	}
 	began := time.Now()
-	server, err := s.launcher.start(ctx, shape, log)
-	if err != nil {
+	var search *ConnectionSearch
+	err := s.onServer(ctx, abort, shape, func(server instance) (err error) {
+		search, err = s.double(ctx, server, shape, began.Add(left))
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
-	}
-	search, err := s.double(ctx, server, shape, began.Add(left))
-	if stopped := server.Stop(abort); err == nil {
-		err = stopped
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("find the number of connections for %d workers: %w", shape.Workers, err)
+	case search == nil: // it did not start
+		return nil
 	}
 	search.ElapsedSeconds = time.Since(began).Seconds()
 	s.plan.Saturation.Searches = append(s.plan.Saturation.Searches, *search)
@@ -363,12 +354,8 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 
 // unloaded is how one connection is answered, kept or new each time; nothing is known where no answer came.
 func (s *Sweep) unloaded(ctx context.Context, server instance, fresh bool) (model.Answer, error) {
-	a := generator.Attack{
-		URL: server.URL(), Seed: s.plan.Settings.Seed, Requests: s.requests(), Connections: 1, CPUs: s.split.generator,
-		Warmup: 50 * time.Millisecond, WarmupRequests: 1, WarmupLimit: unloadedLimit,
-		Window: 200 * time.Millisecond, WindowAnswers: uint64(unloadedAnswers * len(s.options.Scenario.Requests)), WindowLimit: unloadedLimit,
-		Timeout: s.timing.timeout, Pauses: true,
-	}
+	a := s.unloadedAttack(server, unloadedAnswers, unloadedLimit)
+	a.Pauses = true
 	if fresh {
 		for i := range a.Requests {
 			a.Requests[i].Header = a.Requests[i].Header.Clone()
@@ -383,6 +370,16 @@ func (s *Sweep) unloaded(ctx context.Context, server instance, fresh bool) (mode
 		return model.Answer{}, err
 	}
 	return model.Answer{Took: summary.Latency.Mean, Pause: summary.PauseSeconds}, nil
+}
+
+// unloadedAttack is over one connection, for so many answers of each kind of request if they come in time.
+func (s *Sweep) unloadedAttack(server instance, answers int, limit time.Duration) generator.Attack {
+	return generator.Attack{
+		URL: server.URL(), Seed: s.plan.Settings.Seed, Requests: s.requests(), Connections: 1, CPUs: s.split.generator,
+		Warmup: 50 * time.Millisecond, WarmupRequests: 1, WarmupLimit: unloadedLimit,
+		Window: 200 * time.Millisecond, WindowAnswers: uint64(answers * len(s.options.Scenario.Requests)), WindowLimit: limit,
+		Timeout: s.timing.timeout,
+	}
 }
 
 // attackUntilEnd is an attack that ends with the server; without a summary then.

@@ -30,6 +30,8 @@ type Options struct {
 	ScenarioFile string
 	// RateGiven and ObjectiveGiven say that the scenario's rate and objective are the command line's own.
 	RateGiven, ObjectiveGiven bool
+	// Goal is what the count is chosen for; empty: for the rate where there is one, or else for capacity.
+	Goal model.Goal
 	// ConnectionsGiven says that the scenario's number of connections is the command line's own.
 	ConnectionsGiven bool
 	// RateHeadroom is the share by which the rate measured at exceeds the scenario's.
@@ -108,6 +110,7 @@ type Stage string
 // The stages of a sweep and of its trials, in their order.
 const (
 	StageCalibrate Stage = "calibrate" // once, before the first trial
+	StageUnloaded  Stage = "unloaded"  // what an answer takes without load
 	StageConnect   Stage = "connect"   // to find how many connections fill the server
 	StageStart     Stage = "start"
 	StageWarmup    Stage = "warm up"
@@ -171,6 +174,8 @@ type timing struct {
 	warmup, warmupLimit, window, windowLimit, ready, timeout time.Duration
 	// guess is a restart's length before one was seen.
 	guess time.Duration
+	// requests are as many as the window of an open loop should hold.
+	requests float64
 }
 
 // A window may be prolonged to its part of the budget, or to the longest.
@@ -189,6 +194,7 @@ func timingFor(budget time.Duration) timing {
 	window := min(max(budget/60, time.Second), 5*time.Second).Round(100 * time.Millisecond)
 	warmup := min(max(window/3, 400*time.Millisecond), 1500*time.Millisecond)
 	t := timing{
+		requests:    usualAtRate,
 		window:      window,
 		windowLimit: min(max(budget/windowsInBudget, window), longestWindow).Round(100 * time.Millisecond),
 		warmup:      warmup,
@@ -201,11 +207,13 @@ func timingFor(budget time.Duration) timing {
 	return t
 }
 
-// windowAt is the window of an open loop, which holds enough requests for a 95th percentile where there
-// is time for them.
+// usualAtRate requests do for a 95th percentile.
+const usualAtRate = 100
+
+// windowAt is the window of an open loop, which holds enough requests for the objective where there is time
+// for them.
 func (t timing) windowAt(rate float64) time.Duration {
-	const requests = 100
-	needed := time.Duration(requests / rate * float64(time.Second)).Round(100 * time.Millisecond)
+	needed := time.Duration(t.requests / rate * float64(time.Second)).Round(100 * time.Millisecond)
 	return min(max(needed, t.window), t.windowLimit)
 }
 
@@ -250,6 +258,7 @@ func New(o Options) (*Sweep, error) {
 	rule := RuleOfThumb(parts.measured)
 	shape := o.Target.Shape()
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
+	s.timing.requests = max(usualAtRate, leastAtRate(s.options.describe().Objective))
 	s.launcher = s.launcherWith(limits)
 	s.fewer = s.partOf(cores)
 	s.ways = waysOf(o.Target)
@@ -297,7 +306,7 @@ func New(o Options) (*Sweep, error) {
 		Budget:   Budget{Cores: o.Cores, MemoryBytes: o.MemoryBytes},
 		Settings: Settings{
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
-			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
+			Goal: o.goal(), TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
 			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
@@ -363,6 +372,9 @@ func (o *Options) check() error {
 			return fmt.Errorf("plan the sweep: the probe: %w", err)
 		}
 	}
+	if err := o.checkGoal(); err != nil {
+		return err
+	}
 	for _, n := range o.PredictCores {
 		if !(n > 0) || n > MostCores {
 			return fmt.Errorf("plan the sweep: predict %g cores: want more than 0 and at most %d", n, MostCores)
@@ -390,8 +402,13 @@ func (s *Sweep) Run(ctx, abort context.Context) (*Record, error) {
 	}
 	record := &Record{Dir: s.options.Dir, Plan: s.plan, Calibration: s.resumed.Calibration, Trials: s.resumed.Trials, LeftOut: s.resumed.LeftOut}
 	restore := stayOn(s.split.generator)
-	began := time.Now().Add(-spent(record.Trials) - s.plan.Saturation.elapsed())
+	began := time.Now().Add(-spent(record.Trials) - s.plan.Unloaded.elapsed() - s.plan.Saturation.elapsed())
 	err := s.calibrated(ctx, record)
+	if err == nil {
+		if err = s.setObjective(ctx, abort, record); err != nil {
+			err = interruptedOr(ctx, err)
+		}
+	}
 	if err == nil {
 		if err = s.connect(ctx, abort, record); err != nil {
 			err = interruptedOr(ctx, err)

@@ -1152,8 +1152,15 @@ func TestRateWithHeadroom(t *testing.T) {
 			t.Errorf("%d workers: missed %q", trial.Shape.Workers, why)
 		}
 	}
-	if a := r.Advice(); !a.Made || a.Workers != 5 {
-		t.Errorf("recommended %d (%t), want 5", a.Workers, a.Made)
+	if a := r.Advice(); !a.Made || a.Workers != 4 || a.Capacity == nil || a.Capacity.Workers != 5 {
+		t.Errorf("recommended %d (%t), capacity %+v, want 4 for the rate and 5 for all", a.Workers, a.Made, a.Capacity)
+	}
+	all := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {
+		promise(o)
+		o.Goal = model.GoalCapacity
+	}))
+	if a := all.Advice(); !a.Made || a.Workers != 5 || a.Capacity != nil {
+		t.Errorf("recommended %d (%t) for capacity, want 5", a.Workers, a.Made)
 	}
 	// That server uses the same memory whatever it has answered.
 	if g, err := r.MemoryGrowth(); err != nil || g.Grows() || g.PerThousand != 0 {

@@ -279,16 +279,20 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	if l.kind == PhaseSaturation {
 		m.locks = watchLocks(server)
 	}
+	answered := uint64(0) // in earlier stretches of the phase
 	attack := s.attackFor(t, server.URL(), l)
 	probes := s.proberFor(l, server.URL(), attack)
-	summary, err := s.attack(attacking, attack, func(p generator.Progress) {
+	progress := func(p generator.Progress) {
+		p.OK += answered
 		switch p.Event {
 		case generator.WarmupStarted:
 			e.Stage = StageWarmup
 		case generator.WindowStarted:
 			e.Stage = stageOf[l.kind]
 			stopped.start() // first of all: the rest takes a moment
-			m.start(server, p)
+			if !m.started {
+				m.start(server, p)
+			}
 			probes.start(attacking)
 		case generator.WindowEnded:
 			stopped.end()
@@ -296,7 +300,15 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		}
 		e.Answered = p.OK + p.Failed
 		tell(e)
-	})
+	}
+	summary, err := s.attack(attacking, attack, progress)
+	for err == nil && s.near(l, attack, summary) {
+		answered = summary.OKTotal + summary.FailedTotal
+		var more *generator.Summary
+		if more, err = s.attack(attacking, s.prolonged(attack, summary), progress); err == nil {
+			err = summary.Follow(more)
+		}
+	}
 	if err != nil {
 		stop()
 	}

@@ -144,11 +144,13 @@ func (p *Plan) race() model.Race {
 		race = append(race, model.Entrant{
 			Variant: v.String(),
 			Search: model.Search{
+				Goal:   s.Goal,
 				Lowest: s.Lowest, Highest: highest, Exact: s.Counts, Always: []int{s.RuleOfThumb}, Least: p.least(v),
 				Threads: p.lookThreads(v), Cores: p.Environment.CoresServer, Tolerance: s.Tolerance, Confidence: s.Confidence,
 				MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: s.MemoryHeadroom, Seed: s.Seed,
 			},
 			Question: model.Question{
+				Goal:  s.Goal,
 				Cores: p.Budget.Cores, CoresMeasured: p.Environment.CoresServer,
 				MemoryBytes: float64(p.Budget.MemoryBytes), MemoryHeadroom: s.MemoryHeadroom,
 				Tolerance: s.Tolerance, Confidence: s.Confidence,

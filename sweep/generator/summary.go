@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -206,13 +207,13 @@ func (s *Summary) Merge(other *Summary) error {
 	}
 	// Slices are put side by side at the windows' beginnings.
 	shift := max(s.WindowSlice, other.WindowSlice)
-	slices := make([]uint64, max(len(s.SliceOK)-s.WindowSlice, len(other.SliceOK)-other.WindowSlice)+shift)
+	sum := make([]uint64, max(len(s.SliceOK)-s.WindowSlice, len(other.SliceOK)-other.WindowSlice)+shift)
 	for _, of := range []*Summary{s, other} {
 		for i, n := range of.SliceOK {
-			slices[i+shift-of.WindowSlice] += n
+			sum[i+shift-of.WindowSlice] += n
 		}
 	}
-	s.SliceOK, s.WindowSlice = slices, shift
+	s.SliceOK, s.WindowSlice = sum, shift
 	s.CPUSeconds += other.CPUSeconds
 	s.CPUShare = max(s.CPUShare, other.CPUShare)
 	if s.Verdict != VerdictBound {
@@ -220,6 +221,29 @@ func (s *Summary) Merge(other *Summary) error {
 	}
 	s.MaxRSSBytes += other.MaxRSSBytes
 	s.Interrupted = s.Interrupted || other.Interrupted
+	return nil
+}
+
+// Follow adds the summary of a later attack of the same kind on the same server: what was measured then
+// prolongs the window. Of the warm-ups the first counts, of the backlogs the last. On an error s is unchanged.
+func (s *Summary) Follow(later *Summary) error {
+	both := *s
+	if err := both.Merge(later); err != nil {
+		return err
+	}
+	share := 1.0 // of the window before
+	if both.WindowSeconds = s.WindowSeconds + later.WindowSeconds; both.WindowSeconds > 0 {
+		share = s.WindowSeconds / both.WindowSeconds
+	}
+	mean := func(before, after float64) float64 { return share*before + (1-share)*after }
+	both.ThroughputRPS = mean(s.ThroughputRPS, later.ThroughputRPS)
+	both.CPUShare = mean(s.CPUShare, later.CPUShare)
+	both.WarmupSeconds, both.WarmupLimited, both.WarmupSettled = s.WarmupSeconds, s.WarmupLimited, s.WarmupSettled
+	both.Backlog, both.MaxRSSBytes = later.Backlog, max(s.MaxRSSBytes, later.MaxRSSBytes)
+	both.WindowSlice = min(s.WindowSlice, len(s.SliceOK))
+	window := s.WindowOK()
+	both.SliceOK = slices.Concat(s.SliceOK[:both.WindowSlice], window, make([]uint64, s.wholeSlices()-len(window)), later.WindowOK())
+	*s = both
 	return nil
 }
 

@@ -63,6 +63,54 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// A window that is prolonged has the answers of both stretches, at the mean of their rates.
+func TestFollow(t *testing.T) {
+	histogram := func(latencies ...time.Duration) string {
+		h := newHistogram()
+		for _, v := range latencies {
+			record(h, v)
+		}
+		text, err := encodeHistogram(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	ms := time.Millisecond
+	a := Summary{
+		WarmupSeconds: 0.5, WarmupSettled: true, WindowSeconds: 0.03, ThroughputRPS: 200, Planned: 6, Sent: 6, OK: 6, Backlog: 4, Sustained: true, Steady: true,
+		OKTotal: 9, SentTotal: 9, Histogram: histogram(10*ms, 10*ms), SliceOK: []uint64{3, 1, 2}, WindowSlice: 1,
+		CPUSeconds: 0.1, CPUShare: 0.2, Verdict: VerdictOK, MaxRSSBytes: 10,
+	}
+	b := Summary{
+		WarmupSeconds: 0.7, WindowSeconds: 0.01, ThroughputRPS: 400, Planned: 4, Sent: 4, OK: 4, Failed: 1, Errors: map[string]uint64{reset: 1}, Backlog: 1, Sustained: true, Steady: true,
+		OKTotal: 5, FailedTotal: 1, SentTotal: 6, Histogram: histogram(90 * ms), SliceOK: []uint64{1, 4, 7}, WindowSlice: 1,
+		CPUSeconds: 0.3, CPUShare: 0.6, Verdict: VerdictOK, MaxRSSBytes: 20,
+	}
+	if err := a.Follow(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := Summary{
+		WarmupSeconds: 0.5, WarmupSettled: true, WindowSeconds: 0.04, ThroughputRPS: 250, Planned: 10, Sent: 10, OK: 10, Failed: 1, Errors: map[string]uint64{reset: 1}, Backlog: 1, Sustained: true, Steady: true,
+		OKTotal: 14, FailedTotal: 1, SentTotal: 15, Histogram: histogram(10*ms, 10*ms, 90*ms),
+		SliceOK: []uint64{3, 1, 2, 0, 4}, WindowSlice: 1, // the window of three slices ended in one without an answer
+		CPUSeconds: 0.4, CPUShare: 0.3, Verdict: VerdictOK, MaxRSSBytes: 20,
+	}
+	all, err := decodeHistogram(want.Histogram)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Latency = quantiles(all)
+	nearly := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
+	if diff := cmp.Diff(want, a, nearly); diff != "" {
+		t.Errorf("followed (-want +got):\n%s", diff)
+	}
+	before := a
+	if err := a.Follow(&Summary{Histogram: "hello"}); err == nil || cmp.Diff(before, a) != "" {
+		t.Errorf("a histogram that is none followed: %v", err)
+	}
+}
+
 func TestMergeRefusesForeignHistograms(t *testing.T) {
 	other, err := encodeHistogram(hdrhistogram.New(1, 1000, 2))
 	if err != nil {
