@@ -130,7 +130,7 @@ func (r *Record) Advice() model.Advice {
 			a.Caveats = append(a.Caveats, *c)
 		}
 	}
-	return a
+	return own.carried(a)
 }
 
 // about says which variant a caveat is on; nil is none.

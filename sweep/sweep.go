@@ -215,6 +215,9 @@ func (t timing) warmupAt(rate float64, workers int) time.Duration {
 // RuleOfThumb is the count everybody starts from: (2 x cores) + 1.
 func RuleOfThumb(cores float64) int { return int(math.Floor(2*cores)) + 1 }
 
+// highestFor is the highest count of a search that is left to advise.
+func highestFor(lowest int, cores float64) int { return max(lowest, 32*int(math.Ceil(cores))) }
+
 // New works out the plan and checks it; nothing is started or written.
 func New(o Options) (*Sweep, error) {
 	cores, err := allowedCores()
@@ -263,7 +266,7 @@ func New(o Options) (*Sweep, error) {
 	case len(o.Counts) > 0:
 		lowest, highest = slices.Min(o.Counts), slices.Max(o.Counts)
 	case highest == 0:
-		highest = max(lowest, 32*int(math.Ceil(parts.measured)))
+		highest = highestFor(lowest, parts.measured)
 	}
 	own := Variant{Threads: shape.Threads, Class: shape.Class}
 	if len(o.Variants) > 0 {
@@ -543,7 +546,7 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	if !confirming(r.Trials) { // too few restarts confirm nothing
 		needed *= time.Duration(max(step.Left, 1))
 	}
-	if step.Done || step.Purpose == model.PurposeLatency || needed > left {
+	if step.Done || step.Purpose == model.PurposeLatency || needed > left || s.carries() {
 		if check, ok := s.onFewerCores(r, observed, left); ok {
 			return check
 		}
