@@ -23,6 +23,7 @@ func (r *Record) carried(a model.Advice) model.Advice {
 		RuleOfThumb: RuleOfThumb(p.Budget.Cores), RateHeld: p.holdsRate(),
 	}
 	c.Lowest, c.Highest = p.countsAllowed()
+	c.Runnable, c.RunnableOf = r.runnable()
 	a.Asked = a.Carried(c)
 	if a.Asked.Caveat != nil {
 		a.Caveats = append(a.Caveats, *a.Asked.Caveat)

@@ -354,6 +354,9 @@ type Server struct {
 	RequestsServed       uint64 `json:"requests_served"`
 	// Elsewhere are the connections that it held to other hosts at full load; empty without any.
 	Elsewhere []Connection `json:"connections_elsewhere,omitempty"`
+	// RunnableThreads of the workers were on a core or waited for one, on average at full load: the rest
+	// slept. Null where that is not known.
+	RunnableThreads *float64 `json:"runnable_threads,omitempty"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

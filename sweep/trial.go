@@ -356,6 +356,7 @@ type meter struct {
 	frontFirst, frontLast       []hold.Process
 	before, after               reading
 	answeredFirst, answeredLast uint64
+	couldRun                    [2]couldRun // at either end
 	elsewhere                   []Connection
 	started, ended              bool
 }
@@ -366,6 +367,7 @@ func (m *meter) start(server instance, p generator.Progress) {
 	m.first, err = server.Usage()
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
 	m.workersFirst, _ = server.WorkerProcesses() // none are none to compare
+	m.couldRun[0] = readCouldRun(m.workersFirst)
 	m.frontFirst = frontProcesses(server)
 	m.elsewhere = connectedElsewhere(server)
 }
@@ -376,6 +378,7 @@ func (m *meter) end(server instance, p generator.Progress) {
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
 	m.workersLast, _ = server.WorkerProcesses()
+	m.couldRun[1] = readCouldRun(m.workersLast)
 	m.frontLast = frontProcesses(server)
 }
 
@@ -399,6 +402,7 @@ func (m *meter) fill(s *Server) {
 	m.use(s)
 	s.Elsewhere = m.elsewhere
 	s.ThrottledShare = throttled(m.first, m.last)
+	s.RunnableThreads = m.runnable()
 	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
 	s.FrontCPUShare = frontShare(m.frontFirst, m.frontLast, m.last.CPU-m.first.CPU)
 }
