@@ -58,6 +58,7 @@ var settings = []struct {
 		return given(p.Scenario.ConnectionsGiven, strconv.Itoa(p.Scenario.Connections))
 	}},
 	{"headroom", func(p Plan) string { return given(p.Settings.RateHeadroom > 0, exactShare(p.Settings.RateHeadroom)) }},
+	{"share-cores", func(p Plan) string { return given(p.Settings.ShareCores, switchedOn) }},
 	{"predict-cores", func(p Plan) string { return joined(p.Settings.PredictCores, exact) }},
 	{"predict-mem", func(p Plan) string { return joined(p.Settings.PredictMemory, exactSize) }},
 	{"time", func(p Plan) string { return p.Settings.timeGiven() }},

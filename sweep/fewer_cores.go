@@ -18,6 +18,10 @@ type fewerCores struct {
 	cores    float64
 	limits   hold.Limits
 	launcher launcher
+	// generator are the cores that it is driven from where all of them are the server's, and shared is true
+	// where that is so on the part as well.
+	generator []int
+	shared    bool
 }
 
 // fewerShare of the cores is far enough from all of them to tell something, and leaves a quota large
@@ -50,7 +54,7 @@ func (s *Sweep) partOf(cores []core) *fewerCores {
 func (s *Sweep) carries() bool { return s.options.Cores > s.split.measured }
 
 func (s *Sweep) held(cores []core, share float64) *fewerCores {
-	part, err := splitCores(cores, share)
+	part, err := splitCores(cores, share, false)
 	if err != nil {
 		return nil
 	}
@@ -62,7 +66,7 @@ func (s *Sweep) held(cores []core, share float64) *fewerCores {
 	}
 	return &fewerCores{
 		cores: part.measured, limits: limits,
-		launcher: s.launcherWith(limits),
+		launcher: s.launcherWith(limits), generator: part.generator, shared: part.shared,
 	}
 }
 

@@ -117,7 +117,7 @@ func (r *Record) Advice() model.Advice {
 	own := r.Of(variants[standings.Chosen])
 	found := []*model.Caveat{
 		r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(),
-		own.uneven(), own.frontHeavy(a), r.connectsElsewhere(), r.Plan.miscount(),
+		own.uneven(), own.frontHeavy(a), r.connectsElsewhere(), r.sharedCores(), r.Plan.miscount(),
 	}
 	found = append(found, own.saturationCaveats(a)...)
 	for i, v := range variants {

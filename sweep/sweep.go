@@ -43,6 +43,8 @@ type Options struct {
 	Cores       float64
 	MemoryBytes int64
 	Limits      hold.Method
+	// ShareCores lets the generator run on the server's cores where it alone is in the way of them.
+	ShareCores bool
 
 	// Lowest and Highest bound the search; 0 leaves them to advise. Counts, when given, are the only
 	// ones measured, besides the rule of thumb.
@@ -232,7 +234,7 @@ func New(o Options) (*Sweep, error) {
 			return nil, err
 		}
 	}
-	parts, err := splitCores(cores, o.Cores)
+	parts, err := splitCores(cores, o.Cores, o.ShareCores)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +246,7 @@ func New(o Options) (*Sweep, error) {
 		parts.measured = float64(len(parts.server)) // no quota holds here: whole cores
 	}
 	if parts.shared {
-		shortfall = append(shortfall, "the generator shares the server's only core: throughput is too low by what the generator uses")
+		shortfall = append(shortfall, "the generator runs on the server's cores: what it uses is taken off throughput, and latency is longer by it")
 	}
 
 	rule := RuleOfThumb(parts.measured)
@@ -299,7 +301,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
-			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
+			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, ShareCores: o.ShareCores, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),

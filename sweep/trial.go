@@ -312,7 +312,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 
 	p := phaseOf(l, attack, summary, s.plan.Settings.Confidence)
 	p.Probe = probe
-	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
+	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers, s.besides(summary))
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
 	switch {
@@ -323,7 +323,9 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		}
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator.add(summary)
-		t.Phases[len(t.Phases)-1].SaturatedBy = s.saturatedBy(t, &p)
+		full := &t.Phases[len(t.Phases)-1]
+		full.SaturatedBy = s.saturatedBy(t, &p)
+		s.takeOff(t, full, summary)
 	case t.saturation() == nil: // of a trial below full load, all windows count
 		m.use(&t.Server)
 		t.Generator.add(summary)
@@ -345,8 +347,8 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 // stageOf names the measured part of a phase.
 var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate, PhaseShare: StageLatency}
 
-// pinned is true when the server runs on its cores alone, and the generator on others.
-func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 && !s.split.shared }
+// pinned is true when the server runs on its cores alone, and of the generator it is known what it uses there.
+func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 }
 
 // A meter reads the server's use, and the machine's, at the two ends of a window.
 type meter struct {
@@ -416,12 +418,12 @@ func (g *Generator) add(s *generator.Summary) {
 }
 
 // disturbance is what the machine did in the window; nil when one of its ends was not seen.
-func (m *meter) disturbance(pinned bool, workers int) *Disturbance {
+func (m *meter) disturbance(pinned bool, workers int, besides time.Duration) *Disturbance {
 	if !m.started || !m.ended {
 		return nil
 	}
 	return disturbanceBetween(m.before, m.after, treeUse{
-		first: m.first, last: m.last, pinned: pinned, processes: workers + 1, // and their master
+		first: m.first, last: m.last, pinned: pinned, besides: besides, processes: workers + 1, // and their master
 	})
 }
 
@@ -466,9 +468,10 @@ func (t *Trial) fewAnswers() bool {
 
 // attackFor is what the generator has to do in a phase.
 func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
+	cpus, _ := s.placeOf(t)
 	a := generator.Attack{
 		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID), Requests: s.requests(),
-		Connections: s.plan.Settings.Connections, CPUs: s.split.generator,
+		Connections: s.plan.Settings.Connections, CPUs: cpus,
 		Warmup: s.timing.warmup, WarmupRequests: uint64(answersPerWorker * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
 		Window: s.timing.window, WindowAnswers: uint64(answersPerWorker * t.Shape.Workers), WindowLimit: s.timing.windowLimit,
 		Timeout: s.timing.timeout, Rate: l.rate, CeilingRPS: s.ceiling,
