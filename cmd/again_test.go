@@ -33,6 +33,7 @@ var again = map[string][][]string{
 	"goal":          {{"--goal", "capacity", "--rate", "30"}, {"--goal", "rate", "--rate", "30"}, {"--goal", "capacity"}},
 	"connections":   {{"--connections", "50"}},
 	"headroom":      {{"--headroom", "33.33333333333%", "--rate", "30"}, {"--headroom", "0", "--rate", "30"}},
+	"share-cores":   {{"--share-cores", "--cores", "2"}, {"--share-cores"}},
 	"predict-cores": {{"--predict-cores", "8,500m,0.123"}},
 	"predict-mem":   {{"--predict-mem", "2G,512Mi,1234567"}},
 	"time":          {{"--time", "1m30s"}, {"--time", "90.123456789s"}, {"--time", "1h"}, {"--class", "sync,gthread", "--", "gunicorn", "app:app"}},

@@ -41,6 +41,7 @@ type sweepOptions struct {
 	goal       goal
 	clients    connections
 	surplus    surplus
+	share      bool
 	predict    coreList
 	predictMem memoryList
 	time       time.Duration
@@ -140,6 +141,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.goal, "goal", "rate: the fewest workers that hold it; capacity: for all the cores can do (default: rate where there is one)")
 	f.Var(&o.clients, "connections", "connections at full load, where clients are a fixed pool: 50 (default: as many as fill the server)")
 	f.Var(&o.surplus, "headroom", "share on top of the rate to be ready for: 20%")
+	f.BoolVar(&o.share, "share-cores", false, "where the load generator takes the core that --cores lacks: run it on the server's, and take off what it uses")
 	f.Var(&o.predict, "predict-cores", "other core counts to predict for, as an upper bound: 2,4,8")
 	f.Var(&o.predictMem, "predict-mem", "other sizes of memory to predict for: 512M,2G")
 	f.DurationVar(&o.time, "time", defaultTime, "time the whole sweep may take (without it: a minute more for each further shape)")
@@ -262,7 +264,7 @@ func (o *sweepOptions) sweep(asked *request, watch *watch) (*sweep.Sweep, error)
 		Target: asked.target, Scenario: asked.scenario, ScenarioFile: asked.file,
 		RateGiven: o.rate > 0, ObjectiveGiven: !scenarios.Objective(o.slo).Empty(), ConnectionsGiven: o.clients > 0,
 		Goal: model.Goal(o.goal), RateHeadroom: float64(o.surplus), PredictCores: o.predict, PredictMemory: o.predictMem,
-		Cores: float64(o.cores), MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
+		Cores: float64(o.cores), ShareCores: o.share, MemoryBytes: int64(o.memory), Limits: hold.Method(o.limits),
 		Variants: o.variants, Compared: o.compared, Lowest: o.workers.lowest, Highest: o.workers.highest, Counts: o.workers.counts, Least: int(o.least),
 		Time: o.time, Tolerance: float64(o.tolerance), Confidence: float64(o.confidence),
 		MemoryHeadroom: float64(o.headroom), Seed: o.seed, Arrivals: generator.Arrivals(o.arrivals), Probe: o.probe, Live: o.live,

@@ -102,8 +102,9 @@ type Advice struct {
 	RuleOfThumb Comparison
 	// Drift is nil when it can't be told.
 	Drift *Drift
-	// Prediction is set when fewer cores were measured than asked for.
-	Prediction *Prediction
+	// Asked is the advice for the cores asked for; nil where all of them were measured. The rest is then
+	// about those that were: see [Advice.Answer].
+	Asked *Carried `json:",omitempty"`
 	// Waiting is set where the count is not the lever, since requests wait and the cores stay idle.
 	Waiting *Waiting `json:",omitempty"`
 	// OtherKnees are the knees of other rules, for comparison only.
@@ -134,8 +135,10 @@ type Point struct {
 	CPUPerRequest, Memory float64
 	Feasible              bool
 	WhyInfeasible         string
-	GeneratorBound        bool
-	MeetsObjective        *bool
+	// LacksMemory is true where memory is why it is not feasible.
+	LacksMemory    bool `json:",omitempty"`
+	GeneratorBound bool
+	MeetsObjective *bool
 }
 
 // A Caveat is a reason to trust the advice less, as data: Code is stable and one of the Caveat
@@ -208,6 +211,8 @@ type StartPeak struct {
 type Comparison struct {
 	Workers  int
 	Measured bool
+	// Predicted is true for a ratio that was carried to more cores than were measured.
+	Predicted bool `json:",omitempty"`
 	// Ratio is the recommendation's throughput over the rule's, with its interval; as long as no
 	// count was repeated, the interval is the ratio itself.
 	Ratio, RatioLow, RatioHigh float64
@@ -221,17 +226,6 @@ type Comparison struct {
 	Holds *bool `json:",omitempty"`
 	// Why says why the rule's count could not be compared.
 	Why string
-}
-
-// A Prediction is what the asked cores could do: always an upper bound.
-type Prediction struct {
-	Cores float64
-	// Throughput is cores over CPU time per request, in requests per second; less when memory holds
-	// no more than Workers.
-	Throughput float64
-	// Workers is the smallest count that reaches (1 - tolerance) of it in the closed network, or as
-	// many as fit into memory.
-	Workers int
 }
 
 // A Knee is one rule's choice.

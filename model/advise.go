@@ -40,7 +40,6 @@ func Advise(observations []Observation, q Question) Advice {
 		a.bracket(d.choice, d.plateau, d.table, q, d.curve)
 	}
 	a.Drift = driftOf(observations, q.Confidence)
-	a.Prediction = predict(d.choice.group, worked(d.table), d.memory, q)
 	if q.Goal == GoalRate {
 		a.doubtsAtRate(observations, d.choice, d.plateau, d.table, d.margins, q)
 	} else {
@@ -358,40 +357,6 @@ func compare(observations []Observation, chosen group, t table, m memoryCap, q Q
 	return c
 }
 
-// predict says what the asked cores could do where fewer were measured: X = C/c, with c as it was
-// near the knee, or what as many workers as fit into memory can reach of it. nil when all cores were
-// measured, or CPU time was not.
-//
-// # References
-//
-// Lazowska and others, Quantitative System Performance, 1984, section 5.2 (asymptotic bounds).
-func predict(chosen group, groups []group, m memoryCap, q Question) *Prediction {
-	if q.Cores <= q.CoresMeasured {
-		return nil
-	}
-	demand := chosen.demand
-	if demand == 0 {
-		demand = medianDemand(groups)
-	}
-	groups = slices.DeleteFunc(groups, func(g group) bool { return g.demand == 0 || g.bound })
-	wait, _, err := fitWait(demandSamples(groups), q.CoresMeasured)
-	if err != nil || demand == 0 {
-		return nil
-	}
-	threads := max(1, chosen.slots/chosen.workers)
-	network := ClosedNetwork{Cores: q.Cores, Demand: demand, Wait: wait}
-	slots, ok := network.SlotsFor(1-q.Tolerance, mostSlots)
-	if !ok {
-		return nil
-	}
-	prediction := &Prediction{Cores: q.Cores, Throughput: network.Saturation(), Workers: (slots + threads - 1) / threads}
-	if m.line != nil && m.line.HighestWithinCap >= 0 && m.line.HighestWithinCap < prediction.Workers {
-		prediction.Workers = max(m.line.HighestWithinCap, chosen.workers)
-		prediction.Throughput = network.ThroughputAt(prediction.Workers * threads)
-	}
-	return prediction
-}
-
 func (a *Advice) nothingMeasured(t table, q Question) {
 	tried, allowed, inRange := 0, 0, 0
 	for _, g := range t.groups {
@@ -475,7 +440,6 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 		a.HighResolved = false
 	}
 	if c.group.bound { // a lower bound: what follows is about how good an estimate it is
-		a.fewerCores(q)
 		return
 	}
 	if !a.HighResolved && !(c.rising && c.limitedBy != LimitedByMemory) {
@@ -494,7 +458,6 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 	if q.MemoryBytes > 0 && a.Memory == 0 {
 		a.caveat(CaveatMemoryUnknown, "Memory was not measured, so the limit was not checked beyond what ran.", map[string]float64{"limit_bytes": q.MemoryBytes})
 	}
-	a.fewerCores(q)
 }
 
 // unconfirmed tells when the comparison with the rule of thumb rests on the search alone, when the
@@ -524,20 +487,6 @@ func (a *Advice) unconfirmed(observations []Observation, c choice, t table, q Qu
 		a.caveat(CaveatDrift, fmt.Sprintf("Throughput drifted by %+.1f %% (%+.1f to %+.1f) over the %.0f s of the sweep, %s.", 100*d.Share, 100*d.Low, 100*d.High, d.Span, where),
 			map[string]float64{"workers": float64(d.Workers), "share": d.Share, "share_low": d.Low, "share_high": d.High, "p": d.P, "span_seconds": d.Span})
 	}
-}
-
-func (a *Advice) fewerCores(q Question) {
-	if q.Cores <= q.CoresMeasured {
-		return
-	}
-	figures := map[string]float64{"cores": q.Cores, "cores_measured": q.CoresMeasured}
-	message := fmt.Sprintf("%.4g cores were asked for and %.4g measured", q.Cores, q.CoresMeasured)
-	if a.Prediction != nil {
-		figures["throughput_rps"], figures["workers"] = a.Prediction.Throughput, float64(a.Prediction.Workers)
-		message += fmt.Sprintf("; %s requests per second with %s is an upper bound: a lock or shared hyper-threads don't show on fewer cores",
-			figure(a.Prediction.Throughput), quantity(a.Prediction.Workers, "worker"))
-	}
-	a.caveat(CaveatFewerCores, message+".", figures)
 }
 
 // reasons justify the number in a few sentences.

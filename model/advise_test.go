@@ -215,34 +215,6 @@ func TestAdviseRuleOfThumb(t *testing.T) {
 	}
 }
 
-// Four cores asked for, one measured: X = C/c = 4 / 2 ms, and a network that comes near enough.
-func TestAdvisePrediction(t *testing.T) {
-	network := ClosedNetwork{Cores: 1, Demand: 0.002, Wait: 0.006}
-	q := oneCore()
-	q.Cores = 4
-	a := Advise(measured([]int{1, 2, 3, 4, 5, 6, 8}, network.ThroughputAt), q)
-	if a.Prediction == nil {
-		t.Fatal("got no prediction")
-	}
-	near(t, "throughput", a.Prediction.Throughput, 2000, 1e-6)
-	// METHOD 4 has 384.383 at 19 slots for w/c = 3 on four cores, 96.1 % of 400; 18 reach 94.3 %.
-	if a.Prediction.Workers != 19 {
-		t.Errorf("workers: got %d, want 19", a.Prediction.Workers)
-	}
-	needCaveat(t, a, CaveatFewerCores, "4 cores were asked for and 1 measured; 2000 requests per second with", map[string]float64{"cores": 4, "cores_measured": 1, "throughput_rps": 2000})
-	// 100 MB and 40 MB a worker: 17 fit into 800 MB for sure, 18 need 820 MB.
-	q.MemoryBytes, q.MemoryHeadroom = 800e6, 0
-	a = Advise(measured([]int{1, 2, 3, 4, 5, 6, 8}, network.ThroughputAt), q)
-	if a.Prediction.Workers != 17 {
-		t.Errorf("workers in 800 MB: got %d, want 17", a.Prediction.Workers)
-	}
-	near(t, "throughput in 800 MB", a.Prediction.Throughput, ClosedNetwork{Cores: 4, Demand: 0.002, Wait: a.Fit.Parameters["wait_seconds"]}.ThroughputAt(17), 0.01)
-	q.Cores, q.MemoryBytes = 1, 0
-	if a = Advise(measured([]int{1, 2, 4}, network.ThroughputAt), q); a.Prediction != nil {
-		t.Errorf("all cores measured: got a prediction %+v", a.Prediction)
-	}
-}
-
 func TestAdviseGeneratorBound(t *testing.T) {
 	observations := measured([]int{1, 2, 3, 4, 5, 6, 8}, alikeServer)
 	for i := range observations {

@@ -26,8 +26,8 @@ const (
 	// CaveatCountFailed: a count did not work for another reason. Figures: workers (the smallest),
 	// restarts_failed.
 	CaveatCountFailed = "count_failed"
-	// CaveatFewerCores: fewer cores were measured than asked for; the prediction is an upper bound.
-	// Figures: cores, cores_measured, throughput_rps, workers.
+	// CaveatFewerCores: fewer cores were measured than asked for, and the recommendation is carried from
+	// them. Figures: cores, cores_measured, throughput_rps, workers, error_share.
 	CaveatFewerCores = "fewer_cores_measured"
 	// CaveatNoisy: restarts of one count differ by more than the tolerance. Figures: spread_share,
 	// tolerance_share.

@@ -215,7 +215,6 @@ func (a *Advice) doubtsAtRate(observations []Observation, c choice, p plateau, t
 	if q.MemoryBytes > 0 && a.Memory == 0 {
 		a.caveat(CaveatMemoryUnknown, "Memory was not measured, so the limit was not checked beyond what ran.", map[string]float64{"limit_bytes": q.MemoryBytes})
 	}
-	a.fewerCores(q)
 }
 
 // spare is the share of a limit that is left below it.

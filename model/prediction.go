@@ -85,6 +85,9 @@ type Scaling struct {
 	Busy float64
 	// HeldOut is nil when a single core count was measured.
 	HeldOut *HeldOut
+	// DoublingError is how far off a prediction for twice the cores may be, as a share: the held-out error
+	// over the doublings it spans, or what the spread between restarts may hide of it, whichever is more.
+	DoublingError float64
 }
 
 // A HeldOut is the prediction for the largest measured core count from the smaller ones alone.
@@ -129,8 +132,24 @@ func FitScaling(measured []CoresMeasured) (Scaling, error) {
 	if rest := groups[:len(groups)-1]; len(rest) > 0 {
 		predicted := scalingOf(rest).Capacity(last.Cores)
 		s.HeldOut = &HeldOut{Cores: last.Cores, Predicted: predicted, Measured: last.Throughput, Error: predicted/last.Throughput - 1}
+		off := math.Max(math.Abs(s.HeldOut.Error), hidden(rest[len(rest)-1], last))
+		s.DoublingError = math.Max(off/math.Log2(last.Cores/rest[len(rest)-1].Cores), leastDoublingError)
 	}
 	return s, nil
+}
+
+// leastDoublingError is what no few restarts can promise to stay below.
+const leastDoublingError = 0.01
+
+// hidden is the half-width of the 95 % interval of the ratio of two groups' CPU times (Student t, pooled),
+// as a share: an error up to that would not have shown. It is 0 without repeats.
+func hidden(a, b coresGroup) float64 {
+	freedom := a.restarts + b.restarts - 2
+	if freedom == 0 {
+		return 0
+	}
+	relative := a.squares/(a.Demand*a.Demand) + b.squares/(b.Demand*b.Demand)
+	return studentT(DefaultConfidence, freedom) * math.Sqrt(relative/float64(freedom)*(1/float64(a.restarts)+1/float64(b.restarts)))
 }
 
 func scalingOf(groups []coresGroup) Scaling {
@@ -219,10 +238,13 @@ type Budget struct {
 	Tolerance float64
 }
 
-// A BudgetPrediction is what could be done within a budget: always an upper bound.
-type BudgetPrediction struct {
-	Prediction
-	MemoryBytes float64
+// A Prediction is what could be done within a budget: always an upper bound.
+type Prediction struct {
+	Cores, MemoryBytes float64
+	// Throughput is cores over CPU time per request, in requests per second; less when memory holds no
+	// more than Workers, the smallest count that reaches (1 - tolerance) of it in the closed network.
+	Throughput float64
+	Workers    int
 	// LimitedBy is LimitedByMemory where fewer workers fit than the cores could use.
 	LimitedBy LimitedBy
 	// Extrapolated is true for more cores than were measured.
@@ -235,12 +257,12 @@ var ErrNoRoom = errors.New("not even one worker fits")
 // Predict returns the throughput within a budget and the smallest count that comes within the tolerance
 // of it in a closed network, or as many as fit into memory. No cores, a cap without a line, or a
 // server that waits too long for any count, is an error; where not one worker fits it is [ErrNoRoom].
-func (s Scaling) Predict(b Budget) (BudgetPrediction, error) {
+func (s Scaling) Predict(b Budget) (Prediction, error) {
 	if len(s.Measured) == 0 {
-		return BudgetPrediction{}, fmt.Errorf("predict %g cores: %w", b.Cores, ErrNoCores)
+		return Prediction{}, fmt.Errorf("predict %g cores: %w", b.Cores, ErrNoCores)
 	}
 	if !(b.Cores >= leastCores) || b.Cores > mostSlots {
-		return BudgetPrediction{}, fmt.Errorf("predict %g cores: want %g to %d", b.Cores, leastCores, mostSlots)
+		return Prediction{}, fmt.Errorf("predict %g cores: want %g to %d", b.Cores, leastCores, mostSlots)
 	}
 	if !(b.Tolerance > 0 && b.Tolerance < 1) {
 		b.Tolerance = DefaultTolerance
@@ -250,21 +272,21 @@ func (s Scaling) Predict(b Budget) (BudgetPrediction, error) {
 	network := ClosedNetwork{Cores: b.Cores, Demand: s.DemandAt(b.Cores), Wait: last.Wait}
 	slots, ok := network.SlotsFor(1-b.Tolerance, mostSlots)
 	if !ok {
-		return BudgetPrediction{}, fmt.Errorf("predict %g cores: more than %d slots would be needed to keep them busy", b.Cores, mostSlots)
+		return Prediction{}, fmt.Errorf("predict %g cores: more than %d slots would be needed to keep them busy", b.Cores, mostSlots)
 	}
-	p := BudgetPrediction{
-		Prediction:  Prediction{Cores: b.Cores, Throughput: network.Saturation(), Workers: (slots + b.Threads - 1) / b.Threads},
+	p := Prediction{
+		Cores: b.Cores, Throughput: network.Saturation(), Workers: (slots + b.Threads - 1) / b.Threads,
 		MemoryBytes: b.MemoryBytes, LimitedBy: LimitedByThroughput, Extrapolated: b.Cores > last.Cores,
 	}
 	if b.MemoryBytes == 0 {
 		return p, nil
 	}
 	if !(b.MemoryBytes > 0) || b.MemoryBytes > mostMemory || b.Line == nil {
-		return BudgetPrediction{}, fmt.Errorf("predict %g bytes of memory: what a worker needs is not known", b.MemoryBytes)
+		return Prediction{}, fmt.Errorf("predict %g bytes of memory: what a worker needs is not known", b.MemoryBytes)
 	}
 	fits := b.Line.highestUnder(b.MemoryBytes)
 	if fits == 0 {
-		return BudgetPrediction{}, fmt.Errorf("predict %g cores in %s: %w", b.Cores, megabytes(b.MemoryBytes), ErrNoRoom)
+		return Prediction{}, fmt.Errorf("predict %g cores in %s: %w", b.Cores, megabytes(b.MemoryBytes), ErrNoRoom)
 	}
 	if fits < p.Workers {
 		p.Workers, p.LimitedBy = fits, LimitedByMemory

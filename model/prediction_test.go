@@ -16,7 +16,7 @@ func scaling(t *testing.T, measured ...CoresMeasured) Scaling {
 	return s
 }
 
-func predicted(t *testing.T, s Scaling, b Budget) BudgetPrediction {
+func predicted(t *testing.T, s Scaling, b Budget) Prediction {
 	t.Helper()
 	p, err := s.Predict(b)
 	if err != nil {

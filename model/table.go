@@ -339,6 +339,7 @@ func (t table) points(confidence float64, fits func(group) (bool, string)) []Poi
 			CPUPerRequest: g.demand, Memory: g.memory, GeneratorBound: g.bound, MeetsObjective: g.meets,
 		}
 		p.Feasible, p.WhyInfeasible = fits(g)
+		p.LacksMemory = !p.Feasible && (g.killed || g.works())
 		if g.n > 0 {
 			width := math.Min(factor*t.cautious(g).err, 100)
 			p.ThroughputLow, p.ThroughputHigh = g.mean*math.Exp(-width), g.mean*math.Exp(width)

@@ -55,10 +55,17 @@ func throughputChart(r *Result) chart {
 	p.failures()
 	p.counts()
 	caption := "Each dot is one restart. The bars are intervals of the mean"
-	if r.Recommendation != nil {
-		caption += fmt.Sprintf(" at %s confidence; the shade is the interval of the recommended count", percent(r.Recommendation.Confidence))
+	if best, _ := r.found(); best != nil {
+		caption += fmt.Sprintf(" at %s confidence; the shade is the interval of the %s", percent(best.Confidence), shaded(r))
 	}
 	return p.chart("throughput", "Throughput", caption+".")
+}
+
+func shaded(r *Result) string {
+	if r.Measured != nil {
+		return "best count on the " + cores(r.Measured.Cores) + " that could be measured"
+	}
+	return "recommended count"
 }
 
 func throughputOf(p *sweep.Phase) float64 {
@@ -70,7 +77,7 @@ func throughputOf(p *sweep.Phase) float64 {
 
 // interval shades the recommended count's interval.
 func (p *plot) interval() {
-	rec := p.result.Recommendation
+	rec, _ := p.result.found()
 	if rec == nil {
 		return
 	}
@@ -322,19 +329,23 @@ func (p *plot) failures() {
 
 // counts marks the recommended count and the usual one by upright lines.
 func (p *plot) counts() {
-	rec, usual := p.result.Recommendation, p.result.RuleOfThumb.Workers
+	rec, rule := p.result.found()
+	usual, run, on := rule.Workers, "run", ""
+	if m := p.result.Measured; m != nil {
+		run, on = "best", " on "+cores(m.Cores)
+	}
 	switch {
 	case rec == nil && usual > 0:
-		p.upright(fmt.Sprintf("usual %d", usual), usual, colorUsual, "dashed", "center")
+		p.upright(fmt.Sprintf("usual %d%s", usual, on), usual, colorUsual, "dashed", "center")
 	case rec == nil:
 	case rec.Workers == usual:
-		p.upright(fmt.Sprintf("run %d, as usual", usual), usual, colorRecommended, "solid", "center")
+		p.upright(fmt.Sprintf("%s %d%s, as usual", run, usual, on), usual, colorRecommended, "solid", "center")
 	case rec.Workers < usual:
-		p.upright(fmt.Sprintf("run %d", rec.Workers), rec.Workers, colorRecommended, "solid", "right")
-		p.upright(fmt.Sprintf("usual %d", usual), usual, colorUsual, "dashed", "left")
+		p.upright(fmt.Sprintf("%s %d%s", run, rec.Workers, on), rec.Workers, colorRecommended, "solid", "right")
+		p.upright(fmt.Sprintf("usual %d%s", usual, on), usual, colorUsual, "dashed", "left")
 	default:
-		p.upright(fmt.Sprintf("usual %d", usual), usual, colorUsual, "dashed", "right")
-		p.upright(fmt.Sprintf("run %d", rec.Workers), rec.Workers, colorRecommended, "solid", "left")
+		p.upright(fmt.Sprintf("usual %d%s", usual, on), usual, colorUsual, "dashed", "right")
+		p.upright(fmt.Sprintf("%s %d%s", run, rec.Workers, on), rec.Workers, colorRecommended, "solid", "left")
 	}
 	if c := p.result.Capacity; c != nil && c.Workers != usual && (rec == nil || c.Workers != rec.Workers) {
 		p.upright(fmt.Sprintf("capacity %d", c.Workers), c.Workers, colorDots, "dotted", "center")

@@ -229,14 +229,15 @@ var searchEnds = map[string]string{
 // foreseen sets the mean latency that the curve makes one expect beside the one that was measured: at the
 // scenario's own rate, or else at the middle one, with the recommended count.
 func foreseen(r *Result) string {
-	if r.Recommendation == nil {
+	best, _ := r.found()
+	if best == nil {
 		return ""
 	}
 	var at *LatencyAt
 	for i, l := range r.Latencies {
 		own := r.Scenario.RateRPS > 0 && l.RatePlannedRPS == r.Scenario.RateRPS
 		middle := r.Scenario.RateRPS == 0 && l.CapacityShare == model.LatencyShares[len(model.LatencyShares)/2]
-		if l.Workers == r.Recommendation.Workers && (own || middle) {
+		if l.Workers == best.Workers && (own || middle) {
 			at = &r.Latencies[i]
 		}
 	}
@@ -276,12 +277,13 @@ func inFront(r *Result) string {
 	if a.GeneratorBound {
 		alone += ", or more: the load generator was at its limit"
 	}
-	p := at(r.Points, r.Recommendation.Workers)
+	best, _ := r.found()
+	p := at(r.Points, best.Workers)
 	if r.Front.CPUShare == nil || r.Front.CPUSecondsPerRequest == nil || p == nil || p.CPUSecondsPerAnswer == nil {
 		return a.Server + ": " + alone
 	}
 	return fmt.Sprintf("the %s before %s takes %s of the CPU time: %s of %s; %s",
-		a.Server, count(r.Recommendation.Workers, "worker"), percent(*r.Front.CPUShare), duration(*r.Front.CPUSecondsPerRequest), duration(*p.CPUSecondsPerAnswer), alone)
+		a.Server, count(best.Workers, "worker"), percent(*r.Front.CPUShare), duration(*r.Front.CPUSecondsPerRequest), duration(*p.CPUSecondsPerAnswer), alone)
 }
 
 func areFull(workers int) string {
@@ -294,14 +296,15 @@ func areFull(workers int) string {
 // spread says how evenly the work fell to the recommended count's workers, and what each holds: in the
 // restart where the busiest did most.
 func spread(r *Result) string {
-	if r.Recommendation == nil || r.Recommendation.Workers < 2 {
+	best, _ := r.found()
+	if best == nil || best.Workers < 2 {
 		return ""
 	}
 	var busiest sweep.Worker
 	var bytes []int64
 	for _, t := range r.Trials {
 		list := t.Server.PerWorker
-		if t.Shape.Workers != r.Recommendation.Workers || t.Apart() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
+		if t.Shape.Workers != best.Workers || t.Apart() || t.Outcome != sweep.OK || len(list) == 0 || list[0].Share() == nil {
 			continue
 		}
 		if most := busiest.Share(); most != nil && *most >= *list[0].Share() {
@@ -323,7 +326,7 @@ func spread(r *Result) string {
 		what = "requests"
 	}
 	text := fmt.Sprintf("the busiest of %d took %s of the %s at the most; even would be %s",
-		r.Recommendation.Workers, percent(*most), what, percent(1/float64(r.Recommendation.Workers)))
+		best.Workers, percent(*most), what, percent(1/float64(best.Workers)))
 	if len(bytes) > 0 {
 		text += fmt.Sprintf("; each holds %s", between(size(float64(slices.Min(bytes))), size(float64(slices.Max(bytes)))))
 	}

@@ -186,7 +186,7 @@ var fixtures = map[string]fixture{
 		f.edit = func(r *sweep.Record) { f.onHalf(r, 1) }
 	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
-	"waiting": slowPage.with(func(f *fixture) { f.edit = inLongWindows }),
+	"waiting":      slowPage.with(func(f *fixture) { f.edit = inLongWindows }),
 	"waiting_php": slowPage.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			inLongWindows(r)
@@ -297,9 +297,23 @@ var fixtures = map[string]fixture{
 	}),
 	"fewer_cores": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
-			r.Plan.Budget.Cores = 4
-			r.Plan.Environment.LimitsShortfall = []string{"the machine has 2 cores: 1 for the server and 1 for the generator, of the 4 asked for"}
+			f.fourAsked(r)
+			f.onHalf(r, 1.02)
+			r.Plan.Settings.PredictCores = nil
 		}
+	}),
+	"fewer_cores_refused": waiting.with(func(f *fixture) {
+		f.edit = func(r *sweep.Record) {
+			f.fourAsked(r)
+			f.onHalf(r, 1.02)
+			r.Plan.Settings.PredictCores = nil
+			for i := range r.Trials { // it waits for a lock, and half of the core is idle
+				r.Trials[i].Server.CPUSecondsPerRequest /= 2
+			}
+		}
+	}),
+	"fewer_cores_unchecked": waiting.with(func(f *fixture) { // as in older records
+		f.edit = f.fourAsked
 	}),
 	"quota": waiting.with(func(f *fixture) {
 		f.cores = 0.5
@@ -361,9 +375,10 @@ func (f fixture) with(edit func(*fixture)) fixture {
 func resultOf(t *testing.T, name string) *Result {
 	t.Helper()
 	adv := adviceOn(t, name)
+	workers, _ := adv.Answer()
 	return New(fixtures[name].record(), adv, []targets.File{
-		{Path: "gunicorn.conf.py", Text: fmt.Sprintf("workers = %d\n", adv.Workers)},
-		{Path: "command.txt", Text: fmt.Sprintf("gunicorn -w %d shop:app\n", adv.Workers)},
+		{Path: "gunicorn.conf.py", Text: fmt.Sprintf("workers = %d\n", workers)},
+		{Path: "command.txt", Text: fmt.Sprintf("gunicorn -w %d shop:app\n", workers)},
 	})
 }
 
@@ -490,6 +505,11 @@ func (f fixture) onHalf(r *sweep.Record, dearer float64) {
 		t.Server.CPUSecondsPerRequest *= cost
 		r.Trials = append(r.Trials, t)
 	}
+}
+
+func (f fixture) fourAsked(r *sweep.Record) {
+	r.Plan.Budget.Cores, r.Plan.Settings.Highest = 4, 32
+	r.Plan.Environment.LimitsShortfall = []string{"the machine has 2 cores: 1 for the server and 1 for the generator, of the 4 asked for"}
 }
 
 // load adds the phase at the traffic's rate to each restart: what comes by chance to a server of that

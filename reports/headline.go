@@ -15,6 +15,9 @@ import (
 func headline(r *Result) string {
 	rec := r.Recommendation
 	if rec == nil {
+		if r.Measured != nil && r.Measured.Recommendation != nil {
+			return fmt.Sprintf("no recommendation for %s: %s", cores(r.Budget.Cores), whyNone(r))
+		}
 		return "no recommendation: " + whyNone(r)
 	}
 	text := advice(r) + idleWords(r)
@@ -24,12 +27,8 @@ func headline(r *Result) string {
 			text += fmt.Sprintf("; that is %s requests/s, and %s", Number(p.ThroughputRPS), fullPool(p))
 		}
 	}
-	if r.Environment.CoresServer < r.Budget.Cores {
-		text = fmt.Sprintf("on %s of the %s cores asked for: %s", short(r.Environment.CoresServer), short(r.Budget.Cores), text)
-	}
-	if p := r.Prediction; p != nil {
-		text += fmt.Sprintf("; for %s expect about %s and at most %s requests/s (upper bound, not measured)",
-			cores(p.Cores), count(p.Workers, "worker"), Number(p.ThroughputRPS))
+	if r.Measured != nil {
+		text = fmt.Sprintf("for %s, predicted from %s: %s", cores(r.Budget.Cores), short(r.Measured.Cores), text)
 	}
 	return text
 }
@@ -102,7 +101,7 @@ func comparison(r *Result) []string {
 	if rule.Workers == r.Recommendation.Workers {
 		return []string{"the usual count is right here"}
 	}
-	if !rule.Measured || rule.ThroughputRatio == nil {
+	if !rule.Measured && !rule.Predicted || rule.ThroughputRatio == nil {
 		return []string{usual + " " + whyNotCompared(r)}
 	}
 	text := fasterOrSlower(rule, usual)
@@ -143,6 +142,9 @@ func fasterOrSlower(rule RuleOfThumb, usual string) string {
 }
 
 func whyNotCompared(r *Result) string {
+	if r.Measured != nil {
+		return "can't be compared: " + r.RuleOfThumb.Why
+	}
 	p := at(r.Points, r.RuleOfThumb.Workers)
 	switch {
 	case p == nil:
@@ -157,7 +159,7 @@ func whyNotCompared(r *Result) string {
 
 // decisive are the caveats that alone leave no recommendation.
 var decisive = []string{
-	model.CaveatNothingMeasured, model.CaveatOneCount, model.CaveatObjectiveNotMet, model.CaveatMemoryTooSmall,
+	model.CaveatNothingMeasured, model.CaveatOneCount, model.CaveatObjectiveNotMet, model.CaveatMemoryTooSmall, model.CaveatNotPredicted,
 }
 
 func whyNone(r *Result) string {

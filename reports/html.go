@@ -98,7 +98,7 @@ func newPage(all *Result) page {
 		}
 	}
 	p.Advice, p.Detail, _ = strings.Cut(r.Headline, ": ")
-	if strings.HasPrefix(p.Advice, "on ") {
+	if strings.HasPrefix(p.Advice, "for ") {
 		run, rest, _ := strings.Cut(p.Detail, ": ")
 		p.Advice, p.Detail = p.Advice+": "+run, rest
 	}
@@ -119,6 +119,8 @@ func newPage(all *Result) page {
 	}
 	p.Knees = kneeWords(r)
 	p.Facts = []fact{
+		{"Instead", instead(r)},
+		{"Measured", measuredWords(r)},
 		{"Traffic", trafficWords(r)},
 		{"Predicted", predictionWords(r)},
 		{"Memory growth", growthWords(r)},
@@ -157,12 +159,13 @@ func newRow(r *Result, q Point) pageRow {
 	} else if q.Latency != nil {
 		row.P50, row.P95, row.P99 = duration(q.Latency.P50), duration(q.Latency.P95), duration(q.Latency.P99)
 	}
+	best, rule := r.found()
 	switch {
-	case r.Recommendation != nil && q.Workers == r.Recommendation.Workers:
+	case best != nil && q.Workers == best.Workers:
 		row.Class = "recommended"
 	case !q.Feasible:
 		row.Class, row.Failure = "failed", q.WhyInfeasible
-	case q.Workers == r.RuleOfThumb.Workers:
+	case q.Workers == rule.Workers:
 		row.Class = "usual"
 	}
 	return row
@@ -218,21 +221,30 @@ const widestCommand = 76
 // reproduce is the command that measures the same again, and what it needs that is not in the record.
 func reproduce(r *Result) (command string, missing []string) {
 	plan := sweep.Plan{Environment: r.Environment, Target: r.Target, Scenario: r.Scenario, Budget: r.Budget, Settings: r.Settings}
-	parts := []string{"advise"}
 	for _, f := range plan.Flags() {
-		parts = append(parts, shell(f.Words()))
 		if f.Hidden {
 			missing = append(missing, fmt.Sprintf("The values of --%s are not kept: put them where %s stands.", f.Name, sweep.Missing))
 		}
 	}
-	switch {
-	case r.Target.Masked:
-		parts = append(parts, "-- COMMAND")
+	if r.Target.Masked {
 		missing = append(missing, "The command holds a secret, which is not kept: put it in the place of COMMAND.")
-	case r.Target.Adapter != targets.DemoName:
-		parts = append(parts, "-- "+shell(r.Target.Command))
 	}
-	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + continued(parts), missing
+	return "cd " + shell([]string{r.Target.Workdir}) + "\n" + continued(commandParts(plan.Flags(), r.Target)), missing
+}
+
+// commandParts are those of a command line of advise that are not to be broken.
+func commandParts(flags []sweep.Flag, target sweep.Target) []string {
+	parts := []string{"advise"}
+	for _, f := range flags {
+		parts = append(parts, shell(f.Words()))
+	}
+	switch {
+	case target.Masked:
+		parts = append(parts, "-- COMMAND")
+	case target.Adapter != targets.DemoName:
+		parts = append(parts, "-- "+shell(target.Command))
+	}
+	return parts
 }
 
 // continued writes a command over as many lines as it needs; no part is broken.

@@ -8,7 +8,6 @@ import (
 
 	"advise/model"
 	"advise/sweep"
-	"advise/targets/hold"
 )
 
 // A CoresPrediction is what a number of cores that was named could do at most, in a memory that was named
@@ -137,7 +136,7 @@ const (
 const predictionOff = 0.1
 
 // doubtOfPredictions is nil where nothing was predicted, and where a prediction was checked and good.
-func doubtOfPredictions(r *Result) *model.Caveat {
+func doubtOfPredictions(r *Result, unchecked string) *model.Caveat {
 	other := func(p CoresPrediction) bool { return p.Workers != nil && p.Cores != r.Environment.CoresServer }
 	if !slices.ContainsFunc(r.Predictions, other) {
 		return nil
@@ -147,8 +146,8 @@ func doubtOfPredictions(r *Result) *model.Caveat {
 	case h == nil:
 		return &model.Caveat{
 			Code: CaveatPredictionUnchecked,
-			Message: fmt.Sprintf("Other core counts are predicted from %s alone: upper bounds, since a lock, a full database or shared hyper-threads show only on the cores that meet them. %s, so the error is not known.",
-				cores(r.Environment.CoresServer), whyUnchecked(r)),
+			Message: fmt.Sprintf("Other core counts are predicted from %s alone: upper bounds, since a lock, a full database or shared hyper-threads show only on the cores that meet them, so the error is not known: %s.",
+				cores(r.Environment.CoresServer), unchecked),
 			Figures: map[string]float64{"cores_measured": r.Environment.CoresServer},
 		}
 	case math.Abs(h.ErrorShare) <= predictionOff:
@@ -163,23 +162,6 @@ func doubtOfPredictions(r *Result) *model.Caveat {
 			"error_share": h.ErrorShare, "busy_share": h.BusyShare,
 		},
 	}
-}
-
-// whyUnchecked says why no part of the cores was measured.
-func whyUnchecked(r *Result) string {
-	part := r.Settings.FewerCores
-	if part == 0 {
-		if method, ok := methods[r.Environment.LimitsMethod]; ok && r.Environment.LimitsMethod != string(hold.Cgroup1) && r.Environment.LimitsMethod != string(hold.Cgroup2) {
-			return "Half of that can't be held " + method
-		}
-		return "Half of that was not measured"
-	}
-	for _, t := range r.Trials {
-		if t.OnFewerCores() && t.Outcome != sweep.OK {
-			return fmt.Sprintf("On %s it did not work (%s)", cores(part), t.Detail)
-		}
-	}
-	return fmt.Sprintf("There was no time to measure on %s too", cores(part))
 }
 
 // whyOff says what the error comes from, as far as the CPU time tells.
@@ -231,15 +213,20 @@ func predictionWords(r *Result) []string {
 		return nil
 	}
 	lines = append(lines, "upper bounds, not measured")
-	if h := r.HeldOut; h != nil {
-		line := fmt.Sprintf("held out: from %s %s was predicted at %s/s and measured at %s/s: %s",
-			cores(h.FromCores), cores(h.Cores), Number(h.PredictedRPS), Number(h.MeasuredRPS), tooMuch(h.ErrorShare))
-		if low, high := Number(h.PredictedLowRPS), Number(h.PredictedHighRPS); low != high {
-			line += fmt.Sprintf(" (%s to %s by %s)", low, high, count(h.Restarts, "restart"))
-		} else if h.Restarts == 1 {
-			line += ", by a single restart"
-		}
-		lines = append(lines, line)
+	return append(lines, nonEmpty(heldOutWords(r.HeldOut))...)
+}
+
+// heldOutWords say how far off a prediction was where it was checked.
+func heldOutWords(h *HeldOut) string {
+	if h == nil {
+		return ""
 	}
-	return lines
+	line := fmt.Sprintf("held out: from %s %s was predicted at %s/s and measured at %s/s: %s",
+		cores(h.FromCores), cores(h.Cores), Number(h.PredictedRPS), Number(h.MeasuredRPS), tooMuch(h.ErrorShare))
+	if low, high := Number(h.PredictedLowRPS), Number(h.PredictedHighRPS); low != high {
+		line += fmt.Sprintf(" (%s to %s by %s)", low, high, count(h.Restarts, "restart"))
+	} else if h.Restarts == 1 {
+		line += ", by a single restart"
+	}
+	return line
 }

@@ -42,11 +42,15 @@ type Result struct {
 	Goal model.Goal `json:"goal"`
 	// Headline is the advice in one sentence.
 	Headline string `json:"headline"`
-	// Recommendation is nil when the measurement can't carry one; Caveats then say why.
+	// Recommendation is for the cores asked for. It is nil when the measurement can't carry one; Caveats then
+	// say why.
 	Recommendation *Recommendation `json:"recommendation"`
 	// Capacity is the count for all the cores can do where the recommended one is for a rate; nil elsewhere.
 	Capacity    *Capacity   `json:"capacity,omitempty"`
 	RuleOfThumb RuleOfThumb `json:"rule_of_thumb"`
+	// Measured is what was found on the cores that were measured; nil where those are all that were asked
+	// for.
+	Measured *Measured `json:"measured,omitempty"`
 	// Search says how the search for the count ended.
 	Search Search `json:"search"`
 	// Latencies are those below full load, by count and rate; empty when there was no time for them.
@@ -65,7 +69,7 @@ type Result struct {
 	Live *sweep.Live `json:"live,omitempty"`
 	// Drift of throughput over the sweep; nil where it can't be told.
 	Drift *Drift `json:"drift"`
-	// Prediction is nil when all the cores asked for were measured.
+	// Prediction is nil when all the cores asked for were measured, and where none can be trusted.
 	Prediction *Prediction `json:"prediction"`
 	// Predictions are for the core counts that were named; empty without any.
 	Predictions []CoresPrediction `json:"predictions"`
@@ -128,8 +132,10 @@ type ConfigFile struct {
 // A RuleOfThumb sets (2 x cores) + 1 beside the recommendation. Ratios are the recommendation's
 // over the rule's.
 type RuleOfThumb struct {
-	Workers               int      `json:"workers"`
-	Measured              bool     `json:"measured"`
+	Workers  int  `json:"workers"`
+	Measured bool `json:"measured"`
+	// Predicted is true for ratios on more cores than were measured.
+	Predicted             bool     `json:"predicted,omitempty"`
 	ThroughputRatio       *float64 `json:"throughput_ratio"`
 	ThroughputRatioLow    *float64 `json:"throughput_ratio_low"`
 	ThroughputRatioHigh   *float64 `json:"throughput_ratio_high"`
@@ -221,14 +227,6 @@ type Drift struct {
 	P           float64  `json:"p"`
 	SpanSeconds float64  `json:"span_seconds"`
 	Restarts    int      `json:"restarts"`
-}
-
-// A Prediction is what the cores asked for could do at most; it was not measured.
-type Prediction struct {
-	Cores         float64 `json:"cores"`
-	Workers       int     `json:"workers"`
-	ThroughputRPS float64 `json:"throughput_rps"`
-	UpperBound    bool    `json:"upper_bound"`
 }
 
 // A Point is all restarts at one count.
@@ -333,11 +331,7 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	r.Environment.LimitsShortfall = orEmpty(r.Environment.LimitsShortfall)
 	r.Target.Command = orEmpty(r.Target.Command)
 	r.Scenario.Requests = orEmpty(r.Scenario.Requests)
-	r.RuleOfThumb = ruleOfThumb(adv, r.Points)
-	if adv.Made && finite(adv.Throughput) != nil {
-		r.Recommendation = recommendation(adv, config, r.Points)
-		r.Recommendation.Variant = &rec.Plan.Variants()[0]
-	}
+	r.answer(adv, &rec.Plan.Variants()[0], configFiles(config))
 	r.Search = search(whole)
 	r.Latencies = latencies(rec, adv)
 	r.Stuck, r.Further = stuck(rec), further(r)
@@ -353,11 +347,8 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 	if d := adv.Drift; d != nil && finite(d.Share) != nil {
 		r.Drift = &Drift{Workers: d.Workers, Share: d.Share, Low: finite(d.Low), High: finite(d.High), P: d.P, SpanSeconds: d.Span, Restarts: d.Restarts}
 	}
-	if p := adv.Prediction; p != nil && finite(p.Throughput) != nil {
-		r.Prediction = &Prediction{Cores: p.Cores, Workers: p.Workers, ThroughputRPS: p.Throughput, UpperBound: true}
-	}
 	r.Predictions, r.HeldOut = predictions(rec, adv)
-	if c := doubtOfPredictions(r); c != nil {
+	if c := doubtOfPredictions(r, rec.Unchecked()); c != nil {
 		r.Caveats = append(r.Caveats, *c)
 	}
 	r.MemoryGrowth = memoryGrowth(rec, r)
@@ -380,7 +371,7 @@ func New(whole *sweep.Record, adv model.Advice, config []targets.File) *Result {
 // CaveatDamagedLines is of a record whose damaged lines were left out, as asked.
 const CaveatDamagedLines = "damaged_lines"
 
-func recommendation(adv model.Advice, config []targets.File, points []Point) *Recommendation {
+func recommendation(adv model.Advice, points []Point) *Recommendation {
 	rec := &Recommendation{
 		Workers: adv.Workers, Low: adv.Low, High: adv.High, HighResolved: adv.HighResolved,
 		Confidence: adv.Confidence, LimitedBy: adv.LimitedBy,
@@ -390,10 +381,15 @@ func recommendation(adv model.Advice, config []targets.File, points []Point) *Re
 	if p := at(points, adv.Workers); p != nil {
 		rec.LowerBound = p.GeneratorBound
 	}
-	for _, f := range config {
-		rec.Config = append(rec.Config, ConfigFile{Path: f.Path, Text: f.Text})
-	}
 	return rec
+}
+
+func configFiles(from []targets.File) []ConfigFile {
+	list := []ConfigFile{}
+	for _, f := range from {
+		list = append(list, ConfigFile{Path: f.Path, Text: f.Text})
+	}
+	return list
 }
 
 func search(rec *sweep.Record) Search {

@@ -139,7 +139,7 @@ func TestTheSchemaRequiresWhatIsPromised(t *testing.T) {
 
 func TestEveryKeyIsInTheSchema(t *testing.T) {
 	s := schema(t)
-	for _, name := range []string{"gain", "objective", "fewer_cores", "quota", "memory", "uneven", "probe"} {
+	for _, name := range []string{"gain", "objective", "fewer_cores", "fewer_cores_refused", "quota", "memory", "uneven", "probe"} {
 		r := resultOf(t, name)
 		r.Trials[0].Phases[0].WarmupLimited = true // as on a slow page
 		undescribed(t, name, s, decoded(t, r))
@@ -195,7 +195,7 @@ func TestNothingIsEverNaNOrInfinite(t *testing.T) {
 	adv.Fit.Curve = []model.CurvePoint{{Workers: 1, Throughput: nan}}
 	adv.Fit.Candidates = []model.Candidate{{RMSE: &nan, LackOfFitP: &inf, Parameters: map[string]float64{"x": nan}}}
 	adv.MemoryLine = &model.MemoryLine{Base: nan, Marginal: inf}
-	adv.Prediction = &model.Prediction{Throughput: inf}
+	adv.Asked = &model.Carried{CoresMeasured: 1, Made: true, Throughput: inf}
 	adv.Caveats = []model.Caveat{{Code: "odd", Figures: map[string]float64{"spread_share": nan}}}
 	adv.Points[0].Throughput, adv.Points[1].ThroughputLow, adv.Points[2].Memory, adv.Points[3].CPUPerRequest = inf, nan, inf, nan
 
@@ -231,22 +231,23 @@ func TestTrialsLeaveRawSeriesToTheRecord(t *testing.T) {
 
 func TestHeadline(t *testing.T) {
 	for name, want := range map[string]string{
-		"near":              "run 8 workers (5 or more): as fast as the usual 9 within the noise, 32 MB less",
-		"gain":              "run 8 workers (7-8): 75 % more than the usual 3, 159 MB more",
-		"usual_is_right":    "run 8 workers (7-8): the usual count is right here",
-		"fewer_workers":     "run 1 worker: as fast as the usual 3 within the noise, 64 MB less",
-		"least":             "run 2 workers: 1 would do, and a single slow request would stop it; as fast as the usual 3 within the noise, 32 MB less",
-		"memory":            "run 6 workers: as many as fit in 640 MB; 60 % more than the usual 3, 270 MB more",
-		"rule_killed":       "run 2 workers: as many as fit in 640 MB; the usual 5 is killed for memory",
-		"rule_not_measured": "run 8 workers (7-8): the usual 9 was not measured",
-		"objective":         "run 8 workers: what the objective needs; 75 % more than the usual 3, 160 MB more",
-		"objective_missed":  "no recommendation: 1,200 requests/s are not reachable on 1 core: 498 is the most they answer; it takes 3 cores at least, by the CPU time of a request",
-		"search_range":      "run 4 workers (4 or more): throughput still grows at 4; 32 % more than the usual 3, 32 MB more",
-		"lower_bound":       "run at least 6 workers: the load generator, not the server, was at its limit; 60 % more than the usual 3, 96 MB more",
-		"no_repeats":        "run 8 workers (1 or more): 74 % more than the usual 3, 159 MB more",
-		"fewer_cores":       "on 1 of the 4 cores asked for: run 8 workers (7-8): 75 % more than the usual 3, 159 MB more; for 4 cores expect about 20 workers and at most 1,792 requests/s (upper bound, not measured)",
-		"nothing_measured":  "no recommendation: nothing was measured",
-		"nothing_worked":    "no recommendation: not one restart worked, so there is nothing to go by",
+		"near":                  "run 8 workers (5 or more): as fast as the usual 9 within the noise, 32 MB less",
+		"gain":                  "run 8 workers (7-8): 75 % more than the usual 3, 159 MB more",
+		"usual_is_right":        "run 8 workers (7-8): the usual count is right here",
+		"fewer_workers":         "run 1 worker: as fast as the usual 3 within the noise, 64 MB less",
+		"least":                 "run 2 workers: 1 would do, and a single slow request would stop it; as fast as the usual 3 within the noise, 32 MB less",
+		"memory":                "run 6 workers: as many as fit in 640 MB; 60 % more than the usual 3, 270 MB more",
+		"rule_killed":           "run 2 workers: as many as fit in 640 MB; the usual 5 is killed for memory",
+		"rule_not_measured":     "run 8 workers (7-8): the usual 9 was not measured",
+		"objective":             "run 8 workers: what the objective needs; 75 % more than the usual 3, 160 MB more",
+		"objective_missed":      "no recommendation: 1,200 requests/s are not reachable on 1 core: 498 is the most they answer; it takes 3 cores at least, by the CPU time of a request",
+		"search_range":          "run 4 workers (4 or more): throughput still grows at 4; 32 % more than the usual 3, 32 MB more",
+		"lower_bound":           "run at least 6 workers: the load generator, not the server, was at its limit; 60 % more than the usual 3, 96 MB more",
+		"no_repeats":            "run 8 workers (1 or more): 74 % more than the usual 3, 159 MB more",
+		"fewer_cores":           "for 4 cores, predicted from 1: run 20 workers (16-20): as many as fit in 768 MB; 99 % more than the usual 9, 352 MB more",
+		"fewer_cores_unchecked": "no recommendation for 4 cores: what 4 cores need can't be told from 1: how far off that would be is not known: half of that was not measured",
+		"nothing_measured":      "no recommendation: nothing was measured",
+		"nothing_worked":        "no recommendation: not one restart worked, so there is nothing to go by",
 	} {
 		if got := resultOf(t, name).Headline; got != want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, want)

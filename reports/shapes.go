@@ -138,10 +138,11 @@ func (r *Result) missesRate(v sweep.Variant) bool {
 
 // sameMemory is the title of the column on the memory of the recommended shape.
 func sameMemory(r *Result) string {
-	if r.Recommendation == nil || r.Recommendation.MemoryBytes == nil {
+	best, _ := r.found()
+	if best == nil || best.MemoryBytes == nil {
 		return "in as much"
 	}
-	return "in " + size(*r.Recommendation.MemoryBytes)
+	return "in " + size(*best.MemoryBytes)
 }
 
 // shapes is the table of the variants that were compared.

@@ -110,7 +110,7 @@ func NewTable(name string, from *table.Table, q model.Question, adv model.Advice
 		})
 	}
 	if adv.Made && finite(adv.Throughput) != nil {
-		r.Recommendation = recommendation(adv, nil, shown)
+		r.Recommendation = recommendation(adv, shown)
 	}
 	if q.RuleOfThumb > 0 {
 		rule := ruleOfThumb(adv, shown)

@@ -227,7 +227,7 @@ func (t *text) row(r *Result, p Point, columns []column, bar int, top float64) (
 			line += strings.Repeat(" ", gap) + padRight(t.bar(*p.ThroughputRPS/top, bar), bar)
 		}
 	}
-	if r.Recommendation != nil && p.Workers == r.Recommendation.Workers {
+	if best, _ := r.found(); best != nil && p.Workers == best.Workers {
 		style = green
 	}
 	return line + t.tail(line, note), style
@@ -277,14 +277,16 @@ func (t *text) latencies(r *Result) {
 // notes mark a row.
 func notes(r *Result, p Point) string {
 	var list []string
-	if r.Recommendation != nil && p.Workers == r.Recommendation.Workers {
-		list = append(list, "recommended")
+	best, rule := r.found()
+	bestWord, usual := r.foundWords()
+	if best != nil && p.Workers == best.Workers {
+		list = append(list, bestWord)
 	}
 	if !p.Feasible {
 		list = append(list, whatHappened(p))
 	}
-	if p.Workers == r.RuleOfThumb.Workers {
-		list = append(list, "usual")
+	if p.Workers == rule.Workers {
+		list = append(list, usual)
 	}
 	if c := r.Capacity; c != nil && p.Workers == c.Workers {
 		list = append(list, "capacity")
@@ -330,6 +332,8 @@ func (t *text) grounds(r *Result) {
 		t.part("limited by", "", limitedBy(r))
 		t.part("why", "", rec.Reasons...)
 	}
+	t.part("instead", "", instead(r)...)
+	t.part("measured", "", measuredWords(r)...)
 	t.part("traffic", "", trafficWords(r)...)
 	t.part("predicted", "", predictionWords(r)...)
 	t.part("growth", "", growthWords(r)...)

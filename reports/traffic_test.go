@@ -214,7 +214,7 @@ func TestFewerCoresAreInNoPoint(t *testing.T) {
 func TestDoubtOfPredictions(t *testing.T) {
 	doubt := func(rec *sweep.Record) model.Caveat {
 		r := New(rec, rec.Advice(), nil)
-		c := doubtOfPredictions(r)
+		c := doubtOfPredictions(r, rec.Unchecked())
 		if c == nil {
 			t.Fatal("no doubt")
 		}
@@ -233,13 +233,13 @@ func TestDoubtOfPredictions(t *testing.T) {
 		r.Trials = slices.DeleteFunc(r.Trials, func(t sweep.Trial) bool { return t.OnFewerCores() })
 	}
 	for want, rec := range map[string]*sweep.Record{
-		"There was no time to measure on 0.5 cores too": part(all),
-		"Half of that was not measured":                 part(func(r *sweep.Record) { all(r); r.Plan.Settings.FewerCores = 0 }),
-		"Half of that can't be held by processor affinity alone": part(func(r *sweep.Record) {
+		"there was no time to measure on 0.5 cores too": part(all),
+		"half of that was not measured":                 part(func(r *sweep.Record) { all(r); r.Plan.Settings.FewerCores = 0 }),
+		"half of that can't be held here": part(func(r *sweep.Record) {
 			all(r)
 			r.Plan.Settings.FewerCores, r.Plan.Environment.LimitsMethod = 0, "affinity"
 		}),
-		"On 0.5 cores it did not work (killed)": part(func(r *sweep.Record) {
+		"on 0.5 cores it did not work (killed)": part(func(r *sweep.Record) {
 			for i, t := range r.Trials {
 				if t.OnFewerCores() {
 					r.Trials[i].Outcome, r.Trials[i].Detail = sweep.Died, "killed"

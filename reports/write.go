@@ -70,8 +70,8 @@ type contents struct {
 func prepare(rec *sweep.Record) (r *Result, f contents, err error) {
 	adv := rec.Advice()
 	var left []string
-	if adv.Made {
-		pasted := configuration(rec.Recommended().Plan, adv.Workers)
+	if workers, made := adv.Answer(); made {
+		pasted := configuration(rec.Recommended().Plan, workers)
 		f.config, f.deploy, left = pasted.Config, pasted.Deploy, pasted.LeftOut
 	}
 	r = New(rec, adv, f.config)

@@ -63,6 +63,7 @@ var settings = []struct {
 		return given(p.Scenario.RateRPS > 0, string(cmp.Or(p.Settings.Goal, model.GoalCapacity)))
 	}},
 	{"headroom", func(p Plan) string { return given(p.Settings.RateHeadroom > 0, exactShare(p.Settings.RateHeadroom)) }},
+	{"share-cores", func(p Plan) string { return given(p.Settings.ShareCores, switchedOn) }},
 	{"predict-cores", func(p Plan) string { return joined(p.Settings.PredictCores, exact) }},
 	{"predict-mem", func(p Plan) string { return joined(p.Settings.PredictMemory, exactSize) }},
 	{"time", func(p Plan) string { return p.Settings.timeGiven() }},

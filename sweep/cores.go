@@ -13,7 +13,7 @@ type split struct {
 	quota float64
 	// measured is the number of cores the server can use: less than asked when the machine is small.
 	measured float64
-	shared   bool // one core only: the generator runs on the server's
+	shared   bool // the generator runs on the server's cores: there is one only, or they are all the server's
 }
 
 // A core is a logical CPU and the group of hardware threads it shares a physical core with.
@@ -22,16 +22,18 @@ type core struct {
 	siblings []int
 }
 
-// splitCores gives the server the cores asked for and leaves at least one to the generator. Whole
-// cores are pinned, a fraction is a quota over the next whole number. On a machine that is too
-// small the server gets what is there, whole cores only.
-func splitCores(cores []core, asked float64) (split, error) {
+// splitCores gives the server the cores asked for and leaves at least one to the generator, unless that is
+// in the way of them and share says that the server may have it too. Whole cores are pinned, a fraction is a
+// quota over the next whole number. On a machine that is too small the server gets what is there, whole cores
+// only.
+func splitCores(cores []core, asked float64, share bool) (split, error) {
 	if len(cores) == 0 {
 		return split{}, fmt.Errorf("split cores: none are allowed to this process")
 	}
 	order := apart(cores)
-	if len(order) == 1 {
-		s := split{server: order, generator: order, shared: true, measured: math.Min(asked, 1)}
+	if len(order) == 1 || share && asked > float64(len(order)-1) {
+		slices.Sort(order)
+		s := split{server: order, generator: slices.Clone(order), shared: true, measured: math.Min(asked, float64(len(order)))}
 		s.quota = fraction(s.measured)
 		return s, nil
 	}

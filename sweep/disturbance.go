@@ -214,8 +214,10 @@ type pressure struct {
 // A treeUse is what is known of the server's tree beside the machine's counters.
 type treeUse struct {
 	first, last hold.Usage
-	// pinned is true when the tree can only run on the server's cores, and the generator can't.
+	// pinned is true when the tree can only run on the server's cores, and the generator can't, or used
+	// besides of them.
 	pinned    bool
+	besides   time.Duration
 	processes int
 }
 
@@ -292,7 +294,7 @@ func othersShare(c coreTimes, elapsed time.Duration, tree treeUse) *float64 {
 		used += rounding(tree.processes)
 	}
 	available := c.available(elapsed)
-	return shareOf(available-c.idle-c.interrupts-c.stolen-used, available)
+	return shareOf(available-c.idle-c.interrupts-c.stolen-used-tree.besides, available)
 }
 
 // rounding is how much more a tree may have used than its processes' times add up to, in all but one of

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"advise/model"
@@ -17,6 +18,10 @@ type fewerCores struct {
 	cores    float64
 	limits   hold.Limits
 	launcher launcher
+	// generator are the cores that it is driven from where all of them are the server's, and shared is true
+	// where that is so on the part as well.
+	generator []int
+	shared    bool
 }
 
 // fewerShare of the cores is far enough from all of them to tell something, and leaves a quota large
@@ -31,13 +36,25 @@ const (
 
 // partOf is the part of the cores that is measured for the sake of predictions, held as a sweep on that
 // many cores would be. Whole ones are pinned: that is what a smaller machine is, with fewer requests at a
-// time and nothing throttled. A fraction is a quota over the next whole number. It is nil when nothing is
-// to be predicted, or the part can't be held here: by affinity a fraction can't.
+// time and nothing throttled. A fraction is a quota over the next whole number, or without quotas the next
+// smaller one. It is nil when nothing is to be predicted, or the part can't be held here: half a core can't
+// by affinity.
 func (s *Sweep) partOf(cores []core) *fewerCores {
-	if len(s.options.PredictCores) == 0 {
+	if len(s.options.PredictCores) == 0 && !s.carries() {
 		return nil
 	}
-	part, err := splitCores(cores, fewerShare*s.split.measured)
+	if part := s.held(cores, fewerShare*s.split.measured); part != nil || s.split.measured < 2 {
+		return part
+	}
+	return s.held(cores, math.Floor(fewerShare*s.split.measured))
+}
+
+// carries is true where more cores were asked for than can be measured: what the part shows is then what
+// the answer hangs on.
+func (s *Sweep) carries() bool { return s.options.Cores > s.split.measured }
+
+func (s *Sweep) held(cores []core, share float64) *fewerCores {
+	part, err := splitCores(cores, share, false)
 	if err != nil {
 		return nil
 	}
@@ -49,7 +66,7 @@ func (s *Sweep) partOf(cores []core) *fewerCores {
 	}
 	return &fewerCores{
 		cores: part.measured, limits: limits,
-		launcher: s.launcherWith(limits),
+		launcher: s.launcherWith(limits), generator: part.generator, shared: part.shared,
 	}
 }
 
@@ -61,8 +78,12 @@ func (f *fewerCores) given() float64 {
 	return f.cores
 }
 
-// mostForFewer is the share of the time that is kept for the part's restarts at the most.
-const mostForFewer = 0.2
+// mostForFewer is the share of the time that is kept for the part's restarts at the most, mostToCarry where
+// the answer hangs on them.
+const (
+	mostForFewer = 0.2
+	mostToCarry  = 0.4
+)
 
 // reservedForFewer is kept of the time for the part's restarts. They will be as long as others were on
 // average: which count it will be is not known before the end.
@@ -78,7 +99,11 @@ func (s *Sweep) reservedForFewer(trials []Trial) time.Duration {
 		}
 	}
 	needed := fewerRestarts * s.onHalf(mean)
-	if needed > time.Duration(mostForFewer*float64(s.options.Time)) {
+	most := mostForFewer
+	if s.carries() {
+		most = mostToCarry
+	}
+	if needed > time.Duration(most*float64(s.options.Time)) {
 		return 0
 	}
 	return needed

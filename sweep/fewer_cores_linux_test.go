@@ -30,7 +30,7 @@ func TestPartOfTheCores(t *testing.T) {
 		if c.method == hold.Cgroup1 && holder(t) != hold.Cgroup1 {
 			continue // TestHalfACore has it by cgroup v2
 		}
-		parts, err := splitCores(cores, c.asked)
+		parts, err := splitCores(cores, c.asked, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,11 +44,11 @@ func TestPartOfTheCores(t *testing.T) {
 			t.Errorf("%s, %g cores: %g cores, %+v; want %v with a quota of %g", c.method, c.asked, part.cores, part.limits, c.cpus, c.quota)
 		}
 	}
-	parts, err := splitCores(cores, 3)
+	parts, err := splitCores(cores, 3, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	half, err := splitCores(cores, fewerShare*parts.measured)
+	half, err := splitCores(cores, fewerShare*parts.measured, false)
 	if err != nil || !slices.Equal(half.server, []int{0, 1}) || half.quota != 1.5 {
 		t.Errorf("half of 3 cores is %+v, %v", half, err)
 	}

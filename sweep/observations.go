@@ -118,7 +118,7 @@ func (r *Record) Advice() model.Advice {
 	own := r.Of(variants[standings.Chosen])
 	found := []*model.Caveat{
 		r.killedWhileStarting(own, a), own.liveDiffers(a), r.fewAnswers(own, a), r.unsteady(own, a), r.disturbance(),
-		own.uneven(), own.lock(a), own.frontHeavy(a), r.connectsElsewhere(), r.Plan.miscount(), own.fewAtRate(a), r.Plan.noUnloaded(),
+		own.uneven(), own.lock(a), own.frontHeavy(a), r.connectsElsewhere(), r.sharedCores(), r.Plan.miscount(), own.fewAtRate(a), r.Plan.noUnloaded(),
 	}
 	found = append(found, own.saturationCaveats(a)...)
 	for i, v := range variants {
@@ -131,7 +131,7 @@ func (r *Record) Advice() model.Advice {
 			a.Caveats = append(a.Caveats, *c)
 		}
 	}
-	return a
+	return own.carried(a)
 }
 
 // about says which variant a caveat is on; nil is none.

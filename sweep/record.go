@@ -152,6 +152,8 @@ type Settings struct {
 	MemoryHeadroom float64 `json:"memory_headroom"`
 	// RateHeadroom is the share by which the rate measured at is above the traffic's.
 	RateHeadroom float64 `json:"rate_headroom,omitempty"`
+	// ShareCores lets the generator run on the server's cores where it alone is in the way of them.
+	ShareCores bool `json:"share_cores,omitempty"`
 	// PredictCores are other core counts to predict for.
 	PredictCores []float64 `json:"predict_cores,omitempty"`
 	// PredictMemory are other sizes of memory to predict for.
@@ -295,6 +297,9 @@ type Phase struct {
 	OK             uint64           `json:"ok"`
 	Failed         uint64           `json:"failed"`
 	ThroughputRPS  float64          `json:"throughput_rps"`
+	// SharedRPS is what was answered with the generator on the server's cores, where ThroughputRPS has what
+	// that took taken off; nil elsewhere.
+	SharedRPS *float64 `json:"shared_rps,omitempty"`
 	// ThroughputLowRPS and ThroughputHighRPS are the window's own interval, by batch means: what this
 	// restart would do if it went on, not what another would. Nil when the window is too short for one.
 	ThroughputLowRPS  *float64 `json:"throughput_low_rps"`
@@ -305,7 +310,7 @@ type Phase struct {
 	// Arrivals are those of an open loop.
 	Arrivals string `json:"arrivals,omitempty"`
 	// GeneratorCPUShare is of the generator's cores, GeneratorVerdict its judgement of itself, and
-	// VerdictReason why when that is not ok: cpu, late, unsent, ceiling.
+	// VerdictReason why when that is not ok: cpu, late, unsent, ceiling, shared.
 	GeneratorCPUShare float64 `json:"generator_cpu_share"`
 	GeneratorVerdict  string  `json:"generator_verdict"`
 	VerdictReason     string  `json:"verdict_reason,omitempty"`
@@ -371,6 +376,9 @@ type Server struct {
 	Elsewhere []Connection `json:"connections_elsewhere,omitempty"`
 	// Locks are what the workers' threads slept in at full load; nil where they can't be seen.
 	Locks *Locks `json:"locks,omitempty"`
+	// RunnableThreads of the workers were on a core or waited for one, on average at full load: the rest
+	// slept. Null where that is not known.
+	RunnableThreads *float64 `json:"runnable_threads,omitempty"`
 	// PerWorker is each one's part at full load, the busiest first; empty where they can't be told apart.
 	PerWorker []Worker `json:"workers,omitempty"`
 }

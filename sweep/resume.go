@@ -110,6 +110,7 @@ func differences(was, is Plan) []string {
 	differ("tolerance", was.Settings.Tolerance, is.Settings.Tolerance)
 	differ("confidence", was.Settings.Confidence, is.Settings.Confidence)
 	differ("seed", was.Settings.Seed, is.Settings.Seed)
+	differ("shared cores", was.Settings.ShareCores, is.Settings.ShareCores)
 	differ("live changes", was.Settings.Live, is.Settings.Live)
 
 	differ("system", was.Environment.OS+" on "+was.Environment.Arch, is.Environment.OS+" on "+is.Environment.Arch)

@@ -414,7 +414,8 @@ func (s *Sweep) tryLevel(ctx context.Context, server instance, shape Shape, conn
 	}
 	p := phaseOf(load{}, a, summary, errorConfidence)
 	l = Level{Connections: connections, ThroughputRPS: p.ThroughputRPS, err: p.relativeError()}
-	if cores := s.coresFor(shape, s.plan.Environment.CoresServer); cores > 0 && used.seen[0] && used.seen[1] && p.WindowSeconds > 0 {
+	free := s.plan.Environment.CoresServer - s.besides(summary).Seconds()/summary.WindowSeconds
+	if cores := s.coresFor(shape, free); cores > 0 && used.seen[0] && used.seen[1] && p.WindowSeconds > 0 {
 		l.CPUShare = (used.cpu[1] - used.cpu[0]).Seconds() / (p.WindowSeconds * cores)
 	}
 	if l.FailedShare = p.errorShare(); l.FailedShare > s.plan.Settings.ErrorShareAllowed {
@@ -465,7 +466,11 @@ func (s *Sweep) coresFor(shape Shape, cores float64) float64 {
 func (s *Sweep) saturatedBy(t *Trial, p *Phase) model.Saturation {
 	k := s.concurrency(t.Shape)
 	l := model.Level{Connections: p.Connections, Throughput: p.ThroughputRPS, Refused: p.errorShare() > s.plan.Settings.ErrorShareAllowed}
-	if cores := s.coresFor(t.Shape, cmp.Or(t.Cores, s.plan.Environment.CoresServer)); cores > 0 && p.WindowSeconds > 0 {
+	free := cmp.Or(t.Cores, s.plan.Environment.CoresServer)
+	if cpus, shared := s.placeOf(t); shared {
+		free -= p.GeneratorCPUShare * float64(len(cpus))
+	}
+	if cores := s.coresFor(t.Shape, free); cores > 0 && p.WindowSeconds > 0 {
 		l.CPUShare = t.Server.CPUSeconds / (p.WindowSeconds * cores)
 	}
 	f := model.Filling{Slots: k.Slots, Limit: k.Connections}

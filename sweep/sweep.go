@@ -45,6 +45,8 @@ type Options struct {
 	Cores       float64
 	MemoryBytes int64
 	Limits      hold.Method
+	// ShareCores lets the generator run on the server's cores where it alone is in the way of them.
+	ShareCores bool
 
 	// Lowest and Highest bound the search; 0 leaves them to advise. Counts, when given, are the only
 	// ones measured, besides the rule of thumb.
@@ -226,6 +228,9 @@ func (t timing) warmupAt(rate float64, workers int) time.Duration {
 // RuleOfThumb is the count everybody starts from: (2 x cores) + 1.
 func RuleOfThumb(cores float64) int { return int(math.Floor(2*cores)) + 1 }
 
+// highestFor is the highest count of a search that is left to advise.
+func highestFor(lowest int, cores float64) int { return max(lowest, 32*int(math.Ceil(cores))) }
+
 // New works out the plan and checks it; nothing is started or written.
 func New(o Options) (*Sweep, error) {
 	cores, err := allowedCores()
@@ -240,7 +245,7 @@ func New(o Options) (*Sweep, error) {
 			return nil, err
 		}
 	}
-	parts, err := splitCores(cores, o.Cores)
+	parts, err := splitCores(cores, o.Cores, o.ShareCores)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +257,7 @@ func New(o Options) (*Sweep, error) {
 		parts.measured = float64(len(parts.server)) // no quota holds here: whole cores
 	}
 	if parts.shared {
-		shortfall = append(shortfall, "the generator shares the server's only core: throughput is too low by what the generator uses")
+		shortfall = append(shortfall, "the generator runs on the server's cores: what it uses is taken off throughput, and latency is longer by it")
 	}
 
 	rule := RuleOfThumb(parts.measured)
@@ -275,7 +280,7 @@ func New(o Options) (*Sweep, error) {
 	case len(o.Counts) > 0:
 		lowest, highest = slices.Min(o.Counts), slices.Max(o.Counts)
 	case highest == 0:
-		highest = max(lowest, 32*int(math.Ceil(parts.measured)))
+		highest = highestFor(lowest, parts.measured)
 	}
 	own := Variant{Threads: shape.Threads, Class: shape.Class}
 	if len(o.Variants) > 0 {
@@ -308,7 +313,7 @@ func New(o Options) (*Sweep, error) {
 			Lowest: lowest, Highest: highest, Counts: o.Counts,
 			Goal: o.goal(), TimeSeconds: o.Time.Seconds(), Tolerance: o.Tolerance, Confidence: o.Confidence,
 			MemoryHeadroom: o.MemoryHeadroom, RateHeadroom: o.RateHeadroom, PredictCores: o.PredictCores, PredictMemory: o.PredictMemory, FewerCores: s.fewer.given(), Seed: o.Seed,
-			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
+			Arrivals: string(o.Arrivals), Probe: probe, ProbeMasked: probeMasked, Live: o.Live, ShareCores: o.ShareCores, Limits: string(o.Limits), WindowSeconds: s.timing.window.Seconds(),
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
@@ -571,7 +576,7 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	if !confirming(r.Trials) { // too few restarts confirm nothing
 		needed *= time.Duration(max(step.Left, 1))
 	}
-	if step.Done || step.Purpose == model.PurposeLatency || needed > left {
+	if step.Done || step.Purpose == model.PurposeLatency || needed > left || s.carries() {
 		if check, ok := s.onFewerCores(r, observed, left); ok {
 			return check
 		}

@@ -334,7 +334,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 
 	p := phaseOf(l, attack, summary, s.plan.Settings.Confidence)
 	p.Probe, p.StuckSeconds = probe, stopped.close()
-	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers)
+	p.Disturbance = m.disturbance(s.pinned(), t.Shape.Workers, s.besides(summary))
 	t.Phases = append(t.Phases, p)
 	t.Server.RequestsServed += summary.OKTotal + summary.FailedTotal
 	switch {
@@ -345,7 +345,9 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		}
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator.add(summary)
-		t.Phases[len(t.Phases)-1].SaturatedBy = s.saturatedBy(t, &p)
+		full := &t.Phases[len(t.Phases)-1]
+		full.SaturatedBy = s.saturatedBy(t, &p)
+		s.takeOff(t, full, summary)
 	case t.saturation() == nil: // of a trial below full load, all windows count
 		m.use(&t.Server)
 		t.Generator.add(summary)
@@ -367,8 +369,8 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 // stageOf names the measured part of a phase.
 var stageOf = map[string]Stage{PhaseSaturation: StageMeasure, PhaseRate: StageRate, PhaseShare: StageLatency, PhaseStuck: StageStuck}
 
-// pinned is true when the server runs on its cores alone, and the generator on others.
-func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 && !s.split.shared }
+// pinned is true when the server runs on its cores alone, and of the generator it is known what it uses there.
+func (s *Sweep) pinned() bool { return len(s.limits.CPUs) > 0 }
 
 // A meter reads the server's use, and the machine's, at the two ends of a window.
 type meter struct {
@@ -378,6 +380,7 @@ type meter struct {
 	frontFirst, frontLast       []hold.Process
 	before, after               reading
 	answeredFirst, answeredLast uint64
+	couldRun                    [2]couldRun // at either end
 	elsewhere                   []Connection
 	started, ended              bool
 	// locks is nil but for full load, where asleep is what it saw.
@@ -391,6 +394,7 @@ func (m *meter) start(server instance, p generator.Progress) {
 	m.first, err = server.Usage()
 	m.answeredFirst, m.started = p.OK+p.Failed, err == nil
 	m.workersFirst, _ = server.WorkerProcesses() // none are none to compare
+	m.couldRun[0] = readCouldRun(m.workersFirst)
 	m.frontFirst = frontProcesses(server)
 	m.elsewhere = connectedElsewhere(server)
 	m.locks.start(m.workersFirst)
@@ -403,6 +407,7 @@ func (m *meter) end(server instance, p generator.Progress) {
 	m.last, err = server.Usage()
 	m.answeredLast, m.ended = p.OK+p.Failed, err == nil
 	m.workersLast, _ = server.WorkerProcesses()
+	m.couldRun[1] = readCouldRun(m.workersLast)
 	m.frontLast = frontProcesses(server)
 }
 
@@ -433,6 +438,7 @@ func (m *meter) fill(s *Server) {
 	m.use(s)
 	s.Elsewhere, s.Locks = m.elsewhere, m.asleep
 	s.ThrottledShare = throttled(m.first, m.last)
+	s.RunnableThreads = m.runnable()
 	s.PerWorker = workersBetween(m.workersFirst, m.workersLast)
 	s.FrontCPUShare = frontShare(m.frontFirst, m.frontLast, m.last.CPU-m.first.CPU)
 }
@@ -446,12 +452,12 @@ func (g *Generator) add(s *generator.Summary) {
 }
 
 // disturbance is what the machine did in the window; nil when one of its ends was not seen.
-func (m *meter) disturbance(pinned bool, workers int) *Disturbance {
+func (m *meter) disturbance(pinned bool, workers int, besides time.Duration) *Disturbance {
 	if !m.started || !m.ended {
 		return nil
 	}
 	return disturbanceBetween(m.before, m.after, treeUse{
-		first: m.first, last: m.last, pinned: pinned, processes: workers + 1, // and their master
+		first: m.first, last: m.last, pinned: pinned, besides: besides, processes: workers + 1, // and their master
 	})
 }
 
@@ -496,9 +502,10 @@ func (t *Trial) fewAnswers() bool {
 
 // attackFor is what the generator has to do in a phase.
 func (s *Sweep) attackFor(t *Trial, url string, l load) generator.Attack {
+	cpus, _ := s.placeOf(t)
 	a := generator.Attack{
 		URL: url, Seed: s.plan.Settings.Seed + int64(t.ID), Requests: s.requests(),
-		Connections: s.plan.connectionsAt(t.Shape), CPUs: s.split.generator,
+		Connections: s.plan.connectionsAt(t.Shape), CPUs: cpus,
 		Warmup: s.timing.warmup, WarmupRequests: uint64(answersPerWorker * t.Shape.Workers), WarmupLimit: s.timing.warmupLimit,
 		Window: s.timing.window, WindowAnswers: uint64(answersPerWorker * t.Shape.Workers), WindowLimit: s.timing.windowLimit,
 		Timeout: s.timing.timeout, Rate: l.rate, CeilingRPS: s.ceiling,
