@@ -232,6 +232,9 @@ func (a *Advice) reasonAtRate(p plateau, h margins) string {
 		return text + "; no fewer were measured."
 	}
 	below := p.groups[at-1]
+	if len(h.of[below.workers]) == 0 {
+		return text + fmt.Sprintf("; whether %d would is not known.", below.workers)
+	}
 	if below.workers == 1 {
 		text += "; 1 does not"
 	} else {
