@@ -52,6 +52,11 @@ func (r *reader) observation() Observation {
 	if flags&128 != 0 {
 		meets := flags&64 != 0
 		o.MeetsObjective = &meets
+		margin := r.figure() / 1e2
+		if !meets {
+			margin = -margin
+		}
+		o.Margin = &margin
 	}
 	return o
 }
@@ -63,6 +68,9 @@ func (r *reader) question() Question {
 		RuleOfThumb: r.count(), Lowest: r.count(), Highest: r.count(), Seed: int64(r.byte()),
 	}
 	q.SpreadFromNeighbours = q.Seed%2 == 1
+	if q.Seed%3 == 1 {
+		q.Goal = GoalRate
+	}
 	return q
 }
 
@@ -80,7 +88,7 @@ func FuzzAdvise(f *testing.F) {
 		}
 		checkAdvice(t, Advise(observations, q), observations, q)
 		search := Search{
-			Lowest: q.Lowest, Highest: q.Highest, Always: []int{q.RuleOfThumb}, Tolerance: q.Tolerance, Confidence: q.Confidence,
+			Goal: q.Goal, Lowest: q.Lowest, Highest: q.Highest, Always: []int{q.RuleOfThumb}, Tolerance: q.Tolerance, Confidence: q.Confidence,
 			Cores: q.CoresMeasured, MemoryBytes: q.MemoryBytes, MemoryHeadroom: q.MemoryHeadroom, Seed: q.Seed,
 		}
 		checkStep(t, search.Next(observations), search)

@@ -235,6 +235,9 @@ func (a *Advice) reasonAtRate(p plateau, h margins) string {
 	if h.holds(below.workers) {
 		return text + "."
 	}
+	if len(h.of[below.workers]) == 0 {
+		return text + fmt.Sprintf("; whether %d would is not known.", below.workers)
+	}
 	if below.workers == 1 {
 		text += "; 1 does not"
 	} else {

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"strings"
 
+	"advise/model"
 	"advise/sweep"
 	"advise/targets"
 	"advise/targets/plain"
@@ -49,6 +50,7 @@ type page struct {
 	Charts         []chart
 	Rows           []pageRow
 	Throttled      bool
+	Rate           string   // that the count was chosen for; empty: all the cores can do
 	Counts         []string // of Latencies, the columns
 	Rates          []pageRate
 	LimitedBy      string
@@ -61,11 +63,11 @@ type page struct {
 }
 
 type pageRow struct {
-	Class                                                  string
-	Workers                                                int
-	Throughput, Failure, P50, P95, P99, CPU, Memory, Share string
-	Restarts                                               int
-	Notes                                                  string
+	Class                                                          string
+	Workers                                                        int
+	Throughput, Failure, P50, P95, P99, AtRate, CPU, Memory, Share string
+	Restarts                                                       int
+	Notes                                                          string
 }
 
 // A pageRate is a row of the latencies below full load.
@@ -89,6 +91,9 @@ func newPage(all *Result) page {
 		Shapes: shapeRows(all), SameMemory: sameMemory(all),
 	}
 	p.Reproduce, p.Missing = reproduce(r)
+	if r.Goal == model.GoalRate {
+		p.Rate = Number(r.Scenario.RateRPS) + "/s"
+	}
 	if all.several() {
 		if c, ok := shapesChart(all); ok {
 			p.Charts = append([]chart{c}, p.Charts...)
@@ -158,6 +163,9 @@ func newRow(r *Result, q Point) pageRow {
 		row.P95 = p95(q)
 	} else if q.Latency != nil {
 		row.P50, row.P95, row.P99 = duration(q.Latency.P50), duration(q.Latency.P95), duration(q.Latency.P99)
+	}
+	if r.Goal == model.GoalRate {
+		row.AtRate = p95AtRate(r, q)
 	}
 	best, rule := r.found()
 	switch {

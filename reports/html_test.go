@@ -30,7 +30,7 @@ func pageOf(t *testing.T, fixture string) []byte {
 }
 
 func TestHTML(t *testing.T) {
-	for _, name := range []string{"gain", "shapes", "confirmed", "memory", "objective", "objective_missed", "predicted", "held_out", "fewer_cores", "fewer_cores_refused", "nothing_worked", "hostile"} {
+	for _, name := range []string{"gain", "shapes", "confirmed", "memory", "objective", "objective_missed", "rate_of_shapes", "predicted", "held_out", "fewer_cores", "fewer_cores_refused", "nothing_worked", "hostile"} {
 		page := bytes.Replace(pageOf(t, name), []byte(library), []byte("/* the chart library */"), 1)
 		golden(t, "html/"+name+".html", page)
 	}

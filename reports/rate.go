@@ -75,6 +75,31 @@ func usualAtTheRate(r *Result) string {
 	return usual + " would too"
 }
 
+// p95AtRate is the median over the restarts of a count, in words; too slow where half of them or more did
+// not keep up.
+func p95AtRate(r *Result, p Point) string {
+	held, behind := 0, 0
+	for _, t := range r.Trials {
+		for _, phase := range t.Phases {
+			switch {
+			case t.Shape.Workers != p.Workers || t.Outcome != sweep.OK || phase.Kind != sweep.PhaseRate:
+			case phase.Held():
+				held++
+			default:
+				behind++
+			}
+		}
+	}
+	hopeless := held+behind == 0 && p.ThroughputRPS != nil && *p.ThroughputRPS < r.Scenario.RateRPS
+	switch {
+	case hopeless || behind > 0 && behind >= held:
+		return "too slow"
+	case held == 0:
+		return ""
+	}
+	return duration(atRate(r.Trials, p.Workers).P95)
+}
+
 // works is true for a count that could be run.
 func works(r *Result, workers int) bool {
 	p := at(r.Points, workers)

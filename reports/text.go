@@ -139,7 +139,7 @@ func (t *text) columns(r *Result) []column {
 	list := []column{
 		{title: "workers", cell: func(p Point) string { return strconv.Itoa(p.Workers) }},
 		{title: "requests/s", cell: t.throughput(r.Points)},
-		{title: "p95", rank: 2, cell: p95},
+		latencyColumn(r),
 		{title: "CPU/req", rank: 3, cell: func(p Point) string { return optional(p.CPUSecondsPerAnswer, duration) }},
 		{title: "memory", rank: 1, cell: func(p Point) string { return optional(p.MemoryBytes, size) }},
 	}
@@ -170,6 +170,14 @@ func (t *text) throughput(points []Point) func(Point) string {
 		}
 		return value + padLeft(interval, widest)
 	}
+}
+
+// latencyColumn is what the count was chosen by: the p95 at the rate, or else that at full load.
+func latencyColumn(r *Result) column {
+	if r.Goal != model.GoalRate {
+		return column{title: "p95", rank: 2, cell: p95}
+	}
+	return column{title: "p95 at " + Number(r.Scenario.RateRPS) + "/s", rank: 1, cell: func(p Point) string { return p95AtRate(r, p) }}
 }
 
 func p95(p Point) string {

@@ -191,37 +191,51 @@ func (s *Scenario) marginOf(p Phase) float64 {
 // requests to be independent of each other, which those that wait in one queue are not.
 const nearFactor = 2
 
-// near is true while a phase at the rate is too near to the objective for the length of its window.
-func (s *Sweep) near(l load, a generator.Attack, summary *generator.Summary) bool {
-	if l.kind != PhaseRate || s.plan.Settings.Goal != model.GoalRate || seconds(summary.WindowSeconds) >= s.timing.windowLimit || summary.Interrupted {
-		return false
+// longer is how long the window of a phase at the rate should be in all; no longer than it was where the phase is
+// not near to the objective, and where there is no time.
+func (s *Sweep) longer(l load, a generator.Attack, so *generator.Summary) time.Duration {
+	was := seconds(so.WindowSeconds)
+	if l.kind != PhaseRate || s.plan.Settings.Goal != model.GoalRate || so.Interrupted {
+		return was
 	}
-	return s.plan.Scenario.near(phaseOf(l, a, summary, errorConfidence))
+	times := s.plan.Scenario.near(phaseOf(l, a, so, errorConfidence))
+	return max(was, min(seconds(math.Min(times, mostTimes)*so.WindowSeconds), s.timing.windowLimit))
 }
 
-// near is true where a latency of the objective is within its own noise of the limit.
-func (s *Scenario) near(p Phase) bool {
+// mostTimes as long is longer than any window may be.
+const mostTimes = 1e3
+
+// near is how many times as long a window would tell on which side of its limit each latency of the objective
+// is; up to 1 where this one does. Errors fall with the root of the length.
+func (s *Scenario) near(p Phase) (times float64) {
 	if s.Objective == nil || !p.Held() {
-		return false
+		return 0
 	}
 	for quantile, limit := range s.Objective.LatencySeconds {
-		away := math.Abs(math.Log(limit / p.Latency.At(quantile)))
-		if q, ok := quantiles[quantile]; ok && away < nearFactor*model.QuantileError(q, p.OK+p.Failed) {
-			return true
+		q, known := quantiles[quantile]
+		seen := p.Latency.At(quantile)
+		if !known || !(seen > 0) {
+			continue
 		}
+		off := nearFactor * model.QuantileError(q, p.OK+p.Failed) / math.Abs(math.Log(limit/seen)) // infinite on the limit
+		times = math.Max(times, off*off)
 	}
-	return false
+	return times
 }
 
 // quantiles are those that an objective can name, but the slowest of all, which no length makes surer.
 var quantiles = map[string]float64{"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
-// prolonged is an attack whose window is as long as all before together, or what is left of the longest.
-func (s *Sweep) prolonged(a generator.Attack, so *generator.Summary) generator.Attack {
-	a.Window = max(min(seconds(so.WindowSeconds), s.timing.windowLimit-seconds(so.WindowSeconds)), 100*time.Millisecond).Round(10 * time.Millisecond)
+// prolonged is an attack that goes on with a phase for so much longer.
+func (s *Sweep) prolonged(a generator.Attack, so *generator.Summary, by time.Duration) generator.Attack {
+	a.Window = by.Round(windowStep)
+	a.WarmupLimit = a.Warmup    // what runs is warm: only the queue has to come back
 	a.Seed += int64(so.Planned) // other moments and other requests than before
 	return a
 }
+
+// windowStep is the least that a window is prolonged by, the period of a processor quota.
+const windowStep = 100 * time.Millisecond
 
 const (
 	// CaveatFewAtRate marks windows at the rate that held so few requests that the objective can't be told

@@ -1152,8 +1152,8 @@ func TestRateWithHeadroom(t *testing.T) {
 			t.Errorf("%d workers: missed %q", trial.Shape.Workers, why)
 		}
 	}
-	if a := r.Advice(); !a.Made || a.Workers != 4 || a.Capacity == nil || a.Capacity.Workers != 5 {
-		t.Errorf("recommended %d (%t), capacity %+v, want 4 for the rate and 5 for all", a.Workers, a.Made, a.Capacity)
+	if a := r.Advice(); !a.Made || a.Workers != 4 || a.Capacity == nil || a.Capacity.Workers < 5 || a.Capacity.Workers > 8 {
+		t.Errorf("recommended %d (%t), capacity %+v, want 4 for the rate and 5 to 8 for all", a.Workers, a.Made, a.Capacity)
 	}
 	all := run(t, newTest(t, &closedServer{cpu: 0.002, wait: 0.008}, func(o *Options) {
 		promise(o)

@@ -302,10 +302,14 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		tell(e)
 	}
 	summary, err := s.attack(attacking, attack, progress)
-	for err == nil && s.near(l, attack, summary) {
+	for err == nil {
+		by := s.longer(l, attack, summary) - seconds(summary.WindowSeconds)
+		if by < windowStep {
+			break
+		}
 		answered = summary.OKTotal + summary.FailedTotal
 		var more *generator.Summary
-		if more, err = s.attack(attacking, s.prolonged(attack, summary), progress); err == nil {
+		if more, err = s.attack(attacking, s.prolonged(attack, summary, by), progress); err == nil {
 			err = summary.Follow(more)
 		}
 	}
