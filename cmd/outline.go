@@ -38,7 +38,7 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 		say(&b, "          %s\n", s)
 	}
 	if p.Environment.CoresServer < p.Budget.Cores {
-		say(&b, "          %s asked for: what they could do will be predicted, as an upper bound\n", number(p.Budget.Cores, "core"))
+		say(&b, "          %s\n", carried(p))
 	}
 	say(&b, "requests  %s\n", requests(p.Scenario))
 	if o := p.Scenario.Objective; o != nil {
@@ -96,6 +96,18 @@ func printOutline(w io.Writer, o sweep.Outline, options outputOptions) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// carried says how the answer for more cores than can be measured is come by.
+func carried(p sweep.Plan) string {
+	asked, measured := number(p.Budget.Cores, "core"), number(p.Environment.CoresServer, "core")
+	switch part := p.Settings.FewerCores; {
+	case p.Budget.Cores > model.MostFactor*p.Environment.CoresServer:
+		return fmt.Sprintf("%s asked for: unless memory or a rate decides, there is no answer for more than %d times %s", asked, model.MostFactor, measured)
+	case part > 0:
+		return fmt.Sprintf("%s asked for: the answer for them is predicted from %s and %s, where that can be trusted", asked, number(part, "core"), measured)
+	}
+	return fmt.Sprintf("%s asked for: unless memory or a rate decides, there is no answer for them, as half of what is measured can't be held by %s", asked, p.Environment.LimitsMethod)
 }
 
 // scratch explains the folder in the commands of servers that start with files.

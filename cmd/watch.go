@@ -55,6 +55,9 @@ func (p *watch) begin(plan sweep.Plan, dir string) {
 	for _, s := range plan.Environment.LimitsShortfall {
 		say(p.w, "advise: %s\n", s)
 	}
+	if plan.Environment.CoresServer < plan.Budget.Cores {
+		say(p.w, "advise: %s\n", carried(plan))
+	}
 	say(p.w, "advise: at most %s; record: %s\n", time.Duration(plan.Settings.TimeSeconds*float64(time.Second)), dir)
 	if p.live {
 		p.bar = progressbar.NewOptions64(int64(plan.Settings.TimeSeconds*1000),

@@ -20,6 +20,9 @@ type Carry struct {
 	Lowest, Highest int
 	// RateHeld is true where the advised count was found by a rate that it has to hold.
 	RateHeld bool
+	// OthersShare of the measured cores was used by other processes at the advised count, on average; 0 is
+	// none, or not known.
+	OthersShare float64
 	// Runnable is how many workers were running or waiting for a core at a time, on average, with
 	// RunnableOf workers at full load; 0 is not known.
 	Runnable   float64
@@ -58,9 +61,9 @@ const (
 	// mostHeldOut is the error of a held-out prediction from which on the next is not trusted: about twice
 	// what restarts of one count differ by.
 	mostHeldOut = 0.1
-	// mostFactor is how many times the measured cores may be asked for. What a bus, a socket or a lock
+	// MostFactor is how many times the measured cores may be asked for. What a bus, a socket or a lock
 	// does beyond that, no measurement here has met.
-	mostFactor = 8
+	MostFactor = 8
 	// mostCarriedError is the error from which on an interval is too wide to choose a count by.
 	mostCarriedError = 0.2
 	// leastRunnable is the share of the workers with something to do that can run at a time, if nothing
@@ -77,7 +80,7 @@ const (
 //     they were not, something else is short, and throughput that levels off is nearly all there will be.
 //   - Workers with something to do could run, and did not wait for each other ([leastRunnable]).
 //   - A part of the cores was measured, and predicts all of them within [mostHeldOut].
-//   - The cores asked for are at most [mostFactor] times the measured ones, and the error carried that far
+//   - The cores asked for are at most [MostFactor] times the measured ones, and the error carried that far
 //     is within [mostCarriedError].
 //   - No count up to the carried one failed for another reason than memory.
 //
@@ -108,7 +111,9 @@ func (a Advice) Carried(c Carry) *Carried {
 	out.Made = true
 	out.interval(a, c)
 	out.Throughput = n.carried(a, out.Workers)
-	out.ThroughputLow, out.ThroughputHigh = out.Throughput/(1+out.Error), out.Throughput*(1+out.Error)
+	chosen := a.point(a.Workers)
+	out.ThroughputLow = out.Throughput * chosen.ThroughputLow / chosen.Throughput / (1 + out.Error)
+	out.ThroughputHigh = out.Throughput * chosen.ThroughputHigh / chosen.Throughput * (1 + out.Error)
 	if a.MemoryLine != nil {
 		out.Memory = math.Max(0, a.MemoryLine.At(float64(out.Workers)))
 	}
@@ -166,8 +171,8 @@ func (a Advice) distrust(c Carry, s Scaling, err error, carried float64) *Caveat
 	case math.Abs(h.Error) > mostHeldOut:
 		return c.refusal(fmt.Sprintf("from %.4g cores the %.4g that were measured came out %s off", s.Measured[0].Cores, h.Cores, percent(math.Abs(h.Error))),
 			map[string]float64{"error_share": h.Error, "busy_share": s.Busy})
-	case c.Cores > mostFactor*c.CoresMeasured:
-		return c.refusal(fmt.Sprintf("that is %.3g times as many, and no more than %d times is predicted", c.Cores/c.CoresMeasured, mostFactor), none)
+	case c.Cores > MostFactor*c.CoresMeasured:
+		return c.refusal(fmt.Sprintf("that is %.3g times as many, and no more than %d times is predicted", c.Cores/c.CoresMeasured, MostFactor), none)
 	case carried > mostCarriedError:
 		return c.refusal(fmt.Sprintf("it would be right within %s only", percent(carried)), map[string]float64{"error_share": carried})
 	}
@@ -180,6 +185,9 @@ func (a Advice) distrust(c Carry, s Scaling, err error, carried float64) *Caveat
 // given as long as it says something.
 func (a Advice) idle(c Carry, s Scaling) *Caveat {
 	figures := map[string]float64{"busy_share": s.Busy}
+	if c.OthersShare > (1-s.Busy)/2 {
+		return c.refusal(fmt.Sprintf("it used %s of the cores, and other processes %s: end those, and measure again", percent(s.Busy), percent(c.OthersShare)), figures)
+	}
 	why := fmt.Sprintf("at the most that it answered it used %s of the cores, so something else is short than the cores", percent(s.Busy))
 	const mostBusy = 0.5
 	if a.LimitedBy == LimitedByThroughput && a.HighResolved {
@@ -253,12 +261,14 @@ func (a Advice) networks(c Carry, s Scaling) networks {
 }
 
 // carried is the throughput of so many workers on the cores asked for: what was advised on the measured
-// ones, times the ratio of the networks. It is never less than that at as many workers or more.
+// ones, times the ratio of the networks, and no more than the cores can do by the CPU time of a request. It is
+// never less than on the measured ones at as many workers or more.
 func (n networks) carried(a Advice, workers int) float64 {
 	if n.measured.Demand == 0 {
 		return a.Throughput
 	}
 	x := a.Throughput * n.asked.ThroughputAt(workers*n.threads) / n.measured.ThroughputAt(a.Workers*n.threads)
+	x = math.Min(x, n.asked.Saturation())
 	if workers >= a.Workers {
 		x = math.Max(x, a.Throughput)
 	}

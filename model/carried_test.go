@@ -117,6 +117,12 @@ func TestCarriedIsRefused(t *testing.T) {
 				c.Measured[i].Throughput *= 0.4
 			}
 		}, want: "so something else is short than the cores."},
+		{name: "cores that others used", cores: 4, edit: func(_ *Advice, c *Carry) {
+			c.OthersShare = 0.5
+			for i := range c.Measured {
+				c.Measured[i].Throughput *= 0.4
+			}
+		}, want: "other processes 50 %"},
 		// 8 ms of 10 under a lock, all of it CPU time: 1.25 run at a time, and 125/s is the most.
 		{name: "a lock around the computing", cores: 4, edit: func(_ *Advice, c *Carry) { c.Runnable, c.RunnableOf = 1.25, 16 }, want: "a lock", most: 1.25 * 500},
 		{name: "more workers don't start", cores: 4, edit: func(a *Advice, _ *Carry) {
@@ -186,7 +192,9 @@ func TestCarriedError(t *testing.T) {
 			t.Errorf("%g cores: an error of %g, after %g", cores, out.Error, last)
 		}
 		last = out.Error
-		near(t, "the interval", out.ThroughputHigh/out.Throughput, 1+out.Error, 1e-9)
+		if p := a.point(a.Workers); math.Abs(out.ThroughputHigh/out.Throughput-p.ThroughputHigh/p.Throughput*(1+out.Error)) > 1e-9 {
+			t.Errorf("%g cores: up to %g/s of %g", cores, out.ThroughputHigh, out.Throughput)
+		}
 	}
 }
 

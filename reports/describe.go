@@ -192,7 +192,7 @@ func restarts(r *Result) string {
 		text += fmt.Sprintf(", %d for latency", n)
 	}
 	if n := r.Search.CoresRestarts; n > 0 {
-		text += fmt.Sprintf(", %d on %s to check what is predicted", n, cores(r.Settings.FewerCores))
+		text += fmt.Sprintf(", %d on %s to check what is predicted", n, cores(partMeasured(r)))
 	}
 	if n := r.Search.StartRestarts; n > 0 {
 		text += fmt.Sprintf(", %d to start a count otherwise that was killed while it started", n)
@@ -205,6 +205,17 @@ func restarts(r *Result) string {
 		text += "; no time for latency at " + strings.Join(counts, ", ")
 	}
 	return text + liveWords(r.Live)
+}
+
+// partMeasured is the part of the cores that was measured: a record that was begun by an older advise may have it
+// in its restarts alone.
+func partMeasured(r *Result) float64 {
+	for _, t := range r.Trials {
+		if t.OnFewerCores() {
+			return t.Cores
+		}
+	}
+	return r.Settings.FewerCores
 }
 
 // liveWords say how fresh starts compare with live changes.

@@ -120,6 +120,9 @@ func instead(r *Result) []string {
 		return nil
 	}
 	lines := []string{fmt.Sprintf("measure on a machine with %s and one more for the load: %s", cores(r.Budget.Cores), r.again(r.Budget.Cores))}
+	if r.Budget.Cores <= float64(r.Environment.CPUsAllowed) && !r.Settings.ShareCores {
+		lines = append(lines, "or here, with the load on the server's cores: add --share-cores")
+	}
 	if r.Measured.Recommendation != nil {
 		lines = append(lines, fmt.Sprintf("or be advised for what was measured: %s", r.again(r.Measured.Cores)))
 	}

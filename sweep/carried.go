@@ -24,11 +24,25 @@ func (r *Record) carried(a model.Advice) model.Advice {
 	}
 	c.Lowest, c.Highest = p.countsAllowed()
 	c.Runnable, c.RunnableOf = r.runnable()
+	c.OthersShare = r.othersAt(a.Workers)
 	a.Asked = a.Carried(c)
 	if a.Asked.Caveat != nil {
 		a.Caveats = append(a.Caveats, *a.Asked.Caveat)
 	}
 	return a
+}
+
+// othersAt is the share of the cores that other processes used at a count, on average over its restarts.
+func (r *Record) othersAt(workers int) float64 {
+	mean, n := 0.0, 0.0
+	for _, t := range r.Used() {
+		full := t.saturation()
+		if t.Outcome == OK && t.Shape.Workers == workers && full != nil && full.Disturbance != nil && full.Disturbance.OthersCPUShare != nil {
+			n++
+			mean += (*full.Disturbance.OthersCPUShare - mean) / n
+		}
+	}
+	return mean
 }
 
 // holdsRate is true where the advised count is one that holds a rate. What holds it on some cores does on

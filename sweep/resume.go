@@ -127,7 +127,9 @@ func differences(was, is Plan) []string {
 	differ("limits", was.Environment.LimitsMethod, is.Environment.LimitsMethod)
 	if len(d) == 0 { // what follows from the above differs by itself where another advise made the record
 		differ("share of errors allowed", was.Settings.ErrorShareAllowed, is.Settings.ErrorShareAllowed)
-		differ("cores to check predictions on", was.Settings.FewerCores, is.Settings.FewerCores)
+		if was.Settings.FewerCores > 0 { // where more were asked for, an older record has none
+			differ("cores to check predictions on", was.Settings.FewerCores, is.Settings.FewerCores)
+		}
 		differ("rule of thumb", was.Settings.RuleOfThumb, is.Settings.RuleOfThumb)
 		differ("connections", was.Settings.plannedConnections(), is.Settings.plannedConnections())
 		differ("seconds of a warm-up", was.Settings.WarmupSeconds, is.Settings.WarmupSeconds)
