@@ -160,7 +160,7 @@ func (r *Record) lock(a model.Advice) *model.Caveat {
 	}
 	return &model.Caveat{
 		Code: CaveatLock,
-		Message: fmt.Sprintf("Throughput levels off while %.0f %% of the cores is idle, since workers wait for each other: of %s, %.1f sleep in %s at a time. %.0f %% of a request is serialised, %.3g ms: no number of workers answers more than about %.3g requests per second. Only to hold the lock for a shorter time helps.",
+		Message: fmt.Sprintf("Throughput levels off while %.0f %% of the cores is idle, since workers wait for each other: of %s, %.1f sleep in %s at a time. %.0f %% of a request is serialised, %.3g ms: no number of workers answers more than about %.3g requests per second. Only holding it for less time helps.",
 			100*(1-used), slotWords(top.Workers, threads), asleep, where, 100*share, 1000/most, most),
 		Figures: map[string]float64{
 			"workers": float64(top.Workers), "slots": slots, "asleep": asleep, "serial_share": share, "serial_seconds": 1 / most, "throughput_rps": most, "cores_used_share": used,
