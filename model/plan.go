@@ -271,12 +271,17 @@ func (s Search) firstLook(v survey) (Step, bool) {
 		return Step{}, false
 	}
 	for _, n := range s.FirstLook() {
-		known := v.straight > 0 && s.always(n) == 0
+		known := v.straight > 0 && !v.asked() && s.always(n) == 0
 		if v.tried[n] == 0 && v.open(n) && !known {
 			return Step{Workers: n, Why: "first look"}, true
 		}
 	}
 	return Step{}, false
+}
+
+// asked is true where there is an objective, which fewer workers may meet.
+func (v survey) asked() bool {
+	return slices.ContainsFunc(v.table.groups, func(g group) bool { return g.meets != nil })
 }
 
 // closeToAlways is true for a count that one measured in any case makes superfluous at first.

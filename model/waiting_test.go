@@ -110,6 +110,19 @@ func TestSearchLooksAtAllWhereRequestsWaitLittle(t *testing.T) {
 	}
 }
 
+// With an objective the fewest that meet it are looked for, and those are below.
+func TestSearchLooksAtFewerWhereTheyMayMeetTheObjective(t *testing.T) {
+	a, meets := aWaiter{wait: 2}, true
+	counts, _ := run(t, a.search(), func(n int) Observation {
+		o := a.measure(n)
+		o.MeetsObjective = &meets
+		return o
+	})
+	if !slices.Contains(counts[:5], 1) {
+		t.Errorf("got %v, want 1 in the first look", counts)
+	}
+}
+
 func (a aWaiter) advice(memory float64, counts ...int) Advice {
 	var observations []Observation
 	for range 3 {
@@ -154,10 +167,10 @@ func TestWaitingForeseesTheMostThatFit(t *testing.T) {
 
 func TestNoWaiting(t *testing.T) {
 	for name, a := range map[string]Advice{
-		"the core is used":             aWaiter{wait: 0.025}.advice(halfGigabyte, 3, 19, fitsInHalf),
-		"requests wait little":         aWaiter{wait: 0.008}.advice(128e6, 1, 2, 3),
-		"they wait for each other":     aWaiter{wait: 2, serial: 2}.advice(halfGigabyte, 3, 8, 19),
-		"some of them do":              aWaiter{wait: 2, serial: 8}.advice(halfGigabyte, 3, 16, 19, fitsInHalf),
+		"the core is used":         aWaiter{wait: 0.025}.advice(halfGigabyte, 3, 19, fitsInHalf),
+		"requests wait little":     aWaiter{wait: 0.008}.advice(128e6, 1, 2, 3),
+		"they wait for each other": aWaiter{wait: 2, serial: 2}.advice(halfGigabyte, 3, 8, 19),
+		"some of them do":          aWaiter{wait: 2, serial: 8}.advice(halfGigabyte, 3, 16, 19, fitsInHalf),
 	} {
 		if a.Waiting != nil {
 			t.Errorf("%s: got %+v, want none", name, a.Waiting)

@@ -148,7 +148,7 @@ var fixtures = map[string]fixture{
 		f.edit = func(r *sweep.Record) { f.onHalf(r, 1) }
 	}),
 	"search_range": waiting.with(func(f *fixture) { f.counts, f.wait = []int{1, 2, 3, 4}, 0.02 }),
-	"waiting": slowPage.with(func(f *fixture) { f.edit = inLongWindows }),
+	"waiting":      slowPage.with(func(f *fixture) { f.edit = inLongWindows }),
 	"waiting_php": slowPage.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			inLongWindows(r)
