@@ -68,11 +68,11 @@ const (
 )
 
 // Next returns the next step: a first look at 1, 2, 4, 8 and the counts of Always in random order;
-// that of Always first, and alone where waiting is nearly everything; then, as long as they apply, in the order of what they are worth when time runs out: more
-// workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
-// beside a sharp top; second restarts of what bears on the decision, a third one of the choice; the
-// counts below those that may be enough; and at last restarts where the distance to the line is least certain, and those
-// that the interval still needs.
+// that of Always first, and alone where waiting is nearly everything; then, as long as they apply, in the
+// order of what they are worth when time runs out: more workers while throughput rises, the counts around
+// the (1 - Tolerance) line halved, the counts beside a sharp top; second restarts of what bears on the
+// decision, a third one of the choice; the counts below those that may be enough; and at last restarts where
+// the distance to the line is least certain, and those that the interval still needs.
 //
 // Next is deterministic: the same observations and seed give the same step.
 func (s Search) Next(observations []Observation) Step {
