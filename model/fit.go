@@ -153,7 +153,10 @@ func closedNetworkCurve(groups []group, cores float64) parametricCurve {
 	demand := medianDemand(groups)
 	c.candidate.Parameters = map[string]float64{"cores": cores, "demand_seconds": demand, "wait_seconds": wait}
 	c.candidate.Reading = fmt.Sprintf("each request holds a core for %s and %s", duration(demand), waits(wait, demand, "waits"))
-	if reading, ok := demandReading(groups); ok && groups[0].unloaded > 0 { // a worker that has many in work is not kept waiting
+	// A worker that has many in work is not kept waiting, and more workers wait for longer only for each other,
+	// as in a lock.
+	elsewhere := groups[0].unloaded > 0 || wait > 2*math.Max(groups[0].wait(), demand)
+	if reading, ok := demandReading(groups); ok && elsewhere {
 		c.candidate.Reading = reading
 	}
 	return c

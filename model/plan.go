@@ -72,11 +72,11 @@ const (
 )
 
 // Next returns the next step: a first look at 1, 2, 4, 8 and the counts of Always in random order;
-// that of Always first, and alone where waiting is nearly everything; then, as long as they apply, in the order of what they are worth when time runs out: more
-// workers while throughput rises, the counts around the (1 - Tolerance) line halved, the counts
-// beside a sharp top; second restarts of what bears on the decision, a third one of the choice; the
-// counts below those that may be enough; and at last restarts where the distance to the line is least certain, and those
-// that the interval still needs.
+// that of Always first, and alone where waiting is nearly everything; then, as long as they apply, in the
+// order of what they are worth when time runs out: more workers while throughput rises, the counts around
+// the (1 - Tolerance) line halved, the counts beside a sharp top; second restarts of what bears on the
+// decision, a third one of the choice; the counts below those that may be enough; and at last restarts where
+// the distance to the line is least certain, and those that the interval still needs.
 //
 // Next is deterministic: the same observations and seed give the same step.
 func (s Search) Next(observations []Observation) Step {
@@ -290,12 +290,17 @@ func (s Search) firstLook(v survey) (Step, bool) {
 		return Step{}, false
 	}
 	for _, n := range s.FirstLook() {
-		known := v.straight > 0 && s.always(n) == 0
+		known := v.straight > 0 && !v.asked() && s.always(n) == 0
 		if v.tried[n] == 0 && v.open(n) && !known {
 			return Step{Workers: n, Why: "first look"}, true
 		}
 	}
 	return Step{}, false
+}
+
+// asked is true where there is an objective, which fewer workers may meet.
+func (v survey) asked() bool {
+	return slices.ContainsFunc(v.table.groups, func(g group) bool { return g.meets != nil })
 }
 
 // closeToAlways is true for a count that one measured in any case makes superfluous at first.

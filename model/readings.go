@@ -58,8 +58,12 @@ func demandReading(groups []group) (reading string, ok bool) {
 	if first.demand == 0 {
 		return "", false
 	}
-	wait := math.Max(0, cmp.Or(first.unloaded, float64(first.slots)/first.mean)-first.demand)
-	return fmt.Sprintf("each request holds a core for %s and %s", duration(first.demand), waits(wait, first.demand, "waits about")), true
+	return fmt.Sprintf("each request holds a core for %s and %s", duration(first.demand), waits(first.wait(), first.demand, "waits about")), true
+}
+
+// wait is how long a request of the count waits, in seconds.
+func (g group) wait() float64 {
+	return math.Max(0, cmp.Or(g.unloaded, float64(g.slots)/g.mean)-g.demand)
 }
 
 // unimodalReading names the top. Without repeats no formula was tested, so none was found wanting.

@@ -45,3 +45,19 @@ func TestReadings(t *testing.T) {
 		}
 	}
 }
+
+// 5 ms in a lock and 5 ms outside of it: the closed network through 1, 2 and 8 workers would have each request
+// wait for more than twice the 10 ms that one worker shows.
+func TestReadingOfALockIsNoWait(t *testing.T) {
+	var groups []group
+	for _, n := range []int{1, 2, 8} {
+		groups = append(groups, group{workers: n, slots: n, n: 2, mean: min(float64(n)*100, 200), demand: 0.0002})
+	}
+	c := closedNetworkCurve(groups, 1)
+	if wait := c.candidate.Parameters["wait_seconds"]; wait < 0.02 {
+		t.Fatalf("the network has it wait for %g s: there is nothing to tell apart", wait)
+	}
+	if want := "each request holds a core for 200.0 us and waits about 9.8 ms"; c.candidate.Reading != want {
+		t.Errorf("got %q, want %q", c.candidate.Reading, want)
+	}
+}

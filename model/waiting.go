@@ -35,9 +35,21 @@ type Waiting struct {
 	Unloaded float64 `json:",omitempty"`
 }
 
-// Slots are the requests that have to be in work at a time to use the cores: cores x (Demand + Wait) /
-// Demand, see [ClosedNetwork.Crossing].
-func (w Waiting) Slots() int { return int(math.Ceil(math.Min(w.Network.Crossing(), math.MaxInt32))) }
+// Slots are the requests that have to be in work at a time to use the cores, cores x (Demand + Wait) /
+// Demand: see [ClosedNetwork.Crossing].
+func (w Waiting) Slots() int {
+	n := w.Network
+	n.Wait = w.WaitSeconds()
+	return int(math.Ceil(math.Min(n.Crossing(), math.MaxInt32)))
+}
+
+// WaitSeconds is how long one request waits.
+func (w Waiting) WaitSeconds() float64 {
+	if w.Unloaded > 0 {
+		return math.Max(w.Unloaded-w.Network.Demand, 0)
+	}
+	return w.Network.Wait
+}
 
 // With is the throughput that the network foresees with so many threads for each worker, in requests per
 // second. The threads of a worker are taken to share one core, as those of most languages for the web do.
@@ -103,7 +115,7 @@ func (s Search) straight(v survey) (workers int, ok bool) {
 // waits looks for the figures that say that the count is not the lever.
 func (d *decision) waits(q Question) *Waiting {
 	c, p := d.choice, d.plateau
-	if !c.rising && c.limitedBy != LimitedByMemory {
+	if c.limitedBy != LimitedByMemory && c.limitedBy != LimitedBySearchRange { // it is enough for what was asked
 		return nil
 	}
 	network, ok := waitingNetwork(p, d.table.counting, q.CoresMeasured, q.Tolerance)

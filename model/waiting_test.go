@@ -110,6 +110,19 @@ func TestSearchLooksAtAllWhereRequestsWaitLittle(t *testing.T) {
 	}
 }
 
+// With an objective the fewest that meet it are looked for, and those are below.
+func TestSearchLooksAtFewerWhereTheyMayMeetTheObjective(t *testing.T) {
+	a, meets := aWaiter{wait: 2}, true
+	counts, _ := run(t, a.search(), func(n int) Observation {
+		o := a.measure(n)
+		o.MeetsObjective = &meets
+		return o
+	})
+	if !slices.Contains(counts[:5], 1) {
+		t.Errorf("got %v, want 1 in the first look", counts)
+	}
+}
+
 func (a aWaiter) advice(memory float64, counts ...int) Advice {
 	var observations []Observation
 	for range 3 {
@@ -142,6 +155,21 @@ func TestWaiting(t *testing.T) {
 	near("cores used", w.CoresUsed, 0.0125)
 	near("slots", float64(w.Slots()), 2001)
 	near("with eight threads", w.With(8), 100)
+}
+
+// A worker that has forty requests of 2 s in work at a time answers twenty each second. What waits is a
+// request, and not a worker for the next one.
+func TestWaitingOfManyAtATime(t *testing.T) {
+	var observations []Observation
+	for _, n := range []int{1, 2, 4} {
+		observations = append(observations, Observation{
+			Workers: n, Throughput: 20 * float64(n), CPUPerRequest: waiterDemand, Memory: 20e6 + 50e6*float64(n), Unloaded: 2,
+		})
+	}
+	w := Advise(observations, Question{Cores: 1, CoresMeasured: 1, MemoryBytes: 256e6, Lowest: 1, Highest: 32}).Waiting
+	if w == nil || w.WaitSeconds() != 2-waiterDemand || w.Slots() != 2000 || math.Abs(w.CoresUsed-0.08) > 0.001 {
+		t.Errorf("got %+v, want 2 s of waiting and 2,000 at a time", w)
+	}
 }
 
 // What was not measured is foreseen: as many as fit by the line.

@@ -200,6 +200,19 @@ var fixtures = map[string]fixture{
 			inLongWindows(r)
 		}
 	}),
+	"lock": waiting.with(func(f *fixture) {
+		f.demand, f.wait, f.counts = 0.0005, 0.0095, []int{1, 2, 3, 4, 8}
+		f.edit = func(r *sweep.Record) {
+			for i := range r.Trials { // half of the 10 ms are in a lock
+				t := &r.Trials[i]
+				n, p := float64(t.Shape.Workers), &t.Phases[0]
+				p.ThroughputRPS = math.Min(p.ThroughputRPS, 200*(1+0.004*math.Sin(float64(i))))
+				p.OK, p.SaturatedBy = uint64(3*p.ThroughputRPS), model.SaturatedSlots
+				t.Server.CPUSeconds = f.demand * float64(p.OK)
+				t.Server.Locks = &sweep.Locks{Samples: 12, Threads: n, FileLock: math.Max(n-2, 0)}
+			}
+		}
+	}),
 	"lower_bound": waiting.with(func(f *fixture) {
 		f.edit = func(r *sweep.Record) {
 			for i := range r.Trials {

@@ -3,7 +3,6 @@ package reports
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -25,14 +24,14 @@ func countIsNoLever(r *Result, p sweep.Plan, w *model.Waiting) *model.Caveat {
 	}
 	c := &model.Caveat{Code: CaveatWaiting, Figures: map[string]float64{
 		"workers": float64(w.Workers), "throughput_rps": w.Throughput, "cores_used_share": w.CoresUsed, "measured": 0,
-		"demand_seconds": w.Network.Demand, "wait_seconds": longest(w), "requests_at_a_time": float64(w.Slots()), "threads": 0, "foreseen_rps": 0,
+		"demand_seconds": w.Network.Demand, "wait_seconds": w.WaitSeconds(), "requests_at_a_time": float64(w.Slots()), "threads": 0, "foreseen_rps": 0,
 	}}
 	answers := "are foreseen to answer"
 	if w.Measured {
 		answers, c.Figures["measured"] = "answer", 1
 	}
 	message := fmt.Sprintf("The count is not the lever: a request holds a core for %s and waits %s. %s, %s, %s %s/s and use %s of the cores.",
-		duration(w.Network.Demand), duration(longest(w)), count(w.Workers, "worker"), most(r, w), answers, Number(w.Throughput), percent(w.CoresUsed))
+		duration(w.Network.Demand), duration(w.WaitSeconds()), count(w.Workers, "worker"), most(r, w), answers, Number(w.Throughput), percent(w.CoresUsed))
 	if r.several() {
 		message += " Measured: " + measuredShapes(r) + "."
 	}
@@ -47,14 +46,6 @@ func countIsNoLever(r *Result, p sweep.Plan, w *model.Waiting) *model.Caveat {
 	}
 	c.Message = message + " " + lever
 	return c
-}
-
-// longest is how long a request waits; without load where a worker has many of them in work.
-func longest(w *model.Waiting) float64 {
-	if w.Unloaded > 0 {
-		return math.Max(w.Unloaded-w.Network.Demand, 0)
-	}
-	return w.Network.Wait
 }
 
 // most says what there can't be more workers than.

@@ -118,9 +118,10 @@ const (
 
 // lock is the caveat on workers that wait for each other.
 //
-// With N slots (workers x threads) that take X requests per second together, of whom L sleep in the lock at a time, one request is
-// in the lock for no more than 1/X and takes (N - L)/X besides waiting for it: the serialised share is 1/(N - L).
-// Where the universal scalability law is accepted it is that of the law, as in the reading of the curve.
+// With N slots (workers x threads) that take X requests per second together, of which L sleep in the lock at a
+// time, one request holds the lock for no more than 1/X and takes (N - L)/X besides waiting for it: the
+// serialised share is 1/(N - L). Where the universal scalability law is accepted it is that of the law, as in
+// the reading of the curve.
 //
 // # References
 //
@@ -155,12 +156,12 @@ func (r *Record) lock(a model.Advice) *model.Caveat {
 		most = math.Max(most, p.Throughput)
 	}
 	share := 1 / math.Max(slots-asleep, 1)
-	if law, accepted := a.Fit.Parameters["contention"]; accepted && a.Fit.Accepted && a.Fit.Model == model.ModelUSL {
+	if law := a.Fit.Parameters["contention"]; a.Fit.Accepted && a.Fit.Model == model.ModelUSL && law > 0 {
 		share = math.Min(law, 1)
 	}
 	return &model.Caveat{
 		Code: CaveatLock,
-		Message: fmt.Sprintf("Throughput levels off while %.0f %% of the cores is idle, since workers wait for each other: of %s, %.1f sleep in %s at a time. %.0f %% of a request is serialised, %.3g ms: no number of workers answers more than about %.3g requests per second. Only to hold the lock for a shorter time helps.",
+		Message: fmt.Sprintf("Throughput levels off while %.0f %% of the cores is idle, since workers wait for each other: of %s, %.1f sleep in %s at a time. %.0f %% of a request is serialised, %.3g ms: no number of workers answers more than about %.3g requests per second. Only holding it for less time helps.",
 			100*(1-used), slotWords(top.Workers, threads), asleep, where, 100*share, 1000/most, most),
 		Figures: map[string]float64{
 			"workers": float64(top.Workers), "slots": slots, "asleep": asleep, "serial_share": share, "serial_seconds": 1 / most, "throughput_rps": most, "cores_used_share": used,

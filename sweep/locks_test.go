@@ -99,8 +99,8 @@ func TestLock(t *testing.T) {
 // With nothing outside of the lock all of a request is serialised, and never more.
 func TestLockOfTheWholeRequest(t *testing.T) {
 	c := lockCaveat(aLockedServer{used: 0.1, by: model.SaturatedSlots, kind: fileLocks, asleep: func(n int) float64 { return float64(n) - 0.4 }}.record(1, 2, 3, 4, 8))
-	if c == nil || c.Figures["serial_share"] != 1 {
-		t.Errorf("got %+v, want all of it", c)
+	if c == nil || c.Figures["serial_share"] < 0.99 || c.Figures["serial_share"] > 1 {
+		t.Errorf("got %+v, want all of it and no more", c)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 type Outline struct {
 	Plan Plan `json:"plan"`
 	// FirstCounts are the counts of the first look, in their order; of the first variant where several are
-	// compared. What follows depends on it.
+	// compared. What follows depends on it; it ends early where requests wait nearly all their time.
 	FirstCounts []int `json:"first_counts"`
 	// Restarts is about how many fit into the time.
 	Restarts          int     `json:"restarts"`

@@ -12,11 +12,11 @@ type LockWaits struct {
 	FileLocks, Semaphores, SharedFutexes, PrivateFutexes int
 }
 
-// mostLockThreads are looked at in one go: more would take time from the server.
-const mostLockThreads = 512
+// mostLockThreads are looked at in one go, in a few milliseconds: more would take time from who measures.
+const mostLockThreads = 256
 
-// Locks counts what threads of these processes sleep in. What has ended, or can't be seen, is left out;
-// outside Linux nothing can be.
+// Locks counts what threads of these processes sleep in. What has ended, or can't be seen, is left out. It
+// is empty where there are more threads than are looked at, and outside Linux, where nothing can be seen.
 func Locks(processes []Process) LockWaits { return locks(processes) }
 
 // Add counts another look.

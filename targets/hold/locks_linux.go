@@ -17,7 +17,7 @@ func locks(processes []Process) LockWaits {
 		}
 		for _, t := range threads {
 			if w.Threads == mostLockThreads {
-				return w
+				return LockWaits{}
 			}
 			w.see(filepath.Join(folder, t.Name()))
 		}
