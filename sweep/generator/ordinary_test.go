@@ -11,8 +11,15 @@ func TestOrdinaryIsTheMostFrequentRequest(t *testing.T) {
 		weights []float64
 		want    int
 	}{
-		{nil, -1}, {[]float64{1}, -1}, {[]float64{1, 1}, -1}, {[]float64{95, 5}, 0}, {[]float64{5, 95}, 1},
-		{[]float64{5, 5, 1}, -1}, {[]float64{1, 5, 5}, -1}, {[]float64{5, 5, 6}, 2}, {[]float64{2, 1, 1}, 0},
+		{nil, -1},
+		{[]float64{1}, -1},
+		{[]float64{1, 1}, -1},
+		{[]float64{95, 5}, 0},
+		{[]float64{5, 95}, 1},
+		{[]float64{5, 5, 1}, -1},
+		{[]float64{1, 5, 5}, -1},
+		{[]float64{5, 5, 6}, 2},
+		{[]float64{2, 1, 1}, 0},
 	} {
 		var requests []Request
 		for _, w := range test.weights {
