@@ -330,7 +330,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator.add(summary)
 		t.Phases[len(t.Phases)-1].SaturatedBy = s.saturatedBy(t, &p)
-	case t.saturation() == nil: // of a trial below full load, all windows count
+	case t.saturation() == nil && l.kind != PhaseStuck: // of a trial below full load, all other windows count
 		m.use(&t.Server)
 		t.Generator.add(summary)
 	}
