@@ -19,7 +19,8 @@ const (
 //
 // The throughput knee is the smallest measured count that reaches (1 - Tolerance) of the best, over
 // a unimodal fit. The objective may ask for more workers; memory caps what both ask for; LimitedBy
-// names which of them decided. Only measured counts from Lowest to Highest are recommended. A
+// names which of them decided. A count below Least is raised to it where that gives up no more than the
+// tolerance either. Only measured counts from Lowest to Highest are recommended. A
 // parametric curve never decides the count: when it passes its test it can only widen the interval.
 //
 // Where the objective is met by no count that fits, nothing is recommended: the asked-for promise

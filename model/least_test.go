@@ -248,3 +248,34 @@ func TestLatencyGainNeedsTwoRates(t *testing.T) {
 		}
 	}
 }
+
+// One sync worker alone would take less memory than one of four threads; two do not, and two are asked for.
+func TestRaceForTheLeast(t *testing.T) {
+	for least, want := range map[int]string{1: "sync", 2: "threads"} {
+		var r Race
+		for _, x := range []struct {
+			name           string
+			threads, least int
+		}{{"sync", 1, least}, {"threads", 4, 1}} {
+			r = append(r, Entrant{
+				Variant:  x.name,
+				Search:   Search{Highest: 8, Always: []int{3}, Threads: x.threads, Cores: 1, Tolerance: 0.05, Least: x.least, Seed: 1},
+				Question: Question{Cores: 1, CoresMeasured: 1, RuleOfThumb: 3, Lowest: 1, Highest: 8, Least: x.least, Seed: 1},
+			})
+		}
+		memory := map[string]float64{"sync": 17e6, "threads": 22e6}
+		random := rand.New(rand.NewPCG(1, 12))
+		var observations []Observation
+		step := r.Next(nil)
+		for ; !step.Done && len(observations) < 100; step = r.Next(observations) {
+			observations = append(observations, Observation{
+				Variant: step.Variant, Workers: step.Workers, Throughput: 500 * math.Exp(0.01*random.NormFloat64()),
+				Memory: 27e6 + memory[step.Variant]*float64(step.Workers)*math.Exp(0.002*random.NormFloat64()),
+			})
+		}
+		standings := r.Advise(observations)
+		if got := standings.Choice(); got.Variant != want || !step.Resolved {
+			t.Errorf("with %d sync workers at the least: recommended %d of %s (resolved %t), want %s: %v", least, got.Advice.Workers, got.Variant, step.Resolved, want, got.Advice.Reasons)
+		}
+	}
+}

@@ -564,7 +564,7 @@ func (f fixture) latency(id, workers int, capacity float64, started time.Time) s
 func (f fixture) stuck(id, workers int, capacity float64, started time.Time) sweep.Trial {
 	t := f.latency(id, workers, capacity, started)
 	for i := range t.Phases {
-		p95 := t.Phases[i].Latency.P95 / float64(workers)
+		p95 := t.Phases[i].Latency.P95 / math.Pow(float64(workers), 1.2)
 		t.Phases[i].Ordinary = &sweep.Latency{Mean: 0.3 * p95, P50: 0.25 * p95, P90: 0.8 * p95, P95: p95, P99: 1.5 * p95, Max: 2 * p95}
 	}
 	stuck := t.Phases[0]

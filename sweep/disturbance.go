@@ -168,6 +168,9 @@ func (t *Trial) DisturbedBy() []Reason {
 	}
 	var all []Reason
 	for _, p := range t.Phases {
+		if p.Kind == PhaseStuck { // which tells a second from some milliseconds
+			continue
+		}
 		for _, r := range p.Disturbance.Reasons() {
 			if p.Kind != PhaseSaturation && r.Code == ReasonFrequency {
 				continue

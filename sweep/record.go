@@ -355,8 +355,8 @@ type Latency struct {
 // Server is what the server's tree used.
 type Server struct {
 	Workers *int `json:"workers_seen"` // null where they can't be counted
-	// CPUSeconds are of the window of full load; of all windows, in a trial below full load. Both are 0
-	// where they are not known: a server that did not start, or ended.
+	// CPUSeconds are of the window of full load; of all windows but that of PhaseStuck, in a trial below full
+	// load. Both are 0 where they are not known: a server that did not start, or ended.
 	CPUSeconds           float64 `json:"cpu_seconds"`
 	CPUSecondsPerRequest float64 `json:"cpu_seconds_per_request"`
 	answered             uint64  // in those windows

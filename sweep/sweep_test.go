@@ -372,7 +372,7 @@ func TestChoiceIsConfirmed(t *testing.T) {
 // minute's sweep hold a dozen answers: that is said, and no count is ruled out by it.
 func TestFewAnswersAreSaid(t *testing.T) {
 	few := func(server *closedServer) (model.Advice, *model.Caveat) {
-		r := run(t, newTest(t, server, func(o *Options) { o.Counts = []int{1, 2, 3, 4} }))
+		r := run(t, newTest(t, server, func(o *Options) { o.Counts, o.Least = []int{1, 2, 3, 4}, 1 }))
 		for _, trial := range r.Trials {
 			if full := trial.saturation(); full != nil && math.Abs(trial.Server.CPUSecondsPerRequest-server.cpu) > 0.1*server.cpu {
 				t.Errorf("trial %d: %g CPU seconds per request from %d answers", trial.ID, trial.Server.CPUSecondsPerRequest, full.OK)

@@ -352,7 +352,7 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 		full := &t.Phases[len(t.Phases)-1]
 		full.SaturatedBy = s.saturatedBy(t, &p)
 		s.takeOff(t, full, summary)
-	case t.saturation() == nil: // of a trial below full load, all windows count
+	case t.saturation() == nil && l.kind != PhaseStuck: // of a trial below full load, all other windows count
 		m.use(&t.Server)
 		t.Generator.add(summary)
 	}
