@@ -66,7 +66,7 @@ func TestNotCarried(t *testing.T) {
 	if n := len(a.Caveats); n == 0 || a.Caveats[n-1].Code != model.CaveatNotPredicted {
 		t.Errorf("got %+v", a.Caveats)
 	}
-	r.Plan.Scenario.RateRPS, r.Plan.Scenario.Objective = 100, &Objective{}
+	r.Plan.Settings.Goal = model.GoalRate
 	if workers, made := r.carried(a).Answer(); !made || workers != a.Workers {
 		t.Errorf("what holds a rate on one core is %d, and on four %d (%t)", a.Workers, workers, made)
 	}
