@@ -237,6 +237,8 @@ type Trial struct {
 	// FewerConnections is true where more connections were needed later: it is compared with none of the
 	// others. It follows from the plan, and is no part of the record on disk.
 	FewerConnections bool `json:"fewer_connections,omitempty"`
+	// Reopened is nil where connections were spread evenly at once, or that is not known.
+	Reopened *Reopened `json:"reopened,omitempty"`
 	// FrontAlone is of one trial of a sweep whose server has another one before it.
 	FrontAlone *FrontAlone `json:"front_alone,omitempty"`
 
