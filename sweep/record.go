@@ -153,6 +153,8 @@ type Settings struct {
 	Connections int     `json:"connections"`
 	// ConnectionsAtFirst is where the search for Connections began; 0: there was none to make.
 	ConnectionsAtFirst int `json:"connections_at_first,omitempty"`
+	// ConnectionLimitSetting of the server allows no more Connections; empty: none does, or it is not known.
+	ConnectionLimitSetting string `json:"connection_limit_setting,omitempty"`
 	// Arrivals of requests at a rate: constant or poisson.
 	Arrivals string `json:"arrivals"`
 	// Probe is the path that is asked for while the server is full; empty: none is.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"advise/model"
@@ -47,6 +46,8 @@ type ConnectionSearch struct {
 	Limit          int     `json:"limit,omitempty"`
 	LimitSetting   string  `json:"limit_setting,omitempty"`
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
+
+	memoryEach float64 // bytes that a connection took; 0: not known
 }
 
 // A Level is what was answered over so many connections.
@@ -55,6 +56,7 @@ type Level struct {
 	ThroughputRPS float64 `json:"throughput_rps"`
 	// CPUShare is of the cores that the server can use.
 	CPUShare    float64 `json:"cpu_share"`
+	MemoryBytes int64   `json:"memory_bytes,omitempty"` // the server's after it
 	FailedShare float64 `json:"failed_share"`
 	Failure     string  `json:"failure,omitempty"` // the most frequent one
 
@@ -68,6 +70,7 @@ const (
 	BoundPorts       = "ports"
 	BoundGenerator   = "generator"
 	BoundTime        = "time"
+	BoundMemory      = "memory"
 	BoundDied        = "died" // the server ended under more of them
 )
 
@@ -76,6 +79,8 @@ const (
 	mostConnections = 8192
 	// mostForSaturation is the share of the time that all searches may take.
 	mostForSaturation = 0.25
+	// firstSearch is the part of it for the first of two.
+	firstSearch = 0.6
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
 	// warmupRounds are as many before it.
@@ -133,8 +138,8 @@ func (s *Sweep) planConnections() {
 		switch {
 		case k.Slots == 0:
 			p.Settings.ConnectionsAtFirst = cmp.Or(p.Scenario.Connections, p.connections())
-		case k.Connections > 0 && p.Scenario.Connections == 0: // what is beyond waits unseen, and times out
-			p.Settings.Connections = min(p.Settings.Connections, k.Connections)
+		case k.Connections > 0 && k.Connections < p.Settings.Connections && p.Scenario.Connections == 0: // what is beyond waits unseen, and times out
+			p.Settings.Connections, p.Settings.ConnectionLimitSetting = k.Connections, k.Setting
 		}
 	}
 	if p.Settings.ConnectionsAtFirst > 0 {
@@ -160,6 +165,9 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 				break // it would end before it tells anything; the trials do
 			}
 			left := s.saturationLeft()
+			if n != slices.Min(counts) {
+				left = time.Duration(firstSearch * float64(left))
+			}
 			if s.plan.Scenario.Connections > 0 {
 				left = justUnloaded
 			}
@@ -321,7 +329,10 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
 	}
 	most, bound := s.mostConnections()
-	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
+	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds, Memory: float64(s.limits.Memory)}
+	if n := len(s.plan.Saturation.Searches); n > 0 {
+		filling.Each = s.plan.Saturation.Searches[n-1].memoryEach
+	}
 	for err == nil && !ended(server) {
 		var next int
 		if next, search.Shown = filling.Next(); next == 0 {
@@ -334,6 +345,10 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 			if search.Shown = cmp.Or(search.Shown, filling.BestShown()); search.Shown == "" {
 				search.Bound = BoundTime
 			}
+			break
+		}
+		if !filling.Fits(next) {
+			search.Bound = BoundMemory
 			break
 		}
 		var l Level
@@ -354,7 +369,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 	case err != nil:
 		return nil, err
 	}
-	search.Connections = filling.Best()
+	search.Connections, search.memoryEach = filling.Best(), filling.MemoryEach()
 	if search.LimitSetting == "" && search.refused() {
 		search.Limit = search.Connections
 	}
@@ -420,6 +435,9 @@ func (s *Sweep) tryLevel(ctx context.Context, server instance, shape Shape, conn
 	if cores := s.coresFor(shape, s.plan.Environment.CoresServer); cores > 0 && used.seen[0] && used.seen[1] && p.WindowSeconds > 0 {
 		l.CPUShare = (used.cpu[1] - used.cpu[0]).Seconds() / (p.WindowSeconds * cores)
 	}
+	if m, err := server.Memory(); err == nil { // of one that ended there is nothing to read
+		l.MemoryBytes = m.PSS + m.SwapPSS
+	}
 	if l.FailedShare = p.errorShare(); l.FailedShare > s.plan.Settings.ErrorShareAllowed {
 		l.Failure = p.commonError()
 	}
@@ -451,7 +469,7 @@ func (p *Phase) relativeError() float64 {
 
 func (l Level) model(failuresAllowed float64) model.Level {
 	return model.Level{
-		Connections: l.Connections, Throughput: l.ThroughputRPS, Error: l.err, CPUShare: l.CPUShare,
+		Connections: l.Connections, Throughput: l.ThroughputRPS, Error: l.err, CPUShare: l.CPUShare, Memory: float64(l.MemoryBytes),
 		Refused: l.FailedShare > failuresAllowed,
 	}
 }
@@ -554,8 +572,9 @@ const (
 var boundWords = map[string]string{
 	BoundConnections: " No more of them are tried.",
 	BoundOpenFiles:   " The generator may not have more files open: allow more with ulimit -n %d.",
-	BoundPorts:       " There are no local ports for more: widen net.ipv4.ip_local_port_range.",
+	BoundPorts:       " There are no local ports for more: net.ipv4.ip_local_port_range has to have %d.",
 	BoundGenerator:   " The load generator can't drive more.",
+	BoundMemory:      " More of them take more memory than it may have: a larger --mem tells.",
 	BoundTime:        " There was no time to try more: a longer --time tells.",
 	BoundDied:        " With more the server ended.",
 }
@@ -563,7 +582,7 @@ var boundWords = map[string]string{
 // saturationCaveats are those on the connections of the recommended variant.
 func (r *Record) saturationCaveats(a model.Advice) []*model.Caveat {
 	if r.Plan.Saturation == nil {
-		return nil
+		return []*model.Caveat{r.plannedLimit(a)}
 	}
 	return []*model.Caveat{r.notSaturated(), r.connectionLimit(a), r.stalls()}
 }
@@ -582,8 +601,11 @@ func (r *Record) notSaturated() *model.Caveat {
 	for _, search := range r.Plan.Saturation.Searches {
 		if words := boundWords[search.Bound]; words != "" {
 			why = words
-			if strings.Contains(words, "%d") { // twice as many: the next step
+			switch search.Bound { // twice as many: the next step
+			case BoundOpenFiles:
 				why = fmt.Sprintf(words, 2*p.Connections+filesBeside+r.Plan.Environment.CPUsAllowed)
+			case BoundPorts:
+				why = fmt.Sprintf(words, 2*p.Connections*portsForEach)
 			}
 		}
 	}
@@ -600,10 +622,7 @@ func (r *Record) notSaturated() *model.Caveat {
 // connectionLimit is the caveat on a server that refuses connections, or that keeps them waiting at the
 // recommended count.
 func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
-	waiting := slices.ContainsFunc(r.Used(), func(t Trial) bool {
-		p := t.saturation()
-		return t.Shape.Workers == a.Workers && p != nil && p.SaturatedBy == model.SaturatedLimit
-	})
+	waiting := r.filledAt(a.Workers) == model.SaturatedLimit
 	for _, search := range r.Plan.Saturation.Searches {
 		workers, limit, what := search.Workers, search.Limit, "refused or closed connections"
 		switch {
@@ -630,6 +649,21 @@ func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
 		}
 	}
 	return nil
+}
+
+// plannedLimit is the caveat on a server that was known to take no more connections than it was driven by, where
+// these are too few to have all slots of the recommended count busy and as many requests waiting.
+func (r *Record) plannedLimit(a model.Advice) *model.Caveat {
+	n, setting := r.Plan.Settings.Connections, r.Plan.Settings.ConnectionLimitSetting
+	if setting == "" || r.filledAt(a.Workers) != model.SaturatedLimit {
+		return nil
+	}
+	return &model.Caveat{
+		Code: CaveatConnectionLimit,
+		Message: fmt.Sprintf("At a worker count of %d the server takes no more connections than %d (%s): a limit of its own, and no error of the page.",
+			a.Workers, n, setting),
+		Figures: map[string]float64{"workers": float64(a.Workers), "connections": float64(n)},
+	}
 }
 
 // stalls is the caveat on answers that wait for an acknowledgement. What turns it off was measured: uvloop sets

@@ -32,6 +32,7 @@ type asyncServer struct {
 	cpuAt     func(workers int) float64 // cpu at a count; nil: the same at all
 	stall     float64                   // seconds more on connections that are kept, with several workers
 	diesAt    int                       // connections; 0: never
+	eachTakes int64                     // bytes of memory for a connection
 	starts    []int
 	levels    []int
 	noise     *rand.Rand
@@ -39,7 +40,12 @@ type asyncServer struct {
 
 type asyncInstance struct {
 	*closedInstance
-	cpu time.Duration
+	cpu    time.Duration
+	memory int64
+}
+
+func (i *asyncInstance) Memory() (hold.Memory, error) {
+	return hold.Memory{PSS: 30<<20 + i.memory, Exact: true}, nil
 }
 
 func (i *asyncInstance) Usage() (hold.Usage, error) {
@@ -75,6 +81,7 @@ func (s *asyncServer) attack(of func() *asyncInstance) attackFunc {
 		kept := a.Requests[0].Header.Get("Connection") != "close"
 		rate, unloaded := s.throughput(i.workers, a.Connections, kept)
 		latency := math.Max(unloaded, float64(a.Connections)/rate)
+		i.memory = int64(a.Connections) * s.eachTakes
 		rate *= 1 + 0.005*s.noise.NormFloat64()
 		if a.WarmupRequests == 0 {
 			s.levels = append(s.levels, a.Connections)
@@ -399,6 +406,37 @@ func TestServerThatDiesOfConnections(t *testing.T) {
 	a := r.Advice()
 	if !hasCode(a, CaveatConnectionLimit) || !hasCode(a, CaveatNotSaturated) || !anyWorked(r.Trials) {
 		t.Errorf("caveats %v", a.Caveats)
+	}
+}
+
+// Each connection takes 1 MB of 300: the 500 that would fill the server don't fit.
+func TestConnectionsThatDoNotFitInMemory(t *testing.T) {
+	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.100, eachTakes: 1 << 20}, asyncRecord(t), nil)
+	s.limits.Memory = 300 << 20
+	r := run(t, s)
+	if n := r.Plan.Settings.Connections; n > 256 || n < 64 {
+		t.Errorf("%d connections", n)
+	}
+	a := r.Advice()
+	i := slices.IndexFunc(a.Caveats, func(c model.Caveat) bool { return c.Code == CaveatNotSaturated })
+	if i < 0 || !strings.Contains(a.Caveats[i].Message, "--mem") {
+		t.Errorf("caveats %v", a.Caveats)
+	}
+}
+
+// Where waitress's limit decides what many threads do it is named.
+func TestPlannedLimitIsNamed(t *testing.T) {
+	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.020, limit: 1}, asyncRecord(t), func(o *Options) {
+		var err error
+		if o.Target, err = targets.Recognise(targets.Command{Argv: []string{"waitress-serve", "--connection-limit", "20", "app:app"}, Env: os.Environ(), Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		o.Counts = []int{8, 16}
+	})
+	a := run(t, s).Advice()
+	i := slices.IndexFunc(a.Caveats, func(c model.Caveat) bool { return c.Code == CaveatConnectionLimit })
+	if i < 0 || !strings.Contains(a.Caveats[i].Message, "no more connections than 16 (--connection-limit)") {
+		t.Errorf("advised %d: %v", a.Workers, a.Caveats)
 	}
 }
 
