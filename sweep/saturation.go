@@ -242,6 +242,17 @@ func (c *ConnectionSearch) refused() bool {
 	return c.Bound == BoundDied || slices.ContainsFunc(c.Tried, func(l Level) bool { return l.Failure != "" })
 }
 
+// leastRefused is the smallest number of connections of which some were turned away.
+func (c *ConnectionSearch) leastRefused() int {
+	least := math.MaxInt
+	for _, l := range c.Tried {
+		if l.Failure != "" {
+			least = min(least, l.Connections)
+		}
+	}
+	return least
+}
+
 // fill is called after each trial: where the connections did not fill the server at its count, more of
 // them are tried there, and taken for all counts if it then answers more. When half of the time is gone
 // there is too little left to measure them all again.
@@ -631,6 +642,9 @@ func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
 		case search.Bound == BoundDied:
 			limit, what = search.Connections, "ended when it had more connections"
 		case search.refused():
+			if least := search.leastRefused(); least <= limit { // nginx counts those to its upstream too
+				limit = search.Connections
+			}
 		case waiting && search.LimitSetting != "":
 			workers, limit, what = a.Workers, limit*a.Workers/search.Workers, "takes no more connections"
 		default:

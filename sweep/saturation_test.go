@@ -424,6 +424,18 @@ func TestConnectionsThatDoNotFitInMemory(t *testing.T) {
 	}
 }
 
+// nginx takes two connections for each request that it passes on: what it refused is told, and by which setting.
+func TestLimitThatIsReachedEarly(t *testing.T) {
+	r := &Record{Plan: Plan{Saturation: &Saturation{Searches: []ConnectionSearch{{
+		Shape: Shape{Workers: 1}, Limit: 512, LimitSetting: "worker_connections", Connections: 128,
+		Tried: []Level{{Connections: 128, ThroughputRPS: 600}, {Connections: 512, FailedShare: 0.2, Failure: "closed early"}, {Connections: 320, FailedShare: 0.1, Failure: "closed early"}},
+	}}}}}
+	c := r.connectionLimit(model.Advice{Workers: 1})
+	if c == nil || c.Figures["connections"] != 128 || !strings.Contains(c.Message, "closed connections beyond 128 (worker_connections)") {
+		t.Errorf("got %+v", c)
+	}
+}
+
 // Where waitress's limit decides what many threads do it is named.
 func TestPlannedLimitIsNamed(t *testing.T) {
 	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.020, limit: 1}, asyncRecord(t), func(o *Options) {
