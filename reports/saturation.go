@@ -30,8 +30,24 @@ func connections(r *Result) []string {
 		}
 		lines = append(lines, fmt.Sprintf("connections for %s: %s", what, Levels(search)))
 	}
+	lines = append(lines, ownConnections(r)...)
 	if n := fewerConnections(r.Trials); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s with fewer connections, before more were needed, not used", count(n, "restart")))
+	}
+	return lines
+}
+
+// ownConnections are those of counts that are driven by fewer than the others, as so many are too many for them.
+func ownConnections(r *Result) []string {
+	var lines []string
+	said := map[sweep.Shape]bool{}
+	for _, t := range r.Trials {
+		full := saturation(t)
+		if full == nil || t.Apart() || said[t.Shape] || full.Connections == 0 || full.Connections >= r.Settings.Connections {
+			continue
+		}
+		said[t.Shape] = true
+		lines = append(lines, fmt.Sprintf("%s: driven by %s, since it answers less to more of them", count(t.Shape.Workers, "worker"), count(full.Connections, "connection")))
 	}
 	return lines
 }

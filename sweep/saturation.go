@@ -359,7 +359,9 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 			break
 		}
 		if !filling.Fits(next) {
-			search.Bound = BoundMemory
+			if search.Shown == "" {
+				search.Bound = BoundMemory
+			}
 			break
 		}
 		var l Level

@@ -33,6 +33,7 @@ type asyncServer struct {
 	stall     float64                   // seconds more on connections that are kept, with several workers
 	diesAt    int                       // connections; 0: never
 	eachTakes int64                     // bytes of memory for a connection
+	slows     float64                   // share of throughput that each doubling beyond 64 connections costs
 	starts    []int
 	levels    []int
 	noise     *rand.Rand
@@ -71,6 +72,9 @@ func (s *asyncServer) throughput(workers, connections int, kept bool) (rps, unlo
 	rps = math.Min(inWork/unloaded, math.Min(s.cores, float64(workers))/s.cpuOf(workers))
 	if s.locked > 0 {
 		rps = math.Min(rps, s.locked)
+	}
+	if connections > 64 {
+		rps *= 1 - s.slows*math.Log2(float64(connections)/64)
 	}
 	return rps, unloaded
 }
@@ -406,6 +410,26 @@ func TestServerThatDiesOfConnections(t *testing.T) {
 	a := r.Advice()
 	if !hasCode(a, CaveatConnectionLimit) || !hasCode(a, CaveatNotSaturated) || !anyWorked(r.Trials) {
 		t.Errorf("caveats %v", a.Caveats)
+	}
+}
+
+// As two workers and more of uvicorn stall they need hundreds of connections, of which one worker, that does not,
+// answers less: 3,333/s to 64, a tenth less to 512. Each is driven by those that it answers most to.
+func TestCountThatNeedsFewerConnections(t *testing.T) {
+	r := run(t, newAsyncTest(t, &asyncServer{cpu: 0.0003, wait: 0.005, stall: 0.044, slows: 0.035}, asyncRecord(t), nil))
+	common := r.Plan.Settings.Connections
+	if common < 256 {
+		t.Fatalf("%d connections: %+v", common, r.Plan.Saturation)
+	}
+	for _, trial := range r.Used() {
+		full := trial.saturation()
+		switch {
+		case full == nil:
+		case trial.Shape.Workers > 1 && full.Connections != common:
+			t.Errorf("%d workers: %d connections, want %d", trial.Shape.Workers, full.Connections, common)
+		case trial.Shape.Workers == 1 && (full.Connections > 64 || full.ThroughputRPS < 0.97*3333):
+			t.Errorf("one worker: %.0f/s over %d connections", full.ThroughputRPS, full.Connections)
+		}
 	}
 }
 
