@@ -352,7 +352,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 			}
 			break
 		}
-		if time.Now().After(until) {
+		if !s.timeFor(next, filling, until) {
 			if search.Shown = cmp.Or(search.Shown, filling.BestShown()); search.Shown == "" {
 				search.Bound = BoundTime
 			}
@@ -387,6 +387,16 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		search.Limit = search.Connections
 	}
 	return search, nil
+}
+
+// timeFor is true where a level will end in time; the first one may take longer.
+func (s *Sweep) timeFor(connections int, f model.Filling, until time.Time) bool {
+	now := time.Now()
+	if len(f.Levels) > 0 {
+		warmup, window := s.levelTiming(s.round(connections, f))
+		now = now.Add(warmup + window)
+	}
+	return !now.After(until)
 }
 
 // unloaded is how one connection is answered, kept or new each time; nothing is known where no answer came.
