@@ -24,17 +24,21 @@ func connections(r *Result) []string {
 		if len(search.Tried) == 0 && r.Scenario.Connections > 0 { // not looked for
 			continue
 		}
-		what := count(search.Workers, "worker")
-		if r.several() {
-			what += " of " + search.Variant().String()
-		}
-		lines = append(lines, fmt.Sprintf("connections for %s: %s", what, Levels(search)))
+		lines = append(lines, fmt.Sprintf("connections for %s: %s", r.shape(search.Shape), Levels(search)))
 	}
 	lines = append(lines, ownConnections(r)...)
 	if n := fewerConnections(r.Trials); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s with fewer connections, before more were needed, not used", count(n, "restart")))
 	}
 	return lines
+}
+
+// shape is so many workers, and of what where several shapes are compared.
+func (r *Result) shape(s sweep.Shape) string {
+	if r.several() {
+		return count(s.Workers, "worker") + " of " + s.Variant().String()
+	}
+	return count(s.Workers, "worker")
 }
 
 // ownConnections are those of counts that are driven by fewer than the others, as so many are too many for them.
@@ -47,7 +51,7 @@ func ownConnections(r *Result) []string {
 			continue
 		}
 		said[t.Shape] = true
-		lines = append(lines, fmt.Sprintf("%s: driven by %s, since it answers less to more of them", count(t.Shape.Workers, "worker"), count(full.Connections, "connection")))
+		lines = append(lines, fmt.Sprintf("%s: driven by %s, since it answers less to more of them", r.shape(t.Shape), count(full.Connections, "connection")))
 	}
 	return lines
 }
