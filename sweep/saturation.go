@@ -306,7 +306,7 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	if err != nil {
 		return ctx.Err()
 	}
-	search, err := s.double(ctx, server, shape, began.Add(left))
+	search, err := s.double(ctx, server, shape, began, left)
 	if stopped := server.Stop(abort); err == nil {
 		err = stopped
 	}
@@ -325,8 +325,9 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	return nil
 }
 
-// double drives a started server over more and more connections.
-func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until time.Time) (*ConnectionSearch, error) {
+// double drives a started server over more and more connections. Half of the time is for these, however long the
+// server took to start.
+func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began time.Time, left time.Duration) (*ConnectionSearch, error) {
 	k := s.concurrency(shape)
 	search := &ConnectionSearch{Shape: shape, Tried: []Level{}, Limit: k.Connections}
 	if k.Connections > 0 {
@@ -338,6 +339,10 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		var fresh model.Answer
 		fresh, err = s.unloaded(ctx, server, true)
 		search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
+	}
+	until := began.Add(left)
+	if half := time.Now().Add(left / 2); half.After(until) {
+		until = half
 	}
 	most, bound := s.mostConnections()
 	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds, Memory: float64(s.limits.Memory)}
@@ -587,7 +592,7 @@ const (
 	// Figures: workers, connections (the limit).
 	CaveatConnectionLimit = "connection_limit"
 	// CaveatNagleStall marks answers that wait for an acknowledgement on kept connections. Figures: workers,
-	// kept_seconds, fresh_seconds.
+	// kept_seconds, fresh_seconds, kept_pause_seconds, fresh_pause_seconds (0: not known).
 	CaveatNagleStall = "nagle_stall"
 )
 
@@ -706,12 +711,23 @@ func (r *Record) stalls() *model.Caveat {
 		}
 		return &model.Caveat{
 			Code: CaveatNagleStall,
-			Message: fmt.Sprintf("At a worker count of %d an answer takes %.0f ms on a connection that is kept and %.0f ms on a new one: Nagle's algorithm waits for a delayed acknowledgement. %s A proxy in front meets it where it keeps its connections to the server.",
-				search.Workers, 1000*search.UnloadedSeconds, 1000*search.FreshSeconds, off),
-			Figures: map[string]float64{"workers": float64(search.Workers), "kept_seconds": search.UnloadedSeconds, "fresh_seconds": search.FreshSeconds},
+			Message: fmt.Sprintf("At a worker count of %d %s: Nagle's algorithm waits for a delayed acknowledgement. %s A proxy in front meets it where it keeps its connections to the server.",
+				search.Workers, search.stallWords(), off),
+			Figures: map[string]float64{
+				"workers": float64(search.Workers), "kept_seconds": search.UnloadedSeconds, "fresh_seconds": search.FreshSeconds,
+				"kept_pause_seconds": search.UnloadedPauseSeconds, "fresh_pause_seconds": search.FreshPauseSeconds,
+			},
 		}
 	}
 	return nil
+}
+
+// stallWords say by what the stall is known.
+func (c *ConnectionSearch) stallWords() string {
+	if c.UnloadedPauseSeconds > 0 && c.FreshPauseSeconds > 0 {
+		return fmt.Sprintf("an answer stops for %.0f ms behind its first part on a connection that is kept, and for %.1f ms on a new one", 1000*c.UnloadedPauseSeconds, 1000*c.FreshPauseSeconds)
+	}
+	return fmt.Sprintf("an answer takes %.0f ms on a connection that is kept and %.0f ms on a new one", 1000*c.UnloadedSeconds, 1000*c.FreshSeconds)
 }
 
 func (c *ConnectionSearch) stalls() bool {
