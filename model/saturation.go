@@ -49,6 +49,8 @@ type Level struct {
 	Throughput, Error float64
 	// CPUShare is of the cores that the server can use; 0 is not known.
 	CPUShare float64
+	// Memory is the server's after it, in bytes; 0 is not known.
+	Memory float64
 	// Refused is true where the server refused or closed connections, or answered too few of them.
 	Refused bool
 }
@@ -63,7 +65,31 @@ type Filling struct {
 	Slots, Limit int
 	// Unloaded is the mean time of an answer over a single connection, in seconds; 0 is not known.
 	Unloaded float64
-	Levels   []Level
+	// Memory is how many bytes the server may have; 0: as many as it wants.
+	Memory float64
+	// Each is how many bytes a connection took in another search; 0: not known.
+	Each   float64
+	Levels []Level
+}
+
+// Fits is false for a number of connections that would take more memory than there is.
+func (f Filling) Fits(connections int) bool {
+	sound, _ := f.sound()
+	if len(sound) == 0 || f.Memory == 0 {
+		return true
+	}
+	last := sound[len(sound)-1]
+	return connections <= last.Connections || last.Memory+f.MemoryEach()*float64(connections-last.Connections) <= f.Memory
+}
+
+// MemoryEach is how many bytes a connection takes, as memory grew with the last that were added; 0: not known.
+func (f Filling) MemoryEach() float64 {
+	sound, _ := f.sound()
+	n := len(sound)
+	if n < 2 || sound[n-1].Memory == 0 || sound[n-2].Memory == 0 {
+		return f.Each
+	}
+	return max((sound[n-1].Memory-sound[n-2].Memory)/float64(sound[n-1].Connections-sound[n-2].Connections), 0)
 }
 
 // Shown says how a level shows by itself that the server is full.
@@ -116,7 +142,11 @@ func (f Filling) Next() (connections int, found Saturation) {
 	if found != "" {
 		return f.untried(f.towardsTop(sound, found)), found
 	}
-	next := min(last.Connections<<f.doublings(last), f.Most)
+	doublings := f.doublings(last)
+	for doublings > 1 && !f.Fits(last.Connections<<doublings) {
+		doublings--
+	}
+	next := min(last.Connections<<doublings, f.Most)
 	if next <= last.Connections {
 		return 0, ""
 	}
@@ -245,9 +275,10 @@ func isLevel(sound []Level) bool {
 	return before <= levelRise
 }
 
-// doublings are one, or as many as the idle cores have room for where nothing queues.
+// doublings are one, or as many as the idle cores have room for where nothing queues. Before it is known what
+// memory a connection takes, it is one.
 func (f Filling) doublings(l Level) int {
-	if !(l.CPUShare > 0) || f.queues(l) == 0 || f.queues(l) > queueing/math.Sqrt2 {
+	if f.Memory > 0 && len(f.Levels) < 2 || !(l.CPUShare > 0) || f.queues(l) == 0 || f.queues(l) > queueing/math.Sqrt2 {
 		return 1
 	}
 	return min(max(int(math.Log2(fullCores/l.CPUShare)), 1), mostDoublings)

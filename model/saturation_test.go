@@ -122,6 +122,22 @@ func TestFillingFindsTheTop(t *testing.T) {
 	}
 }
 
+// 64 more connections took 16 MB more: 128 further ones fit in 100 MB, and 256 don't.
+func TestFillingFitsMemory(t *testing.T) {
+	f := Filling{Memory: 100e6, Levels: []Level{{Connections: 64, Throughput: 100, Memory: 40e6}, {Connections: 128, Throughput: 200, Memory: 56e6}}}
+	for connections, want := range map[int]bool{32: true, 256: true, 384: false, 512: false} {
+		if got := f.Fits(connections); got != want {
+			t.Errorf("%d connections fit: %t", connections, got)
+		}
+	}
+	if f.Memory = 0; !f.Fits(1 << 20) {
+		t.Error("no cap, and no room")
+	}
+	if f = (Filling{Memory: 100e6, Levels: f.Levels[:1]}); !f.Fits(1 << 20) {
+		t.Error("one level tells of no growth")
+	}
+}
+
 // The verdict on a single number: what a trial shows by itself.
 func TestShown(t *testing.T) {
 	f := Filling{Unloaded: 0.050}

@@ -25,3 +25,34 @@ func UnevenByChance(workers int, pieces, share float64) float64 {
 	took := math.Round(share * pieces)
 	return min(n*distuv.Binomial{N: pieces, P: 1 / n}.Survival(took-1), 1)
 }
+
+// seldom is how seldom the busiest worker has more than what is told of.
+const seldom = 0.05
+
+// BusiestByChance is how many times its even share the busiest of some workers has of connections that fall to any
+// of them at random: on average, and what it has at the least in one of twenty times. The numbers of the workers
+// are taken for independent. They are negatively associated, so that P(all <= m) is at most the product of each, and
+// the largest is a little larger than is said here.
+//
+// # References
+//
+// Joag-Dev and Proschan, Negative association of random variables, Annals of Statistics 11, 1983.
+func BusiestByChance(connections, workers int) (usual, inTwenty float64) {
+	if workers < 2 || connections < 1 {
+		return 1, 1
+	}
+	one := distuv.Binomial{N: float64(connections), P: 1 / float64(workers)}
+	mean, most := 0.0, 0
+	for m := 0; m < connections; m++ {
+		more := 1 - math.Pow(one.CDF(float64(m)), float64(workers)) // P(largest > m)
+		mean += more
+		if more >= seldom {
+			most = m + 1
+		}
+		if more < 1e-9 && m > connections/workers {
+			break
+		}
+	}
+	even := float64(connections) / float64(workers)
+	return max(mean/even, 1), max(float64(most)/even, 1)
+}

@@ -2,6 +2,8 @@ package model
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -37,5 +39,33 @@ func TestFarTooMuch(t *testing.T) {
 		if got := FarTooMuch(n); math.Abs(got-want) > 1e-12 {
 			t.Errorf("of %d: %g, want %g", n, got, want)
 		}
+	}
+}
+
+// Against throws of dice: 64 connections over 4 workers, 512 over 8, 8 over 8.
+func TestBusiestByChance(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 0))
+	for _, c := range [][2]int{{64, 4}, {512, 8}, {8, 8}, {100, 2}} {
+		connections, workers := c[0], c[1]
+		const times = 20000
+		largest, sum := make([]int, times), 0
+		for i := range largest {
+			has := make([]int, workers)
+			for range connections {
+				has[random.IntN(workers)]++
+			}
+			largest[i] = slices.Max(has)
+			sum += largest[i]
+		}
+		slices.Sort(largest)
+		even := float64(connections) / float64(workers)
+		wantUsual, wantSeldom := float64(sum)/times/even, float64(largest[times*19/20])/even
+		usual, inTwenty := BusiestByChance(connections, workers)
+		if math.Abs(usual-wantUsual) > 0.07*wantUsual || math.Abs(inTwenty-wantSeldom) > 1/even+0.01 {
+			t.Errorf("%d over %d: %.2f and %.2f of an even share, dice say %.2f and %.2f", connections, workers, usual, inTwenty, wantUsual, wantSeldom)
+		}
+	}
+	if usual, inTwenty := BusiestByChance(64, 1); usual != 1 || inTwenty != 1 {
+		t.Errorf("one worker has %g and %g of its share", usual, inTwenty)
 	}
 }

@@ -24,14 +24,34 @@ func connections(r *Result) []string {
 		if len(search.Tried) == 0 && r.Scenario.Connections > 0 { // not looked for
 			continue
 		}
-		what := count(search.Workers, "worker")
-		if r.several() {
-			what += " of " + search.Variant().String()
-		}
-		lines = append(lines, fmt.Sprintf("connections for %s: %s", what, Levels(search)))
+		lines = append(lines, fmt.Sprintf("connections for %s: %s", r.shape(search.Shape), Levels(search)))
 	}
+	lines = append(lines, ownConnections(r)...)
 	if n := fewerConnections(r.Trials); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s with fewer connections, before more were needed, not used", count(n, "restart")))
+	}
+	return lines
+}
+
+// shape is so many workers, and of what where several shapes are compared.
+func (r *Result) shape(s sweep.Shape) string {
+	if r.several() {
+		return count(s.Workers, "worker") + " of " + s.Variant().String()
+	}
+	return count(s.Workers, "worker")
+}
+
+// ownConnections are those of counts that are driven by fewer than the others, as so many are too many for them.
+func ownConnections(r *Result) []string {
+	var lines []string
+	said := map[sweep.Shape]bool{}
+	for _, t := range r.Trials {
+		full := saturation(t)
+		if full == nil || t.Apart() || said[t.Shape] || full.Connections == 0 || full.Connections >= r.Settings.Connections {
+			continue
+		}
+		said[t.Shape] = true
+		lines = append(lines, fmt.Sprintf("%s: driven by %s, since it answers less to more of them", r.shape(t.Shape), count(full.Connections, "connection")))
 	}
 	return lines
 }

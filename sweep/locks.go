@@ -141,7 +141,7 @@ func (r *Record) lock(a model.Advice) *model.Caveat {
 			return nil
 		}
 		seen.add(t.Server.Locks)
-		used += r.coresUsed(t)
+		used += coresUsed(r.Plan, t)
 		n++
 	}
 	asleep, where := seen.most()

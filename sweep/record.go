@@ -164,6 +164,8 @@ type Settings struct {
 	Connections int     `json:"connections"`
 	// ConnectionsAtFirst is where the search for Connections began; 0: there was none to make.
 	ConnectionsAtFirst int `json:"connections_at_first,omitempty"`
+	// ConnectionLimitSetting of the server allows no more Connections; empty: none does, or it is not known.
+	ConnectionLimitSetting string `json:"connection_limit_setting,omitempty"`
 	// Arrivals of requests at a rate: constant or poisson.
 	Arrivals string `json:"arrivals"`
 	// Probe is the path that is asked for while the server is full; empty: none is.
@@ -248,6 +250,8 @@ type Trial struct {
 	// FewerConnections is true where more connections were needed later: it is compared with none of the
 	// others. It follows from the plan, and is no part of the record on disk.
 	FewerConnections bool `json:"fewer_connections,omitempty"`
+	// Reopened is nil where connections were spread evenly at once, or that is not known.
+	Reopened *Reopened `json:"reopened,omitempty"`
 	// FrontAlone is of one trial of a sweep whose server has another one before it.
 	FrontAlone *FrontAlone `json:"front_alone,omitempty"`
 

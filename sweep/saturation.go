@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"advise/model"
@@ -46,6 +45,8 @@ type ConnectionSearch struct {
 	Limit          int     `json:"limit,omitempty"`
 	LimitSetting   string  `json:"limit_setting,omitempty"`
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
+
+	memoryEach float64 // bytes that a connection took; 0: not known
 }
 
 // A Level is what was answered over so many connections.
@@ -54,6 +55,7 @@ type Level struct {
 	ThroughputRPS float64 `json:"throughput_rps"`
 	// CPUShare is of the cores that the server can use.
 	CPUShare    float64 `json:"cpu_share"`
+	MemoryBytes int64   `json:"memory_bytes,omitempty"` // the server's after it
 	FailedShare float64 `json:"failed_share"`
 	Failure     string  `json:"failure,omitempty"` // the most frequent one
 
@@ -67,6 +69,7 @@ const (
 	BoundPorts       = "ports"
 	BoundGenerator   = "generator"
 	BoundTime        = "time"
+	BoundMemory      = "memory"
 	BoundDied        = "died" // the server ended under more of them
 )
 
@@ -75,6 +78,8 @@ const (
 	mostConnections = 8192
 	// mostForSaturation is the share of the time that all searches may take.
 	mostForSaturation = 0.25
+	// firstSearch is the part of it for the first of two.
+	firstSearch = 0.6
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
 	// warmupRounds are as many before it.
@@ -132,8 +137,8 @@ func (s *Sweep) planConnections() {
 		switch {
 		case k.Slots == 0:
 			p.Settings.ConnectionsAtFirst = cmp.Or(p.Scenario.Connections, p.connections())
-		case k.Connections > 0 && p.Scenario.Connections == 0: // what is beyond waits unseen, and times out
-			p.Settings.Connections = min(p.Settings.Connections, k.Connections)
+		case k.Connections > 0 && k.Connections < p.Settings.Connections && p.Scenario.Connections == 0: // what is beyond waits unseen, and times out
+			p.Settings.Connections, p.Settings.ConnectionLimitSetting = k.Connections, k.Setting
 		}
 	}
 	if p.Settings.ConnectionsAtFirst > 0 {
@@ -159,6 +164,9 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 				break // it would end before it tells anything; the trials do
 			}
 			left := s.saturationLeft()
+			if n != slices.Min(counts) {
+				left = time.Duration(firstSearch * float64(left))
+			}
 			if s.plan.Scenario.Connections > 0 {
 				left = justUnloaded
 			}
@@ -233,6 +241,17 @@ func (c *ConnectionSearch) refused() bool {
 	return c.Bound == BoundDied || slices.ContainsFunc(c.Tried, func(l Level) bool { return l.Failure != "" })
 }
 
+// leastRefused is the smallest number of connections of which some were turned away.
+func (c *ConnectionSearch) leastRefused() int {
+	least := math.MaxInt
+	for _, l := range c.Tried {
+		if l.Failure != "" {
+			least = min(least, l.Connections)
+		}
+	}
+	return least
+}
+
 // fill is called after each trial: where the connections did not fill the server at its count, more of
 // them are tried there, and taken for all counts if it then answers more. When half of the time is gone
 // there is too little left to measure them all again.
@@ -277,7 +296,7 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	began := time.Now()
 	var search *ConnectionSearch
 	err := s.onServer(ctx, abort, shape, func(server instance) (err error) {
-		search, err = s.double(ctx, server, shape, began.Add(left))
+		search, err = s.double(ctx, server, shape, began, left)
 		return err
 	})
 	switch {
@@ -297,8 +316,9 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	return nil
 }
 
-// double drives a started server over more and more connections.
-func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until time.Time) (*ConnectionSearch, error) {
+// double drives a started server over more and more connections. Half of the time is for these, however long the
+// server took to start.
+func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began time.Time, left time.Duration) (*ConnectionSearch, error) {
 	k := s.concurrency(shape)
 	search := &ConnectionSearch{Shape: shape, Tried: []Level{}, Limit: k.Connections}
 	if k.Connections > 0 {
@@ -311,8 +331,15 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 		fresh, err = s.unloaded(ctx, server, true)
 		search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
 	}
+	until := began.Add(left)
+	if half := time.Now().Add(left / 2); half.After(until) {
+		until = half
+	}
 	most, bound := s.mostConnections()
-	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds}
+	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds, Memory: float64(s.limits.Memory)}
+	if n := len(s.plan.Saturation.Searches); n > 0 {
+		filling.Each = s.plan.Saturation.Searches[n-1].memoryEach
+	}
 	for err == nil && !ended(server) {
 		var next int
 		if next, search.Shown = filling.Next(); next == 0 {
@@ -321,9 +348,15 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 			}
 			break
 		}
-		if time.Now().After(until) {
+		if !s.timeFor(next, filling, until) {
 			if search.Shown = cmp.Or(search.Shown, filling.BestShown()); search.Shown == "" {
 				search.Bound = BoundTime
+			}
+			break
+		}
+		if !filling.Fits(next) {
+			if search.Shown == "" {
+				search.Bound = BoundMemory
 			}
 			break
 		}
@@ -345,11 +378,21 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, until 
 	case err != nil:
 		return nil, err
 	}
-	search.Connections = filling.Best()
+	search.Connections, search.memoryEach = filling.Best(), filling.MemoryEach()
 	if search.LimitSetting == "" && search.refused() {
 		search.Limit = search.Connections
 	}
 	return search, nil
+}
+
+// timeFor is true where a level will end in time; the first one may take longer.
+func (s *Sweep) timeFor(connections int, f model.Filling, until time.Time) bool {
+	now := time.Now()
+	if len(f.Levels) > 0 {
+		warmup, window := s.levelTiming(s.round(connections, f))
+		now = now.Add(warmup + window)
+	}
+	return !now.After(until)
 }
 
 // unloaded is how one connection is answered, kept or new each time; nothing is known where no answer came.
@@ -418,6 +461,9 @@ func (s *Sweep) tryLevel(ctx context.Context, server instance, shape Shape, conn
 	if cores := s.coresFor(shape, free); cores > 0 && used.seen[0] && used.seen[1] && p.WindowSeconds > 0 {
 		l.CPUShare = (used.cpu[1] - used.cpu[0]).Seconds() / (p.WindowSeconds * cores)
 	}
+	if m, err := server.Memory(); err == nil { // of one that ended there is nothing to read
+		l.MemoryBytes = m.PSS + m.SwapPSS
+	}
 	if l.FailedShare = p.errorShare(); l.FailedShare > s.plan.Settings.ErrorShareAllowed {
 		l.Failure = p.commonError()
 	}
@@ -449,7 +495,7 @@ func (p *Phase) relativeError() float64 {
 
 func (l Level) model(failuresAllowed float64) model.Level {
 	return model.Level{
-		Connections: l.Connections, Throughput: l.ThroughputRPS, Error: l.err, CPUShare: l.CPUShare,
+		Connections: l.Connections, Throughput: l.ThroughputRPS, Error: l.err, CPUShare: l.CPUShare, Memory: float64(l.MemoryBytes),
 		Refused: l.FailedShare > failuresAllowed,
 	}
 }
@@ -548,7 +594,7 @@ const (
 	// Figures: workers, connections (the limit).
 	CaveatConnectionLimit = "connection_limit"
 	// CaveatNagleStall marks answers that wait for an acknowledgement on kept connections. Figures: workers,
-	// kept_seconds, fresh_seconds.
+	// kept_seconds, fresh_seconds, kept_pause_seconds, fresh_pause_seconds (0: not known).
 	CaveatNagleStall = "nagle_stall"
 )
 
@@ -556,8 +602,9 @@ const (
 var boundWords = map[string]string{
 	BoundConnections: " No more of them are tried.",
 	BoundOpenFiles:   " The generator may not have more files open: allow more with ulimit -n %d.",
-	BoundPorts:       " There are no local ports for more: widen net.ipv4.ip_local_port_range.",
+	BoundPorts:       " There are no local ports for more: net.ipv4.ip_local_port_range has to have %d.",
 	BoundGenerator:   " The load generator can't drive more.",
+	BoundMemory:      " More of them take more memory than it may have: a larger --mem tells.",
 	BoundTime:        " There was no time to try more: a longer --time tells.",
 	BoundDied:        " With more the server ended.",
 }
@@ -565,7 +612,7 @@ var boundWords = map[string]string{
 // saturationCaveats are those on the connections of the recommended variant.
 func (r *Record) saturationCaveats(a model.Advice) []*model.Caveat {
 	if r.Plan.Saturation == nil {
-		return nil
+		return []*model.Caveat{r.plannedLimit(a)}
 	}
 	return []*model.Caveat{r.notSaturated(), r.connectionLimit(a), r.stalls()}
 }
@@ -584,8 +631,11 @@ func (r *Record) notSaturated() *model.Caveat {
 	for _, search := range r.Plan.Saturation.Searches {
 		if words := boundWords[search.Bound]; words != "" {
 			why = words
-			if strings.Contains(words, "%d") { // twice as many: the next step
+			switch search.Bound { // twice as many: the next step
+			case BoundOpenFiles:
 				why = fmt.Sprintf(words, 2*p.Connections+filesBeside+r.Plan.Environment.CPUsAllowed)
+			case BoundPorts:
+				why = fmt.Sprintf(words, 2*p.Connections*portsForEach)
 			}
 		}
 	}
@@ -602,10 +652,7 @@ func (r *Record) notSaturated() *model.Caveat {
 // connectionLimit is the caveat on a server that refuses connections, or that keeps them waiting at the
 // recommended count.
 func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
-	waiting := slices.ContainsFunc(r.Used(), func(t Trial) bool {
-		p := t.saturation()
-		return t.Shape.Workers == a.Workers && p != nil && p.SaturatedBy == model.SaturatedLimit
-	})
+	waiting := r.filledAt(a.Workers) == model.SaturatedLimit
 	for _, search := range r.Plan.Saturation.Searches {
 		workers, limit, what := search.Workers, search.Limit, "refused or closed connections"
 		switch {
@@ -614,6 +661,9 @@ func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
 		case search.Bound == BoundDied:
 			limit, what = search.Connections, "ended when it had more connections"
 		case search.refused():
+			if least := search.leastRefused(); least <= limit { // nginx counts those to its upstream too
+				limit = search.Connections
+			}
 		case waiting && search.LimitSetting != "":
 			workers, limit, what = a.Workers, limit*a.Workers/search.Workers, "takes no more connections"
 		default:
@@ -634,6 +684,21 @@ func (r *Record) connectionLimit(a model.Advice) *model.Caveat {
 	return nil
 }
 
+// plannedLimit is the caveat on a server that was known to take no more connections than it was driven by, where
+// these are too few to have all slots of the recommended count busy and as many requests waiting.
+func (r *Record) plannedLimit(a model.Advice) *model.Caveat {
+	n, setting := r.Plan.Settings.Connections, r.Plan.Settings.ConnectionLimitSetting
+	if setting == "" || r.filledAt(a.Workers) != model.SaturatedLimit {
+		return nil
+	}
+	return &model.Caveat{
+		Code: CaveatConnectionLimit,
+		Message: fmt.Sprintf("At a worker count of %d the server takes no more connections than %d (%s): a limit of its own, and no error of the page.",
+			a.Workers, n, setting),
+		Figures: map[string]float64{"workers": float64(a.Workers), "connections": float64(n)},
+	}
+}
+
 // stalls is the caveat on answers that wait for an acknowledgement. What turns it off was measured: uvloop sets
 // TCP_NODELAY on every connection, asyncio only where it knows the socket that it inherited to be one of TCP, and
 // neither h11 nor httptools changes that.
@@ -648,12 +713,23 @@ func (r *Record) stalls() *model.Caveat {
 		}
 		return &model.Caveat{
 			Code: CaveatNagleStall,
-			Message: fmt.Sprintf("At a worker count of %d an answer takes %.0f ms on a connection that is kept and %.0f ms on a new one: Nagle's algorithm waits for a delayed acknowledgement. %s A proxy in front meets it where it keeps its connections to the server.",
-				search.Workers, 1000*search.UnloadedSeconds, 1000*search.FreshSeconds, off),
-			Figures: map[string]float64{"workers": float64(search.Workers), "kept_seconds": search.UnloadedSeconds, "fresh_seconds": search.FreshSeconds},
+			Message: fmt.Sprintf("At a worker count of %d %s: Nagle's algorithm waits for a delayed acknowledgement. %s A proxy in front meets it where it keeps its connections to the server.",
+				search.Workers, search.stallWords(), off),
+			Figures: map[string]float64{
+				"workers": float64(search.Workers), "kept_seconds": search.UnloadedSeconds, "fresh_seconds": search.FreshSeconds,
+				"kept_pause_seconds": search.UnloadedPauseSeconds, "fresh_pause_seconds": search.FreshPauseSeconds,
+			},
 		}
 	}
 	return nil
+}
+
+// stallWords say by what the stall is known.
+func (c *ConnectionSearch) stallWords() string {
+	if c.UnloadedPauseSeconds > 0 && c.FreshPauseSeconds > 0 {
+		return fmt.Sprintf("an answer stops for %.0f ms behind its first part on a connection that is kept, and for %.1f ms on a new one", 1000*c.UnloadedPauseSeconds, 1000*c.FreshPauseSeconds)
+	}
+	return fmt.Sprintf("an answer takes %.0f ms on a connection that is kept and %.0f ms on a new one", 1000*c.UnloadedSeconds, 1000*c.FreshSeconds)
 }
 
 func (c *ConnectionSearch) stalls() bool {

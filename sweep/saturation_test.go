@@ -32,6 +32,8 @@ type asyncServer struct {
 	cpuAt     func(workers int) float64 // cpu at a count; nil: the same at all
 	stall     float64                   // seconds more on connections that are kept, with several workers
 	diesAt    int                       // connections; 0: never
+	eachTakes int64                     // bytes of memory for a connection
+	slows     float64                   // share of throughput that each doubling beyond 64 connections costs
 	starts    []int
 	levels    []int
 	noise     *rand.Rand
@@ -39,7 +41,12 @@ type asyncServer struct {
 
 type asyncInstance struct {
 	*closedInstance
-	cpu time.Duration
+	cpu    time.Duration
+	memory int64
+}
+
+func (i *asyncInstance) Memory() (hold.Memory, error) {
+	return hold.Memory{PSS: 30<<20 + i.memory, Exact: true}, nil
 }
 
 func (i *asyncInstance) Usage() (hold.Usage, error) {
@@ -66,6 +73,9 @@ func (s *asyncServer) throughput(workers, connections int, kept bool) (rps, unlo
 	if s.locked > 0 {
 		rps = math.Min(rps, s.locked)
 	}
+	if connections > 64 {
+		rps *= 1 - s.slows*math.Log2(float64(connections)/64)
+	}
 	return rps, unloaded
 }
 
@@ -75,6 +85,7 @@ func (s *asyncServer) attack(of func() *asyncInstance) attackFunc {
 		kept := a.Requests[0].Header.Get("Connection") != "close"
 		rate, unloaded := s.throughput(i.workers, a.Connections, kept)
 		latency := math.Max(unloaded, float64(a.Connections)/rate)
+		i.memory = int64(a.Connections) * s.eachTakes
 		rate *= 1 + 0.005*s.noise.NormFloat64()
 		if a.WarmupRequests == 0 {
 			s.levels = append(s.levels, a.Connections)
@@ -399,6 +410,69 @@ func TestServerThatDiesOfConnections(t *testing.T) {
 	a := r.Advice()
 	if !hasCode(a, CaveatConnectionLimit) || !hasCode(a, CaveatNotSaturated) || !anyWorked(r.Trials) {
 		t.Errorf("caveats %v", a.Caveats)
+	}
+}
+
+// As two workers and more of uvicorn stall they need hundreds of connections, of which one worker, that does not,
+// answers less: 3,333/s to 64, a tenth less to 512. Each is driven by those that it answers most to.
+func TestCountThatNeedsFewerConnections(t *testing.T) {
+	r := run(t, newAsyncTest(t, &asyncServer{cpu: 0.0003, wait: 0.005, stall: 0.044, slows: 0.035}, asyncRecord(t), nil))
+	common := r.Plan.Settings.Connections
+	if common < 256 {
+		t.Fatalf("%d connections: %+v", common, r.Plan.Saturation)
+	}
+	for _, trial := range r.Used() {
+		full := trial.saturation()
+		switch {
+		case full == nil:
+		case trial.Shape.Workers > 1 && full.Connections != common:
+			t.Errorf("%d workers: %d connections, want %d", trial.Shape.Workers, full.Connections, common)
+		case trial.Shape.Workers == 1 && (full.Connections > 64 || full.ThroughputRPS < 0.97*3333):
+			t.Errorf("one worker: %.0f/s over %d connections", full.ThroughputRPS, full.Connections)
+		}
+	}
+}
+
+// Each connection takes 1 MB of 300: the 500 that would fill the server don't fit.
+func TestConnectionsThatDoNotFitInMemory(t *testing.T) {
+	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.100, eachTakes: 1 << 20}, asyncRecord(t), nil)
+	s.limits.Memory = 300 << 20
+	r := run(t, s)
+	if n := r.Plan.Settings.Connections; n > 256 || n < 64 {
+		t.Errorf("%d connections", n)
+	}
+	a := r.Advice()
+	i := slices.IndexFunc(a.Caveats, func(c model.Caveat) bool { return c.Code == CaveatNotSaturated })
+	if i < 0 || !strings.Contains(a.Caveats[i].Message, "--mem") {
+		t.Errorf("caveats %v", a.Caveats)
+	}
+}
+
+// nginx takes two connections for each request that it passes on: what it refused is told, and by which setting.
+func TestLimitThatIsReachedEarly(t *testing.T) {
+	r := &Record{Plan: Plan{Saturation: &Saturation{Searches: []ConnectionSearch{{
+		Shape: Shape{Workers: 1}, Limit: 512, LimitSetting: "worker_connections", Connections: 128,
+		Tried: []Level{{Connections: 128, ThroughputRPS: 600}, {Connections: 512, FailedShare: 0.2, Failure: "closed early"}, {Connections: 320, FailedShare: 0.1, Failure: "closed early"}},
+	}}}}}
+	c := r.connectionLimit(model.Advice{Workers: 1})
+	if c == nil || c.Figures["connections"] != 128 || !strings.Contains(c.Message, "closed connections beyond 128 (worker_connections)") {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// Where waitress's limit decides what many threads do it is named.
+func TestPlannedLimitIsNamed(t *testing.T) {
+	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.020, limit: 1}, asyncRecord(t), func(o *Options) {
+		var err error
+		if o.Target, err = targets.Recognise(targets.Command{Argv: []string{"waitress-serve", "--connection-limit", "20", "app:app"}, Env: os.Environ(), Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		o.Counts = []int{8, 16}
+	})
+	a := run(t, s).Advice()
+	i := slices.IndexFunc(a.Caveats, func(c model.Caveat) bool { return c.Code == CaveatConnectionLimit })
+	if i < 0 || !strings.Contains(a.Caveats[i].Message, "no more connections than 16 (--connection-limit)") {
+		t.Errorf("advised %d: %v", a.Workers, a.Caveats)
 	}
 }
 

@@ -156,6 +156,8 @@ type Sweep struct {
 	restarted []Shape
 	// frontDriven is true once the server before the measured one was driven alone.
 	frontDriven bool
+	// reopenedInVain counts the restarts in which new connections were no more even.
+	reopenedInVain int
 	// attackBeside is for the probes.
 	attackBeside attackFunc
 	// calibrate measures what the generator can do at most; ceiling is that, in requests per second.

@@ -649,6 +649,42 @@ func TestUnevenWorkers(t *testing.T) {
 	}
 }
 
+// Luck that is bad at first does not decide: connections are opened anew until they are spread evenly.
+func TestUnevenConnectionsAreOpenedAnew(t *testing.T) {
+	var s *Sweep
+	attacks := map[int]int{} // by trial, of full load
+	server := &closedServer{cpu: 0.002, wait: 0.008, spread: func(n, k int) float64 {
+		if n == 4 && attacks[len(attacks)-1] == 1 {
+			return []float64{0.61, 0.13, 0.13, 0.13}[k]
+		}
+		return 1 / float64(n)
+	}}
+	s = newTest(t, server, func(o *Options) { o.Counts = []int{1, 2, 4, 6} })
+	attack := s.attack
+	s.attack = func(ctx context.Context, a generator.Attack, tell func(generator.Progress)) (*generator.Summary, error) {
+		if a.Rate == 0 {
+			attacks[len(server.started)-1]++
+		}
+		return attack(ctx, a, tell)
+	}
+	r := run(t, s)
+	n := 0
+	for _, trial := range r.Trials {
+		if trial.Reopened == nil {
+			continue
+		}
+		n++
+		if trial.Shape.Workers != 4 || trial.Reopened.Times != 1 || !trial.Reopened.Even || math.Abs(trial.Reopened.Share-0.61) > 0.01 ||
+			*trial.Server.PerWorker[0].Share() > 0.26 || len(trial.Phases) != 1 {
+			t.Errorf("trial %d: %+v with %d phases", trial.ID, trial.Reopened, len(trial.Phases))
+		}
+	}
+	c := caveatOf(r.Advice(), CaveatUnevenWorkers)
+	if n == 0 || c == nil || math.Abs(c.Figures["share"]-0.61) > 0.01 || !strings.Contains(c.Message, "Opened anew they did") || c.Figures["busiest_seldom"] <= c.Figures["busiest_usual"] {
+		t.Errorf("%d restarts, caveat %+v", n, c)
+	}
+}
+
 // A counter that stands still, is gone or begins anew tells nothing; a worker that is new had none.
 func TestSharesOf(t *testing.T) {
 	type counts = map[int]uint64

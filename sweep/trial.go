@@ -230,7 +230,13 @@ func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []loa
 		if !s.hasTimeFor(l, t, e) {
 			continue
 		}
-		if err := s.phase(ctx, t, server, l, e, tell); err != nil || t.Outcome != OK {
+		before := *t
+		drive := func(t *Trial) error { return s.phase(ctx, t, server, l, e, tell) }
+		err := drive(t)
+		if err == nil && l.kind == PhaseSaturation {
+			err = s.evenOut(ctx, before, t, drive)
+		}
+		if err != nil || t.Outcome != OK {
 			return err
 		}
 		if m, err := server.Memory(); err == nil { // one that is missing is no loss; the last one below is

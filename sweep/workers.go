@@ -121,7 +121,7 @@ func requestsOf(ctx context.Context, server instance, kind string) map[int]uint6
 
 // CaveatUnevenWorkers marks restarts in which one worker did far more than its share while the cores
 // were not used up. Figures: workers, share (of the busiest in the worst restart), restarts (that were
-// uneven), restarts_at_count, cores_used_share.
+// uneven), restarts_at_count, cores_used_share, busiest_usual and busiest_seldom (by chance, in even shares).
 const CaveatUnevenWorkers = "uneven_workers"
 
 // unevenChance is how seldom a spread that is even would look as uneven by chance, in a whole sweep.
@@ -138,7 +138,7 @@ func (r *Record) uneven() *model.Caveat {
 	var worst *Trial
 	for i, t := range restarts {
 		at[t.Shape.Workers]++
-		if used := r.coresUsed(t); used == 0 || used >= usedUp || !t.uneven(unevenChance/float64(len(restarts))) {
+		if share, _ := r.unevenShare(t, unevenChance/float64(len(restarts))); share == 0 {
 			continue
 		}
 		unevenAt[t.Shape.Workers]++
@@ -149,27 +149,52 @@ func (r *Record) uneven() *model.Caveat {
 	if worst == nil {
 		return nil
 	}
-	n, busiest := worst.Shape.Workers, worst.Server.PerWorker[0]
-	what := "CPU time"
-	if busiest.RequestsShare != nil {
+	n, what := worst.Shape.Workers, "CPU time"
+	if worst.Server.PerWorker[0].RequestsShare != nil {
 		what = "requests"
 	}
-	used := r.coresUsed(*worst)
+	share, used := r.unevenShare(*worst, 1)
+	connections := worst.saturation().Connections
+	usual, seldom := model.BusiestByChance(connections, n)
 	return &model.Caveat{
 		Code: CaveatUnevenWorkers,
-		Message: fmt.Sprintf("One of %d workers took %.0f %% of the %s while %.0f %% of the cores were used, in %d of %d restarts with %d. Kept connections stay with the worker that took them: more workers gain little until connections spread evenly.",
-			n, 100**busiest.Share(), what, 100*used, unevenAt[n], at[n], n),
+		Message: fmt.Sprintf("One of %d workers took %.0f %% of the %s while %.0f %% of the cores were used, in %d of %d restarts with %d. Kept connections stay with the worker that took them: more workers gain little until connections spread evenly.%s By chance alone, the busiest of %d workers has %.1f times its share of %d connections, and in one restart of 20 at least %.1f times: it is full when all together do %.0f %% of what they can.",
+			n, 100*share, what, 100*used, unevenAt[n], at[n], n, worst.Reopened.words(worst), n, usual, connections, seldom, 100/seldom),
 		Figures: map[string]float64{
-			"workers": float64(n), "share": *busiest.Share(), "restarts": float64(unevenAt[n]), "restarts_at_count": float64(at[n]), "cores_used_share": used,
+			"workers": float64(n), "share": share, "restarts": float64(unevenAt[n]), "restarts_at_count": float64(at[n]), "cores_used_share": used,
+			"busiest_usual": usual, "busiest_seldom": seldom,
 		},
 	}
 }
 
+// unevenShare is what the busiest worker took of a restart in which it was far too much, at first where connections
+// were opened anew, and how much of the cores was used then. It is 0 where they were spread evenly.
+func (r *Record) unevenShare(t Trial, chance float64) (share, used float64) {
+	if t.Reopened != nil {
+		return t.Reopened.Share, t.Reopened.CoresUsedShare
+	}
+	if used = coresUsed(r.Plan, t); used == 0 || used >= usedUp || !t.uneven(chance) {
+		return 0, 0
+	}
+	return *t.Server.PerWorker[0].Share(), used
+}
+
+// words say what came of new connections; empty where none were opened.
+func (r *Reopened) words(t *Trial) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.Even:
+		return fmt.Sprintf(" Opened anew they did, and got %.0f requests per second instead of %.0f: that is what counts here.", t.saturation().ThroughputRPS, r.ThroughputRPS)
+	}
+	return " Opened anew they did not: it is how this server spreads them."
+}
+
 // coresUsed is how much of the server's cores its tree used, which is its throughput as a share of what
 // they could answer, C/c; 0 where it is not known.
-func (r *Record) coresUsed(t Trial) float64 {
+func coresUsed(plan Plan, t Trial) float64 {
 	p := t.saturation()
-	if cores := r.Plan.Environment.CoresServer; cores > 0 && p.WindowSeconds > 0 {
+	if cores := plan.Environment.CoresServer; cores > 0 && p.WindowSeconds > 0 {
 		return t.Server.CPUSeconds / (cores * p.WindowSeconds)
 	}
 	return 0
@@ -194,6 +219,9 @@ func (t *Trial) uneven(chance float64) bool {
 
 // excess is the share of the busiest worker in units of what is far too much; 0 where it is not known.
 func (t *Trial) excess() float64 {
+	if t.Reopened != nil {
+		return t.Reopened.Share / model.FarTooMuch(t.Shape.Workers)
+	}
 	workers := t.Server.PerWorker
 	if len(workers) < 2 || workers[0].Share() == nil {
 		return 0
