@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -88,7 +89,7 @@ func leverOf(target *targets.Target, p sweep.Plan, w *model.Waiting) (words stri
 	}
 	last := shapes[len(shapes)-1]
 	return fmt.Sprintf("About %s use them all. As %s a worker, %s would answer about %s/s: foreseen, not measured, and what the threads take of the memory is not known. To measure it: %s",
-		count(w.Slots(), "request")+" at a time", sweep.VariantOf(last), count(w.Workers, "worker"), Number(w.With(last.Threads)), measureThreads(p, last.Class, counts)), last.Threads
+		count(w.Slots(), "request")+" at a time", sweep.VariantOf(last), count(w.Workers, "worker"), Number(w.With(last.Threads)), measureThreads(p, w, last.Class, counts)), last.Threads
 }
 
 // moreThreads are two numbers of threads for each worker to try: eight and four times as many, or what is
@@ -99,18 +100,28 @@ func moreThreads(w *model.Waiting) []int {
 	return slices.Compact([]int{first, min(4*first, enough)})
 }
 
-// measureThreads is the command that compares numbers of threads.
-func measureThreads(p sweep.Plan, class string, threads []int) string {
+// secondsForVolleys is how long a sweep takes at the least whose windows, of a tenth of each shape's time, hold
+// three answers of each slot.
+func secondsForVolleys(w *model.Waiting, shapes int) float64 {
+	return 3 * 10 * float64(shapes) * (w.WaitSeconds() + w.Network.Demand)
+}
+
+// measureThreads is the command that compares numbers of threads, with as many workers as there can be.
+func measureThreads(p sweep.Plan, w *model.Waiting, class string, threads []int) string {
 	parts := []string{"advise"}
 	for _, f := range p.Flags() {
 		if slices.Contains([]string{"cores", "mem", "path", "scenario"}, f.Name) && f.Value != "/" {
 			parts = append(parts, shell(f.Words()))
 		}
 	}
+	parts = append(parts, fmt.Sprintf("--workers 1..%d", w.Workers))
 	if class != "" {
 		parts = append(parts, "--class "+shell([]string{class}))
 	}
 	parts = append(parts, "--threads "+strings.ReplaceAll(strings.Trim(fmt.Sprint(threads), "[]"), " ", ","))
+	if needed := secondsForVolleys(w, len(threads)); needed > p.Settings.TimeSeconds {
+		parts = append(parts, fmt.Sprintf("--time %.0fm", math.Ceil(needed/60)))
+	}
 	command := "COMMAND"
 	if !p.Target.Masked {
 		command = cmp.Or(shell(p.Target.Command), command)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"path/filepath"
 	"strings"
@@ -350,8 +351,8 @@ func (s *Sweep) phase(ctx context.Context, t *Trial, server instance, l load, e 
 	switch {
 	case l.kind == PhaseSaturation:
 		m.fill(&t.Server)
-		if t.fewAnswers() && p.OK > 0 { // what belongs to the window's time, and not what ended in it
-			t.Server.CPUSecondsPerRequest = t.Server.CPUSeconds / (p.ThroughputRPS * p.WindowSeconds)
+		if between := p.ThroughputRPS * p.WindowSeconds; p.OK > 0 && (t.fewAnswers() || math.Abs(between-float64(p.OK)) >= 1) {
+			t.Server.CPUSecondsPerRequest = t.Server.CPUSeconds / between // of the window's time, and not of what ended in it
 		}
 		t.Server.count(requests, requestsOf(ctx, server, l.kind), summary.OKTotal+summary.FailedTotal)
 		t.Generator.add(summary)

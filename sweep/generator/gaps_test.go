@@ -76,7 +76,7 @@ func TestThroughputOfFewAnswers(t *testing.T) {
 		a.WindowAnswers, a.WindowLimit = answers, a.Window
 		m := measuringFrom(a, nil)
 		for i, ended := range []time.Duration{500 * ms, 900 * ms, 1300 * ms, 1700 * ms, 1700 * ms, 2100 * ms} {
-			m.addAt(uint64(i), ended-100*ms, ended, "")
+			m.addAt(uint64(i), ended-20*ms, ended, "")
 		}
 		s, err := m.summary(0)
 		if err != nil {
@@ -84,6 +84,42 @@ func TestThroughputOfFewAnswers(t *testing.T) {
 		}
 		if math.Abs(s.ThroughputRPS-want) > 1e-9 {
 			t.Errorf("with %d wanted: %g/s, want %g", answers, s.ThroughputRPS, want)
+		}
+	}
+}
+
+// A page of 400 ms in 8 threads is answered in volleys of 8. More than are wanted are inside the window, in
+// two volleys or three; between them it is 20/s all the same.
+func TestThroughputOfFewVolleys(t *testing.T) {
+	a := testLoop("http://127.0.0.1:1")
+	a.WindowAnswers, a.WindowLimit = 10, a.Window
+	m := measuringFrom(a, nil)
+	for volley := range 5 {
+		for i := range 8 {
+			ended := time.Duration(volley+1) * 400 * ms
+			m.addAt(uint64(8*volley+i), ended-400*ms, ended, "")
+		}
+	}
+	s, err := m.summary(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.OK < 10 || math.Abs(s.ThroughputRPS-20) > 1e-9 {
+		t.Errorf("%d answers, %g/s, want 10 and more, and 20/s", s.OK, s.ThroughputRPS)
+	}
+}
+
+// A page of 2 s whose volleys are large: what is wanted may all come at once, and in between nothing does.
+func TestWindowHasVolleys(t *testing.T) {
+	for limit, want := range map[time.Duration]time.Duration{20 * time.Second: 6100 * ms, 3 * time.Second: 3 * time.Second} {
+		a := testLoop("http://127.0.0.1:1")
+		a.Window, a.WindowAnswers, a.WindowLimit = time.Second, 75, limit
+		m := newMeter(a, nil, newPacer(t.Context(), time.Now(), nil, 100), func(Progress) {})
+		for i := range 96 {
+			m.addAt(uint64(i), 0, 2*time.Second, "")
+		}
+		if got := m.window(2500 * ms); got != want {
+			t.Errorf("up to %s: %s, want %s", limit, got, want)
 		}
 	}
 }

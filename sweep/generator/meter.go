@@ -45,8 +45,9 @@ type meter struct {
 	judged   int // slices when the judge was last asked
 	nextTick time.Duration
 
-	completed uint64 // successes that ended inside the window
-	gaps      gaps   // between successes, while they are few
+	completed uint64        // successes that ended inside the window
+	quickest  time.Duration // of the successes of a closed loop: one that hardly queued; 0 without any
+	gaps      gaps          // between successes, while they are few
 	latencies *hdrhistogram.Histogram
 	ordinary  *ordinary // nil: there is no such request
 	s         Summary
@@ -143,8 +144,17 @@ func (m *meter) setWindow(now time.Duration) {
 // wherever in one it begins.
 const windowStep = 100 * time.Millisecond
 
+// A server whose requests only wait answers as many as it has slots at once, in volleys that are as far from
+// each other as an answer takes: a window that falls between two of them holds none.
+const (
+	// leastVolleys are in a window at the least, where there is time.
+	leastVolleys = 3
+	// enoughVolleys are as many as one more or less makes no difference of, 4 %.
+	enoughVolleys = 25
+)
+
 // window is as long as its answers need at the rate of the warm-up's second half: the first answers of
-// a slow page come late.
+// a slow page come late. It has some volleys of them.
 func (m *meter) window(now time.Duration) time.Duration {
 	if m.attack.WindowLimit <= m.attack.Window {
 		return m.attack.Window
@@ -159,7 +169,13 @@ func (m *meter) window(now time.Duration) time.Duration {
 	}
 	took := time.Duration(slices-slices/2) * Slice
 	needed := time.Duration(math.Min(float64(m.attack.WindowAnswers)/answered*float64(took), float64(m.attack.WindowLimit)))
+	needed = max(needed, min(leastVolleys*m.quickest, m.attack.WindowLimit))
 	return min(max(needed.Truncate(windowStep)+windowStep, m.attack.Window), m.attack.WindowLimit)
+}
+
+// holdsFew is true for a window that one answer or volley more or less at its ends matters to.
+func (m *meter) holdsFew() bool {
+	return m.completed < m.attack.WindowAnswers || m.attack.WindowAnswers > 0 && m.end-m.start < enoughVolleys*m.quickest
 }
 
 // startWindow is called when the window has begun, or a little later: the counts don't mind.
@@ -236,6 +252,9 @@ func (m *meter) add(r *vegeta.Result) {
 		m.s.OKTotal++
 		m.slice(ended)
 		m.gaps.add(ended)
+		if m.quickest == 0 || r.Latency < m.quickest {
+			m.quickest = r.Latency
+		}
 		if m.inWindow(ended) {
 			m.completed++
 		}
@@ -317,7 +336,7 @@ func (m *meter) summary(retried uint64) (*Summary, error) {
 	if window := m.end - m.start; window > 0 {
 		s.WindowSeconds = window.Seconds()
 		s.ThroughputRPS = float64(m.completed) / s.WindowSeconds
-		if rate, ok := m.gaps.rate(m.start, m.end); ok && m.completed < m.attack.WindowAnswers {
+		if rate, ok := m.gaps.rate(m.start, m.end); ok && m.holdsFew() {
 			s.ThroughputRPS = rate
 		}
 	}
