@@ -44,7 +44,7 @@ func (a *Advice) atLeast(c choice, p plateau, m memoryCap, q Question) choice {
 	figures := map[string]float64{"workers": float64(c.group.workers), "least": float64(q.Least)}
 	message := fmt.Sprintf("%s and not %d: %s.", quantity(c.group.workers, "worker"), q.Least, c.whyFewer(p, m, q, figures))
 	if c.group.workers == 1 {
-		message += " A single slow request stops everybody where there is one, and nobody answers while it is restarted."
+		message += " A single slow request stops everybody there, and nobody answers while the worker is restarted."
 	}
 	a.caveat(CaveatFewerThanLeast, message, figures)
 	return c

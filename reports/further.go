@@ -135,7 +135,7 @@ func sooner(r *Result) *model.Caveat {
 			pairs = append(pairs, model.LatencyPair{Share: p.CapacityShare, Fewer: p.FewerSeconds, More: p.MoreSeconds})
 		}
 		factor, sure := model.LatencyGain(pairs)
-		if f.Fewer != r.Recommendation.Workers || !sure || *f.ThroughputShare < -r.Settings.Tolerance {
+		if f.Fewer != r.Recommendation.Workers || !sure || orZero(f.ThroughputShare) < -r.Settings.Tolerance {
 			continue
 		}
 		which := "requests"
@@ -170,7 +170,7 @@ func (f Further) costs() string {
 	if f.MemoryBytes != nil && *f.MemoryBytes >= 0.5e6 {
 		parts = append(parts, size(*f.MemoryBytes))
 	}
-	if share := *f.ThroughputShare; share < 0 && !f.Alike {
+	if share := orZero(f.ThroughputShare); share < 0 && !f.Alike {
 		parts = append(parts, percent(-share)+" of the throughput")
 	}
 	if len(parts) == 0 {
@@ -192,7 +192,7 @@ func furtherWords(r *Result) []string {
 	var lines []string
 	for _, f := range r.Further {
 		line := fmt.Sprintf("%s instead of %d: ", count(f.More, "worker"), f.Fewer)
-		switch share := *f.ThroughputShare; {
+		switch share := orZero(f.ThroughputShare); {
 		case f.Alike:
 			line += "as fast within the noise, "
 		case share > 0:
@@ -214,7 +214,10 @@ func furtherWords(r *Result) []string {
 // stuckWords are the p95 while a worker was stopped, by count.
 func stuckWords(r *Result) string {
 	var parts []string
-	for _, s := range r.Stuck {
+	for i, s := range r.Stuck {
+		if i > 0 && s.Workers == r.Stuck[i-1].Workers { // the first of two says it
+			continue
+		}
 		text := fmt.Sprintf("%s with %s", duration(s.Latency.P95), count(s.Workers, "worker"))
 		if len(parts) > 0 {
 			text = fmt.Sprintf("%s with %d", duration(s.Latency.P95), s.Workers)
