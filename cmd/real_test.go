@@ -51,6 +51,29 @@ func TestFlaskUnderGunicorn(t *testing.T) {
 	}
 }
 
+// A page of 10 ms at 20 requests per second: a worker or two hold it, where five and more are needed for all the
+// core can do. The objective that nobody gave is twice the p95 without load, and the recommended count is the
+// fewest that holds it, whatever the noise.
+func TestFlaskForARate(t *testing.T) {
+	targetstest.Need(t, "gunicorn")
+	r := flaskSweep(t, []string{"--mem", "512M", "--time", "30s", "--rate", "20"}, "CPU_MS=2", "WAIT_MS=8")
+	u, o := r.Unloaded, r.Scenario.Objective
+	if r.Goal != model.GoalRate || u == nil || u.Answers < 20 || u.P95Seconds < 0.010 || o.ErrorShare == nil || *o.ErrorShare != 0 {
+		t.Fatalf("goal %s, unloaded %+v, objective %s", r.Goal, u, o.Flag())
+	}
+	if limit := o.LatencySeconds["p95"]; limit < 2*u.P95Seconds || limit > 2*u.P95Seconds+0.0002 {
+		t.Errorf("p95 within %g s, want twice %g", limit, u.P95Seconds)
+	}
+	if r.Capacity == nil || r.Capacity.Workers < r.Recommendation.Workers {
+		t.Errorf("capacity %+v, beside %d workers for the rate", r.Capacity, r.Recommendation.Workers)
+	}
+	for _, p := range r.Points {
+		if holds := p.MeetsObjective != nil && *p.MeetsObjective; p.Workers <= r.Recommendation.Workers && holds != (p.Workers == r.Recommendation.Workers) {
+			t.Errorf("%d workers hold the objective: %t, and %d are recommended", p.Workers, holds, r.Recommendation.Workers)
+		}
+	}
+}
+
 // flaskSweep sweeps the Flask application under gunicorn on one core.
 func flaskSweep(t *testing.T, flags []string, env ...string) *reports.Result {
 	t.Helper()

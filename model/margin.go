@@ -201,10 +201,10 @@ func (a *Advice) doubtsAtRate(observations []Observation, c choice, p plateau, t
 	mean, err, n := h.at(a.Workers)
 	switch {
 	case !a.HighResolved:
-		a.caveat(CaveatNotResolved, fmt.Sprintf("No count surely holds the objective at the rate: %s it with %s to spare, which is within the noise of the restarts; more time would tell.", hold(a.Workers), percent(spare(mean))),
+		a.caveat(CaveatNotResolved, fmt.Sprintf("No count surely holds the objective at the rate: %s it with %s to spare, too little to be sure of after %s; more time would tell.", hold(a.Workers), percent(spare(mean)), quantity(n, "restart")),
 			map[string]float64{"workers_measured": float64(p.groups[len(p.groups)-1].workers), "spread_share": h.spread, "margin_share": spare(mean), "margin_error_share": err})
 	case a.High > a.Workers:
-		a.caveat(CaveatNearObjective, fmt.Sprintf("%s the objective at the rate with %s to spare, which is within the noise of the restarts; %d surely do.", capital(hold(a.Workers)), percent(spare(mean)), a.High),
+		a.caveat(CaveatNearObjective, fmt.Sprintf("%s the objective at the rate with %s to spare, too little to be sure of after %s; %d surely do.", capital(hold(a.Workers)), percent(spare(mean)), quantity(n, "restart"), a.High),
 			map[string]float64{"workers": float64(a.Workers), "workers_surely": float64(a.High), "margin_share": spare(mean), "margin_error_share": err})
 	}
 	if n < 3 {

@@ -78,6 +78,8 @@ const (
 // decision, a third one of the choice; the counts below those that may be enough; and at last restarts where
 // the distance to the line is least certain, and those that the interval still needs.
 //
+// For GoalRate they are those of stepsForRate.
+//
 // Next is deterministic: the same observations and seed give the same step.
 func (s Search) Next(observations []Observation) Step {
 	s = s.complete()

@@ -102,6 +102,8 @@ const (
 	gap       = 2
 	widestBar = 40
 	leastBar  = 8
+	// leastRank is the highest number of one.
+	leastRank = 5
 	// throughputColumn is the one that the bar stands behind.
 	throughputColumn = 1
 )
@@ -140,11 +142,11 @@ func (t *text) columns(r *Result) []column {
 		{title: "workers", cell: func(p Point) string { return strconv.Itoa(p.Workers) }},
 		{title: "requests/s", cell: t.throughput(r.Points)},
 		latencyColumn(r),
-		{title: "CPU/req", rank: 3, cell: func(p Point) string { return optional(p.CPUSecondsPerAnswer, duration) }},
-		{title: "memory", rank: 1, cell: func(p Point) string { return optional(p.MemoryBytes, size) }},
+		{title: "CPU/req", rank: 4, cell: func(p Point) string { return optional(p.CPUSecondsPerAnswer, duration) }},
+		{title: "memory", rank: 2, cell: func(p Point) string { return optional(p.MemoryBytes, size) }},
 	}
 	if slices.ContainsFunc(r.Points, func(p Point) bool { return p.ThrottledShare != nil }) {
-		list = append(list, column{title: "throttled", rank: 4, cell: func(p Point) string { return optional(p.ThrottledShare, percent) }})
+		list = append(list, column{title: "throttled", rank: leastRank, cell: func(p Point) string { return optional(p.ThrottledShare, percent) }})
 	}
 	return list
 }
@@ -175,7 +177,7 @@ func (t *text) throughput(points []Point) func(Point) string {
 // latencyColumn is what the count was chosen by: the p95 at the rate, or else that at full load.
 func latencyColumn(r *Result) column {
 	if r.Goal != model.GoalRate {
-		return column{title: "p95", rank: 2, cell: p95}
+		return column{title: "p95", rank: 3, cell: p95}
 	}
 	return column{title: "p95 at " + Number(r.Scenario.RateRPS) + "/s", rank: 1, cell: func(p Point) string { return p95AtRate(r, p) }}
 }
@@ -213,7 +215,7 @@ func (t *text) fit(r *Result, columns []column) (kept []column, bar int) {
 			widestNote = max(widestNote, gap+len(n))
 		}
 	}
-	for rank := 4; rank > 0 && used+gap+leastBar+widestNote > t.o.Width; rank-- {
+	for rank := leastRank; rank > 0 && used+gap+leastBar+widestNote > t.o.Width; rank-- {
 		columns = slices.DeleteFunc(columns, func(c column) bool {
 			if c.rank == rank {
 				used -= gap + c.width
@@ -302,7 +304,11 @@ func notes(r *Result, p Point) string {
 	if p.GeneratorBound {
 		list = append(list, "lower bound")
 	}
-	if p.MeetsObjective != nil && !*p.MeetsObjective {
+	switch {
+	case p.MeetsObjective == nil || *p.MeetsObjective:
+	case r.Goal == model.GoalRate: // what it misses stands in the row
+		list = append(list, "misses")
+	default:
 		list = append(list, "misses objective")
 	}
 	return strings.Join(list, ", ")

@@ -72,26 +72,22 @@ func (p *Plan) objectiveAsked() *Objective {
 	return p.Scenario.Objective
 }
 
-// setObjective measures what the default objective follows from, and puts it on disk. A server that does not
-// start leaves an objective of no errors alone: the trials tell why.
+// setObjective measures what the default objective follows from, and puts it on disk. Of several variants the first
+// that answers counts. A server that does not start leaves an objective of no errors alone: the trials tell why.
 func (s *Sweep) setObjective(ctx, abort context.Context, r *Record) error {
 	if !s.plan.WantsObjective() {
 		return nil
 	}
-	shape := s.plan.Variants()[0].At(s.plan.Settings.Lowest)
-	s.tell(Event{Stage: StageUnloaded, Workers: shape.Workers, Variant: s.several(shape.Variant().String()), Budget: s.options.Time})
-	found := Unloaded{Shape: shape}
+	var found Unloaded
 	began := time.Now()
-	err := s.onServer(ctx, abort, shape, func(server instance) error {
-		a := s.unloadedAttack(server, unloadedWanted, min(max(seconds(unloadedShare*s.options.Time.Seconds()), unloadedLimit), unloadedMost))
-		summary, err := s.attackUntilEnd(ctx, server, a, func(generator.Progress) {})
-		if summary != nil && summary.OK > 0 {
-			found.P95Seconds, found.Answers = summary.Latency.P95, int(summary.OK)
+	for _, v := range s.plan.Variants() {
+		found.Shape = v.At(s.plan.Settings.Lowest)
+		if err := s.measureUnloaded(ctx, abort, &found); err != nil {
+			return fmt.Errorf("measure an answer without load: %w", err)
 		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("measure an answer without load: %w", err)
+		if found.Answers > 0 {
+			break
+		}
 	}
 	found.ElapsedSeconds = time.Since(began).Seconds()
 	none := 0.0
@@ -105,6 +101,19 @@ func (s *Sweep) setObjective(ctx, abort context.Context, r *Record) error {
 		return &UnsavedError{Dir: r.Dir, Err: err}
 	}
 	return nil
+}
+
+// measureUnloaded drives a server of the shape over one connection.
+func (s *Sweep) measureUnloaded(ctx, abort context.Context, u *Unloaded) error {
+	s.tell(Event{Stage: StageUnloaded, Workers: u.Workers, Variant: s.several(u.Variant().String()), Budget: s.options.Time})
+	limit := min(max(seconds(unloadedShare*s.options.Time.Seconds()), unloadedLimit), unloadedMost)
+	return s.onServer(ctx, abort, u.Shape, func(server instance) error {
+		summary, err := s.attackUntilEnd(ctx, server, s.unloadedAttack(server, unloadedWanted, limit), func(generator.Progress) {})
+		if summary != nil && summary.OK > 0 {
+			u.P95Seconds, u.Answers = summary.Latency.P95, int(summary.OK)
+		}
+		return err
+	})
 }
 
 func (u *Unloaded) elapsed() time.Duration {

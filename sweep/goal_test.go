@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"advise/model"
 	"advise/scenarios"
 	"advise/sweep/generator"
+	"advise/targets"
 )
 
 // tenMilliseconds take 2 of CPU and 8 of waiting: n workers answer n x 100 requests per second up to 500, a request
@@ -29,8 +31,8 @@ func TestRateHasAnObjective(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range []Plan{r.Plan, saved.Plan} {
-		limit, errors := p.Scenario.Objective.LatencySeconds["p95"], p.Scenario.Objective.ErrorShare
-		if math.Abs(limit-0.020) > 0.002 || errors == nil || *errors != 0 {
+		limit, share := p.Scenario.Objective.LatencySeconds["p95"], p.Scenario.Objective.ErrorShare
+		if math.Abs(limit-0.020) > 0.002 || share == nil || *share != 0 {
 			t.Errorf("objective %s, want p95=20ms and no errors", p.Scenario.Objective.Flag())
 		}
 		if u := p.Unloaded; u == nil || u.Workers != 1 || limit < 2*u.P95Seconds || u.Answers < 290 {
@@ -63,9 +65,9 @@ func flagsOf(list []Flag) string {
 
 // An objective that was given is left alone, though it asks for no latency.
 func TestGivenObjectiveIsKept(t *testing.T) {
-	errors := 0.01
+	share := 0.01
 	r := run(t, newTest(t, tenMilliseconds(), func(o *Options) {
-		o.Scenario.Rate, o.Scenario.Objective = 150, scenarios.Objective{Errors: &errors}
+		o.Scenario.Rate, o.Scenario.Objective = 150, scenarios.Objective{Errors: &share}
 	}))
 	if r.Plan.Unloaded != nil || r.Plan.Scenario.Objective.Flag() != "errors=1%" {
 		t.Errorf("unloaded %+v, objective %s", r.Plan.Unloaded, r.Plan.Scenario.Objective.Flag())
@@ -181,5 +183,25 @@ func TestFewRequestsAtARate(t *testing.T) {
 		if (c == nil) != (want == "") || c != nil && !strings.Contains(c.Message, want) {
 			t.Errorf("at %g/s: %+v, want %q", rate, c, want)
 		}
+	}
+}
+
+// Of shapes the first that starts says what an answer takes without load; where none does, no latency is asked for.
+func TestObjectiveOfAServerThatDoesNotStart(t *testing.T) {
+	exits := &targets.StartError{Kind: targets.KindExited, Workers: 1, Err: errors.New("ended before it was ready")}
+	two := func(o *Options) {
+		o.Scenario.Rate, o.Highest = 150, 8
+		o.Variants = []Variant{{Class: "gevent", Threads: 1}, {Class: "sync", Threads: 1}}
+	}
+	s := tenMilliseconds()
+	s.broken = map[string]error{"gevent": exits}
+	if r := run(t, newTest(t, s, two)); r.Plan.Unloaded.Class != "sync" || r.Plan.Unloaded.P95Seconds == 0 {
+		t.Errorf("unloaded %+v, want that of sync", r.Plan.Unloaded)
+	}
+	s = tenMilliseconds()
+	s.fails = map[int]error{1: exits}
+	r := run(t, newTest(t, s, func(o *Options) { o.Scenario.Rate = 150 }))
+	if r.Plan.Scenario.Objective.Flag() != "errors=0%" || caveatOf(r.Advice(), CaveatNoUnloaded) == nil {
+		t.Errorf("objective %s, caveats %+v", r.Plan.Scenario.Objective.Flag(), r.Advice().Caveats)
 	}
 }
