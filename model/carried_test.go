@@ -164,7 +164,7 @@ func TestCarriedTellsAQueueFromALock(t *testing.T) {
 func TestCarriedAsItIs(t *testing.T) {
 	a, c := onOneCore(t, tenMilliseconds, 4, 0.5)
 	a.LimitedBy = LimitedByMemory
-	if out := a.Carried(c); !out.Made || out.Workers != a.Workers || out.LimitedBy != LimitedByMemory || out.Throughput < a.Throughput {
+	if out := a.Carried(c); !out.Made || out.Workers != a.Workers || out.LimitedBy != LimitedByMemory || out.Throughput != a.Throughput || out.RuleOfThumb.Why != "it does not fit in memory" {
 		t.Errorf("memory: got %+v", out)
 	}
 	a, c = onOneCore(t, tenMilliseconds, 4, 0.5)
