@@ -202,7 +202,8 @@ func (a Advice) distrust(c Carry, s Scaling, err error, carried float64) *Caveat
 		return c.refusal(fmt.Sprintf("from %.4g cores the %.4g that were measured came out %s off", s.Measured[0].Cores, h.Cores, percent(math.Abs(h.Error))),
 			map[string]float64{"error_share": h.Error, "busy_share": s.Busy})
 	case c.Cores > MostFactor*c.CoresMeasured:
-		return c.refusal(fmt.Sprintf("that is %.3g times as many, and no more than %d times is predicted", c.Cores/c.CoresMeasured, MostFactor), none)
+		return c.refusal(fmt.Sprintf("that is %.3g times as many, and no more than %d times is predicted; by the CPU time of a request they answer at most %s requests per second", c.Cores/c.CoresMeasured, MostFactor, figure(s.Capacity(c.Cores))),
+			map[string]float64{"at_most_rps": s.Capacity(c.Cores)})
 	case carried > mostCarriedError:
 		return c.refusal(fmt.Sprintf("it would be right within %s only", percent(carried)), map[string]float64{"error_share": carried})
 	}
