@@ -50,12 +50,8 @@ type Carried struct {
 	Reasons     []string
 }
 
+// What makes a prediction one to trust.
 const (
-	// CaveatNotPredicted: fewer cores were measured than asked for, and what they showed can't be trusted
-	// to tell of more. Figures: cores, cores_measured; error_share, busy_share, at_most_rps (what no
-	// number of cores exceeds), runnable and workers where they are the reason.
-	CaveatNotPredicted = "budget_not_predicted"
-
 	// fullyBusy is the share of the cores from which on they are what is short.
 	fullyBusy = 0.9
 	// mostHeldOut is the error of a held-out prediction from which on the next is not trusted: about twice
@@ -95,6 +91,9 @@ func (a Advice) Carried(c Carry) *Carried {
 	if !a.Made {
 		return out
 	}
+	if a.heldAsItIs(c) {
+		return out.asItIs(a, c)
+	}
 	scaling, err := FitScaling(c.Measured)
 	out.Error = scaling.DoublingError * math.Max(0, math.Log2(c.Cores/c.CoresMeasured))
 	if why := a.distrust(c, scaling, err, out.Error); why != nil {
@@ -119,16 +118,49 @@ func (a Advice) Carried(c Carry) *Carried {
 	}
 	out.compare(a, n)
 	out.Reasons = out.reasons(a, c, scaling)
-	out.Caveat = out.predicted()
+	out.Caveat = out.doubt(fmt.Sprintf("%s and %s requests per second are predicted. A database that fills up, or hyper-threads that share a core, don't show on fewer cores",
+		quantity(out.Workers, "worker"), figure(out.Throughput)))
 	return out
 }
 
-// predicted is the doubt that stays with a prediction.
-func (out *Carried) predicted() *Caveat {
+// heldAsItIs is true where the advice for fewer cores is one for more as well: memory ends where it does, and
+// what holds a rate goes on to.
+func (a Advice) heldAsItIs(c Carry) bool {
+	chosen := a.point(a.Workers)
+	return chosen != nil && !chosen.GeneratorBound && (c.RateHeld || a.LimitedBy == LimitedByMemory)
+}
+
+// asItIs takes the advice over. Its throughput is the least that more cores will do.
+func (out *Carried) asItIs(a Advice, c Carry) *Carried {
+	chosen := a.point(a.Workers)
+	out.Made, out.Workers, out.Low, out.High, out.HighResolved = true, a.Workers, a.Low, a.High, a.HighResolved
+	out.Throughput, out.ThroughputLow, out.ThroughputHigh, out.Memory = a.Throughput, chosen.ThroughputLow, chosen.ThroughputHigh, a.Memory
+	out.RuleOfThumb.Why = "what it would do on more cores is not predicted"
+	first := fmt.Sprintf("On %s %s answered %s requests per second", coresWords(c.CoresMeasured), quantity(a.Workers, "worker"), figure(a.Throughput))
+	out.LimitedBy = LimitedByMemory
+	if a.LimitedBy == LimitedByMemory {
+		first += ", and no more fit in memory, whatever the cores."
+		if c.RuleOfThumb > a.Workers {
+			out.RuleOfThumb.Why = "it does not fit in memory"
+		}
+	} else {
+		out.LimitedBy = LimitedByObjective
+		first += " and held the rate: so will as many on more cores."
+	}
+	if c.RuleOfThumb == a.Workers {
+		r := &out.RuleOfThumb
+		r.Predicted, r.Ratio, r.RatioLow, r.RatioHigh, r.Why = true, 1, 1, 1, ""
+	}
+	out.Reasons = []string{first}
+	out.Caveat = out.doubt(fmt.Sprintf("%s are the answer for both, and %s requests per second the least that more cores do", quantity(out.Workers, "worker"), figure(out.Throughput)))
+	return out
+}
+
+// doubt is what stays to be said of an answer that was not measured.
+func (out *Carried) doubt(what string) *Caveat {
 	return &Caveat{
-		Code: CaveatFewerCores,
-		Message: fmt.Sprintf("%s asked for and %s measured: %s and %s requests per second are predicted. A database that fills up, or hyper-threads that share a core, don't show on fewer cores.",
-			coresWords(out.Cores), coresWords(out.CoresMeasured), quantity(out.Workers, "worker"), figure(out.Throughput)),
+		Code:    CaveatFewerCores,
+		Message: fmt.Sprintf("%s asked for and %s measured: %s.", coresWords(out.Cores), coresWords(out.CoresMeasured), what),
 		Figures: map[string]float64{
 			"cores": out.Cores, "cores_measured": out.CoresMeasured, "throughput_rps": out.Throughput, "workers": float64(out.Workers), "error_share": out.Error,
 		},
@@ -155,8 +187,6 @@ func (a Advice) distrust(c Carry, s Scaling, err error, carried float64) *Caveat
 	switch {
 	case chosen == nil || chosen.GeneratorBound:
 		return c.refusal("the load generator or the number of connections, not the server, decided what it answered", none)
-	case c.RateHeld || a.LimitedBy == LimitedByMemory:
-		return nil
 	case err != nil:
 		return c.refusal("the CPU time of a request is not known", none)
 	case s.Busy < fullyBusy:
@@ -172,7 +202,8 @@ func (a Advice) distrust(c Carry, s Scaling, err error, carried float64) *Caveat
 		return c.refusal(fmt.Sprintf("from %.4g cores the %.4g that were measured came out %s off", s.Measured[0].Cores, h.Cores, percent(math.Abs(h.Error))),
 			map[string]float64{"error_share": h.Error, "busy_share": s.Busy})
 	case c.Cores > MostFactor*c.CoresMeasured:
-		return c.refusal(fmt.Sprintf("that is %.3g times as many, and no more than %d times is predicted", c.Cores/c.CoresMeasured, MostFactor), none)
+		return c.refusal(fmt.Sprintf("that is %.3g times as many, and no more than %d times is predicted; by the CPU time of a request they answer at most %s requests per second", c.Cores/c.CoresMeasured, MostFactor, figure(s.Capacity(c.Cores))),
+			map[string]float64{"at_most_rps": s.Capacity(c.Cores)})
 	case carried > mostCarriedError:
 		return c.refusal(fmt.Sprintf("it would be right within %s only", percent(carried)), map[string]float64{"error_share": carried})
 	}
@@ -251,9 +282,6 @@ type networks struct {
 
 func (a Advice) networks(c Carry, s Scaling) networks {
 	n := networks{threads: min(max(c.Threads, 1), mostSlots)}
-	if len(s.Measured) == 0 { // what is then said goes without: throughput is as it was measured
-		return n
-	}
 	last := s.Measured[len(s.Measured)-1]
 	n.measured = ClosedNetwork{Cores: last.Cores, Demand: s.DemandAt(last.Cores), Wait: last.Wait}
 	n.asked = ClosedNetwork{Cores: c.Cores, Demand: s.DemandAt(c.Cores), Wait: last.Wait}
@@ -264,9 +292,6 @@ func (a Advice) networks(c Carry, s Scaling) networks {
 // ones, times the ratio of the networks, and no more than the cores can do by the CPU time of a request. It is
 // never less than on the measured ones at as many workers or more.
 func (n networks) carried(a Advice, workers int) float64 {
-	if n.measured.Demand == 0 {
-		return a.Throughput
-	}
 	x := a.Throughput * n.asked.ThroughputAt(workers*n.threads) / n.measured.ThroughputAt(a.Workers*n.threads)
 	x = math.Min(x, n.asked.Saturation())
 	if workers >= a.Workers {
@@ -294,15 +319,7 @@ func (n networks) workersFor(a Advice, c Carry) int {
 
 // count sets the count and what decided it.
 func (out *Carried) count(a Advice, c Carry, n networks) {
-	out.Workers = a.Workers
-	switch {
-	case c.RateHeld:
-		out.LimitedBy = LimitedByObjective
-	case a.LimitedBy == LimitedByMemory:
-		out.LimitedBy = LimitedByMemory
-	default:
-		out.Workers = n.workersFor(a, c)
-	}
+	out.Workers = n.workersFor(a, c)
 	if c.Highest > 0 && out.Workers > c.Highest {
 		out.Workers, out.LimitedBy = max(c.Highest, 1), LimitedBySearchRange
 	}
@@ -335,9 +352,6 @@ func (out *Carried) interval(a Advice, c Carry) {
 	if fits := a.mostThatFit(c); fits > 0 && high >= fits {
 		high, out.HighResolved = fits, true
 	}
-	if c.RateHeld || a.LimitedBy == LimitedByMemory {
-		low, high, out.HighResolved = a.Low, a.High, a.HighResolved
-	}
 	out.Low, out.High = min(max(low, c.Lowest, 1), out.Workers), max(high, out.Workers)
 }
 
@@ -353,10 +367,7 @@ func (out *Carried) compare(a Advice, n networks) {
 			return
 		}
 	}
-	if r.Why = ""; n.measured.Demand == 0 {
-		r.Why = "the CPU time of a request is not known"
-		return
-	}
+	r.Why = ""
 	ratio := out.Throughput / n.carried(a, r.Workers)
 	r.Ratio, r.RatioLow, r.RatioHigh = ratio, ratio/(1+out.Error), ratio*(1+out.Error)
 	if r.Workers == out.Workers {
@@ -371,15 +382,8 @@ func (out *Carried) compare(a Advice, n networks) {
 // reasons justify the carried count in a few sentences.
 func (out *Carried) reasons(a Advice, c Carry, s Scaling) []string {
 	on := coresWords
-	first := fmt.Sprintf("On %s %s answered %s requests per second", on(c.CoresMeasured), quantity(a.Workers, "worker"), figure(a.Throughput))
-	switch {
-	case c.RateHeld:
-		return []string{first + " and hold the rate: so do as many on more cores."}
-	case a.LimitedBy == LimitedByMemory:
-		return []string{first + ", and no more fit in memory, whatever the cores."}
-	}
 	reasons := []string{
-		fmt.Sprintf("%s and kept %s of the CPU time busy.", first, percent(math.Min(s.Busy, 1))),
+		fmt.Sprintf("On %s %s answered %s requests per second; the best kept %s of the CPU time busy.", on(c.CoresMeasured), quantity(a.Workers, "worker"), figure(a.Throughput), percent(math.Min(s.Busy, 1))),
 		fmt.Sprintf("From %s that came out %.1f %% off; carried to %s the error is about %s.", on(s.Measured[0].Cores), 100*math.Abs(s.HeldOut.Error), on(c.Cores), percent(out.Error)),
 	}
 	switch out.LimitedBy {

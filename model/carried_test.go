@@ -102,7 +102,7 @@ func TestCarriedIsRefused(t *testing.T) {
 			c.Measured = slices.DeleteFunc(c.Measured, func(m CoresMeasured) bool { return m.Cores < 1 })
 			c.Unchecked = "there was no time to measure on 0.5 cores too"
 		}, want: "there was no time"},
-		{name: "too far", cores: 9, want: "9 times as many"},
+		{name: "too far", cores: 9, want: "9 times as many", most: 9 / 0.002},
 		{name: "too far for its error", cores: 8, off: -0.08, want: "right within"},
 		{name: "no CPU time", cores: 4, edit: func(_ *Advice, c *Carry) { c.Measured = nil }, want: "CPU time of a request is not known"},
 		{name: "the generator was bound", cores: 4, edit: func(a *Advice, _ *Carry) { a.point(a.Workers).GeneratorBound = true }, want: "load generator"},
@@ -164,7 +164,7 @@ func TestCarriedTellsAQueueFromALock(t *testing.T) {
 func TestCarriedAsItIs(t *testing.T) {
 	a, c := onOneCore(t, tenMilliseconds, 4, 0.5)
 	a.LimitedBy = LimitedByMemory
-	if out := a.Carried(c); !out.Made || out.Workers != a.Workers || out.LimitedBy != LimitedByMemory || out.Throughput < a.Throughput {
+	if out := a.Carried(c); !out.Made || out.Workers != a.Workers || out.LimitedBy != LimitedByMemory || out.Throughput != a.Throughput || out.RuleOfThumb.Why != "it does not fit in memory" {
 		t.Errorf("memory: got %+v", out)
 	}
 	a, c = onOneCore(t, tenMilliseconds, 4, 0.5)

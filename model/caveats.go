@@ -68,6 +68,10 @@ const (
 	// CaveatMemoryTooSmall: no count that was measured fits in the memory. Figures: workers (the
 	// smallest), memory_bytes (what it may need), limit_bytes (what it may use).
 	CaveatMemoryTooSmall = "memory_too_small"
+	// CaveatNotPredicted: fewer cores were measured than asked for, and what they showed can't be trusted
+	// to tell of more. Figures: cores, cores_measured; error_share, busy_share, at_most_rps (what no
+	// number of cores exceeds), runnable and workers where they are the reason.
+	CaveatNotPredicted = "budget_not_predicted"
 )
 
 func (a *Advice) caveat(code, message string, figures map[string]float64) {

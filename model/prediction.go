@@ -138,15 +138,19 @@ func FitScaling(measured []CoresMeasured) (Scaling, error) {
 	return s, nil
 }
 
-// leastDoublingError is what no few restarts can promise to stay below.
-const leastDoublingError = 0.01
+// leastDoublingError is what no few restarts can promise to stay below, and usualSpread what those of one count
+// differ by where none was repeated.
+const (
+	leastDoublingError = 0.01
+	usualSpread        = 0.05
+)
 
 // hidden is the half-width of the 95 % interval of the ratio of two groups' CPU times (Student t, pooled),
-// as a share: an error up to that would not have shown. It is 0 without repeats.
+// as a share: an error up to that would not have shown.
 func hidden(a, b coresGroup) float64 {
 	freedom := a.restarts + b.restarts - 2
 	if freedom == 0 {
-		return 0
+		return usualSpread
 	}
 	relative := a.squares/(a.Demand*a.Demand) + b.squares/(b.Demand*b.Demand)
 	return studentT(DefaultConfidence, freedom) * math.Sqrt(relative/float64(freedom)*(1/float64(a.restarts)+1/float64(b.restarts)))

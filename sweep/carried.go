@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 
 	"advise/model"
 	"advise/targets/hold"
@@ -26,6 +27,9 @@ func (r *Record) carried(a model.Advice) model.Advice {
 	c.Runnable, c.RunnableOf = r.runnable()
 	c.OthersShare = r.othersAt(a.Workers)
 	a.Asked = a.Carried(c)
+	a.Caveats = slices.DeleteFunc(a.Caveats, func(c model.Caveat) bool { // of a comparison that is not the answer's
+		return c.Code == model.CaveatNotConfirmed
+	})
 	if a.Asked.Caveat != nil {
 		a.Caveats = append(a.Caveats, *a.Asked.Caveat)
 	}

@@ -43,18 +43,19 @@ func (s *Sweep) partOf(cores []core) *fewerCores {
 	if len(s.options.PredictCores) == 0 && !s.carries() {
 		return nil
 	}
-	if part := s.held(cores, fewerShare*s.split.measured); part != nil || s.split.measured < 2 {
+	if part := s.holdPart(cores, fewerShare*s.split.measured); part != nil || s.split.measured < 2 {
 		return part
 	}
-	return s.held(cores, math.Floor(fewerShare*s.split.measured))
+	return s.holdPart(cores, math.Floor(fewerShare*s.split.measured))
 }
 
 // carries is true where more cores were asked for than can be measured: what the part shows is then what
 // the answer hangs on.
 func (s *Sweep) carries() bool { return s.options.Cores > s.split.measured }
 
-func (s *Sweep) held(cores []core, share float64) *fewerCores {
-	part, err := splitCores(cores, share, false)
+// holdPart is a part of so many cores; nil where that can't be held here.
+func (s *Sweep) holdPart(cores []core, many float64) *fewerCores {
+	part, err := splitCores(cores, many, false)
 	if err != nil {
 		return nil
 	}

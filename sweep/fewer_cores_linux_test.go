@@ -11,21 +11,23 @@ import (
 )
 
 // Half of one core is a quota, which affinity has not; half of two is one of them, pinned, which it has. Of
-// three it is a quota of one and a half over two.
+// three it is a quota of one and a half over two, or without quotas one.
 func TestPartOfTheCores(t *testing.T) {
 	cores := []core{{id: 0}, {id: 1}, {id: 2}, {id: 3}}
 	for _, c := range []struct {
 		method hold.Method
 		asked  float64
+		part   float64
 		cpus   []int
 		quota  float64
 	}{
-		{hold.Affinity, 1, nil, 0},
-		{hold.Affinity, 2, []int{0}, 0},
-		{hold.None, 2, nil, 0},
-		{hold.Cgroup1, 1, []int{0}, 0.5},
-		{hold.Cgroup1, 2, []int{0}, 0},
-		{hold.Cgroup1, 0.5, []int{0}, 0.25},
+		{hold.Affinity, 1, 0, nil, 0},
+		{hold.Affinity, 2, 1, []int{0}, 0},
+		{hold.Affinity, 3, 1, []int{0}, 0},
+		{hold.None, 2, 0, nil, 0},
+		{hold.Cgroup1, 1, 0.5, []int{0}, 0.5},
+		{hold.Cgroup1, 2, 1, []int{0}, 0},
+		{hold.Cgroup1, 0.5, 0.25, []int{0}, 0.25},
 	} {
 		if c.method == hold.Cgroup1 && holder(t) != hold.Cgroup1 {
 			continue // TestHalfACore has it by cgroup v2
@@ -40,7 +42,7 @@ func TestPartOfTheCores(t *testing.T) {
 		case part == nil && c.cpus != nil:
 			t.Errorf("%s, %g cores: no part of them is held, want %v with a quota of %g", c.method, c.asked, c.cpus, c.quota)
 		case part == nil:
-		case c.cpus == nil || part.cores != c.asked/2 || !slices.Equal(part.limits.CPUs, c.cpus) || part.limits.Quota != c.quota:
+		case c.cpus == nil || part.cores != c.part || !slices.Equal(part.limits.CPUs, c.cpus) || part.limits.Quota != c.quota:
 			t.Errorf("%s, %g cores: %g cores, %+v; want %v with a quota of %g", c.method, c.asked, part.cores, part.limits, c.cpus, c.quota)
 		}
 	}

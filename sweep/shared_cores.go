@@ -43,12 +43,15 @@ func (s *Sweep) takeOff(t *Trial, p *Phase, g *generator.Summary) {
 	if _, shared := s.placeOf(t); !shared || p.OK == 0 || !(p.WindowSeconds > 0) || !(t.Server.CPUSeconds > 0) {
 		return
 	}
-	cores := float64(len(s.split.server))
-	used := math.Min((t.Server.CPUSeconds+g.CPUSeconds)/(p.WindowSeconds*cores), 1)
-	share := math.Pow(used, cores) * g.CPUSeconds / t.Server.CPUSeconds
-	if quota := s.split.quota; quota > 0 && quota+g.CPUSeconds/p.WindowSeconds <= cores {
+	cores, quota := float64(len(s.split.server)), s.split.quota
+	if t.OnFewerCores() && s.fewer != nil {
+		quota = s.fewer.limits.Quota
+	}
+	if quota > 0 && quota+g.CPUSeconds/p.WindowSeconds <= cores {
 		return // it was stopped by its quota, and not by the generator
 	}
+	used := math.Min((t.Server.CPUSeconds+g.CPUSeconds)/(p.WindowSeconds*cores), 1)
+	share := math.Pow(used, cores) * g.CPUSeconds / t.Server.CPUSeconds
 	if share > mostTakenOff {
 		p.GeneratorVerdict, p.VerdictReason = GeneratorBound, boundShared
 		t.Generator.Verdict, t.Generator.VerdictReason = GeneratorBound, boundShared

@@ -578,10 +578,13 @@ func (s *Sweep) next(r *Record, left time.Duration) model.Step {
 	if !confirming(r.Trials) { // too few restarts confirm nothing
 		needed *= time.Duration(max(step.Left, 1))
 	}
-	if step.Done || step.Purpose == model.PurposeLatency || needed > left || s.carries() {
+	confirmed := step.Done || step.Purpose == model.PurposeLatency || needed > left
+	if confirmed || s.carries() {
 		if check, ok := s.onFewerCores(r, observed, left); ok {
 			return check
 		}
+	}
+	if confirmed {
 		if other, ok := s.startedOtherwise(r, observed, left); ok {
 			return other
 		}
