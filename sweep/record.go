@@ -35,8 +35,9 @@ type Plan struct {
 	Scenario      Scenario    `json:"scenario"`
 	Budget        Budget      `json:"budget"`
 	Settings      Settings    `json:"settings"`
-	// Saturation is how Settings.Connections were found: the one part that is measured. It is nil where
-	// they follow from the slots or were given, before that, and in a record of before it was kept.
+	// Saturation is how Settings.Connections were found: the one part that is measured. Where these were given
+	// it tells how many would fill the server. It is nil where they follow from the slots, before that, and in a
+	// record of before it was kept.
 	Saturation *Saturation `json:"saturation,omitempty"`
 	// Variables of the server's environment by name, each with its fingerprint; nil before the sweep
 	// begins, and in a record of before they were kept. No part of the result: it is for Resume alone.
