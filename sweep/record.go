@@ -38,8 +38,9 @@ type Plan struct {
 	// Unloaded is what the scenario's objective follows from where none was given; nil elsewhere, and before
 	// it is measured.
 	Unloaded *Unloaded `json:"unloaded,omitempty"`
-	// Saturation is how Settings.Connections were found: the other part that is measured. It is nil where
-	// they follow from the slots or were given, before that, and in a record of before it was kept.
+	// Saturation is how Settings.Connections were found: the other part that is measured. Where these were given
+	// it tells how many would fill the server. It is nil where they follow from the slots, before that, and in a
+	// record of before it was kept.
 	Saturation *Saturation `json:"saturation,omitempty"`
 	// Variables of the server's environment by name, each with its fingerprint; nil before the sweep
 	// begins, and in a record of before they were kept. No part of the result: it is for Resume alone.

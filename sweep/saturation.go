@@ -103,22 +103,27 @@ func (s *Sweep) levelTiming(round float64) (warmup, window time.Duration) {
 	return warmup.Round(time.Millisecond), window.Round(time.Millisecond)
 }
 
-// round is how long it takes at the least to answer each of so many connections once, by Little's law: by the most
-// that was answered in any search.
+// round is how long it takes to answer each of so many connections once, by Little's law: by the most that a full
+// server answered, or as long as it took before where it was not full yet.
 func (s *Sweep) round(connections int, f model.Filling) float64 {
-	most := 0.0
+	full, took := 0.0, f.Unloaded
 	for _, search := range s.plan.Saturation.Searches {
-		for _, l := range search.Tried {
-			most = max(most, l.ThroughputRPS)
+		if search.Shown != "" {
+			full = max(full, search.level(search.Connections).ThroughputRPS)
 		}
 	}
 	for _, l := range f.Levels {
-		most = max(most, l.Throughput)
+		switch {
+		case f.Shown(l) != "":
+			full = max(full, l.Throughput)
+		case l.Throughput > 0:
+			took = max(took, float64(l.Connections)/l.Throughput)
+		}
 	}
-	if most == 0 {
-		return f.Unloaded
+	if full == 0 {
+		return took
 	}
-	return max(f.Unloaded, float64(connections)/most)
+	return max(f.Unloaded, float64(connections)/full)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -433,6 +433,20 @@ func TestCountThatNeedsFewerConnections(t *testing.T) {
 	}
 }
 
+// Where 16 connections that wait 300 ms don't fill a server, 128 are answered in 300 ms too: a round is no longer for
+// them. Where 64 fill it, 640 take ten times as long.
+func TestRound(t *testing.T) {
+	s := &Sweep{plan: Plan{Saturation: &Saturation{}}}
+	f := model.Filling{Unloaded: 0.3, Levels: []model.Level{{Connections: 16, Throughput: 50, CPUShare: 0.01}}}
+	if got := s.round(128, f); math.Abs(got-0.32) > 1e-9 {
+		t.Errorf("not full: %g s", got)
+	}
+	f = model.Filling{Unloaded: 0.02, Levels: []model.Level{{Connections: 64, Throughput: 1000, CPUShare: 1}}}
+	if got := s.round(640, f); math.Abs(got-0.64) > 1e-9 {
+		t.Errorf("full: %g s", got)
+	}
+}
+
 // Each connection takes 1 MB of 300: the 500 that would fill the server don't fit.
 func TestConnectionsThatDoNotFitInMemory(t *testing.T) {
 	s := newAsyncTest(t, &asyncServer{cpu: 0.0002, wait: 0.100, eachTakes: 1 << 20}, asyncRecord(t), nil)
