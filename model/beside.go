@@ -12,6 +12,8 @@ const (
 	// there is no difference (exponential times of one kind; none of 300 where all take the same time), as
 	// TestLatencyGainIsNoChance plays.
 	betterLatency = 1.5
+	// agreeing is the least factor at each of the rates: one window that came out badly is no gain.
+	agreeing = 1.2
 	// busiestCompared is the largest share of the capacity that is compared: above it a window of seconds holds
 	// too few busy periods for its 95th percentile to be repeatable.
 	busiestCompared = 0.7
@@ -27,7 +29,7 @@ func LatencyGain(pairs []LatencyPair) (factor float64, sure bool) {
 			continue
 		}
 		sum += math.Log(p.Fewer / p.More)
-		agree = agree && p.More < p.Fewer
+		agree = agree && p.Fewer >= agreeing*p.More
 		n++
 	}
 	if n == 0 {

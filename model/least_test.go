@@ -235,13 +235,14 @@ func TestLatencyGainNeedsTwoRates(t *testing.T) {
 		want  float64
 		sure  bool
 	}{
-		"none":            {nil, 0, false},
-		"one rate":        {[]LatencyPair{{0.5, 0.04, 0.01}}, 4, false},
-		"two rates":       {[]LatencyPair{{0.5, 0.04, 0.02}, {0.7, 0.04, 0.02}}, 2, true},
-		"they disagree":   {[]LatencyPair{{0.5, 0.08, 0.01}, {0.7, 0.01, 0.02}}, 2, false},
-		"too near to say": {[]LatencyPair{{0.5, 0.014, 0.010}, {0.7, 0.014, 0.010}}, 1.4, false},
-		"90 % is left":    {[]LatencyPair{{0.5, 0.04, 0.02}, {0.7, 0.04, 0.02}, {0.9, 0.01, 0.1}}, 2, true},
-		"no figures":      {[]LatencyPair{{0.5, 0, 0.02}, {0.7, math.NaN(), 0.02}}, 0, false},
+		"none":             {nil, 0, false},
+		"one rate":         {[]LatencyPair{{0.5, 0.04, 0.01}}, 4, false},
+		"two rates":        {[]LatencyPair{{0.5, 0.04, 0.02}, {0.7, 0.04, 0.02}}, 2, true},
+		"they disagree":    {[]LatencyPair{{0.5, 0.08, 0.01}, {0.7, 0.01, 0.02}}, 2, false},
+		"one window alone": {[]LatencyPair{{0.5, 0.058, 0.057}, {0.7, 0.125, 0.043}}, math.Sqrt(0.058 / 0.057 * 0.125 / 0.043), false},
+		"too near to say":  {[]LatencyPair{{0.5, 0.014, 0.010}, {0.7, 0.014, 0.010}}, 1.4, false},
+		"90 % is left":     {[]LatencyPair{{0.5, 0.04, 0.02}, {0.7, 0.04, 0.02}, {0.9, 0.01, 0.1}}, 2, true},
+		"no figures":       {[]LatencyPair{{0.5, 0, 0.02}, {0.7, math.NaN(), 0.02}}, 0, false},
 	} {
 		if got, sure := LatencyGain(test.pairs); math.Abs(got-test.want) > 1e-9 || sure != test.sure {
 			t.Errorf("%s: got %g, sure %t; want %g, %t", name, got, sure, test.want, test.sure)
