@@ -56,7 +56,7 @@ func TestFlaskUnderGunicorn(t *testing.T) {
 // fewest that holds it, whatever the noise.
 func TestFlaskForARate(t *testing.T) {
 	targetstest.Need(t, "gunicorn")
-	r := flaskSweep(t, []string{"--mem", "512M", "--time", "30s", "--rate", "20"}, "CPU_MS=2", "WAIT_MS=8")
+	r := flaskSweep(t, []string{"--mem", "512M", "--time", "30s", "--rate", "20", "--least", "1"}, "CPU_MS=2", "WAIT_MS=8")
 	u, o := r.Unloaded, r.Scenario.Objective
 	if r.Goal != model.GoalRate || u == nil || u.Answers < 20 || u.P95Seconds < 0.010 || o.ErrorShare == nil || *o.ErrorShare != 0 {
 		t.Fatalf("goal %s, unloaded %+v, objective %s", r.Goal, u, o.Flag())

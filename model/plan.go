@@ -99,7 +99,7 @@ func (s Search) Next(observations []Observation) Step {
 		return Step{Done: true, Why: "no count worked"}
 	}
 	if s.Goal == GoalRate {
-		return v.endAtRate()
+		return s.endAtRate(v)
 	}
 	return Step{Done: true, Resolved: len(v.undecided) == 0 && v.resolved, Why: v.verdict(s.Least)}
 }

@@ -3,19 +3,32 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // The steps of a search for the fewest workers that hold a rate, in the order of Search.Next: the first look
 // below a count that holds it, more workers while none does, the counts between the last that misses and the
 // first that holds halved, and second restarts of those. After the rest of the first look, restarts of those near
 // the edge until their side is sure. At last the count for all the cores can do is looked for as without a rate,
-// but not repeated: it is told beside the other, and decides nothing.
+// but not repeated: it is told beside the other, and decides nothing. Where time is left, the choice has a third
+// restart.
 
 // stepsForRate are these, each a proposal.
 func (s Search) stepsForRate() []func(survey) (Step, bool) {
 	return []func(survey) (Step, bool){
 		s.lookBelow, s.retry, s.reachRate, s.bisectRate, s.secondAtRate, s.firstLook, s.repeatAtRate, s.extend, s.bisect, s.besideBest,
+		s.thirdAtRate,
 	}
+}
+
+// candidates are the counts of which one is recommended: those of Least workers or more, as soon as one of these
+// holds the rate.
+func (s Search) candidates(v survey) []group {
+	enough := slices.DeleteFunc(slices.Clone(v.plateau.groups), func(g group) bool { return g.workers < s.Least })
+	if first(enough, v.margins.holds) < 0 {
+		return v.plateau.groups
+	}
+	return enough
 }
 
 // lookBelow is the part of the first look that is not above a count that holds the rate.
@@ -24,12 +37,13 @@ func (s Search) lookBelow(v survey) (Step, bool) {
 	if !v.ok || !ok {
 		return step, ok
 	}
-	holds := first(v.plateau.groups, v.margins.holds)
+	g := s.candidates(v)
+	holds := first(g, v.margins.holds)
 	if holds < 0 {
 		return step, ok
 	}
 	for _, n := range s.FirstLook() {
-		if v.tried[n] == 0 && v.open(n) && n < v.plateau.groups[holds].workers {
+		if v.tried[n] == 0 && v.open(n) && n < g[holds].workers {
 			return Step{Workers: n, Why: step.Why}, true
 		}
 	}
@@ -70,7 +84,7 @@ func (s Search) bisectRate(v survey) (Step, bool) {
 	if !v.ok || len(s.Exact) > 0 {
 		return Step{}, false
 	}
-	g := v.plateau.groups
+	g := s.candidates(v)
 	holds := first(g, v.margins.holds)
 	if holds <= 0 {
 		return Step{}, false
@@ -84,7 +98,7 @@ func (s Search) secondAtRate(v survey) (Step, bool) {
 	if !v.ok {
 		return Step{}, false
 	}
-	g := v.plateau.groups
+	g := s.candidates(v)
 	holds := first(g, v.margins.holds)
 	for _, i := range []int{holds, holds - 1, first(g, v.margins.clearlyHolds)} {
 		if holds < 0 || i < 0 {
@@ -104,7 +118,7 @@ func (s Search) repeatAtRate(v survey) (Step, bool) {
 		return Step{}, false
 	}
 	next, fewest := 0, mostEnough
-	for _, g := range v.plateau.groups {
+	for _, g := range s.candidates(v) {
 		if v.margins.clearlyHolds(g.workers) {
 			break
 		}
@@ -120,13 +134,25 @@ func (s Search) repeatAtRate(v survey) (Step, bool) {
 	return Step{Workers: next, Why: fmt.Sprintf("repeat: %d is near the edge of the rate", next)}, true
 }
 
+// thirdAtRate makes the figures of the choice firm.
+func (s Search) thirdAtRate(v survey) (Step, bool) {
+	if !v.ok {
+		return Step{}, false
+	}
+	g := s.candidates(v)
+	if holds := first(g, v.margins.holds); holds >= 0 {
+		return s.upTo(v, []int{g[holds].workers}, leastEnough)
+	}
+	return Step{}, false
+}
+
 func (s Search) repeatable(v survey, workers int) bool {
 	return v.tried[workers] < mostEnough && v.open(workers)
 }
 
 // endAtRate says how the search ended.
-func (v survey) endAtRate() Step {
-	g := v.plateau.groups
+func (s Search) endAtRate(v survey) Step {
+	g := s.candidates(v)
 	holds := first(g, v.margins.holds)
 	if holds < 0 {
 		return Step{Done: true, Resolved: first(g, func(n int) bool { return !v.margins.surelyMisses(n) }) < 0, Why: "no count holds the rate"}
@@ -146,7 +172,7 @@ func (x *runner) surveyAtRate(s Search, v survey) {
 	if _, reaching := s.reachRate(v); reaching {
 		x.rising = true
 	}
-	for _, g := range v.plateau.groups {
+	for _, g := range s.candidates(v) {
 		if !v.margins.surelyMisses(g.workers) {
 			x.works, x.least = true, math.Min(x.least, g.memory)
 		}
