@@ -123,6 +123,16 @@ bench-saturation: ## what advise and wrk get of asynchronous servers with waitin
 	@.ci/make-venv $(CACHE)/venv
 	go test -run '^$$' -bench 'Saturation' -benchtime 1x -timeout 60m -v ./sweep
 
+.PHONY: bench-rates
+bench-rates: ## what is recommended for five rates, against a grid of long runs: a quarter of an hour
+	@.ci/install-packages gunicorn python3-flask
+	go test -run '^$$' -bench 'Rates' -benchtime 1x -timeout 60m -v ./sweep
+
+.PHONY: bench-classes
+bench-classes: ## the choice among gunicorn's classes, against a grid of each: ten minutes
+	@.ci/install-packages gunicorn python3-eventlet
+	go test -run '^$$' -bench 'Classes' -benchtime 1x -timeout 60m -v ./sweep
+
 .PHONY: bench-memory
 bench-memory: ## peak memory of a sweep of a million requests
 	go test -run '^$$' -bench 'Million' -benchtime 1x -timeout 60m ./cmd

@@ -116,7 +116,7 @@ func (a Advice) Carried(c Carry) *Carried {
 	if a.MemoryLine != nil {
 		out.Memory = math.Max(0, a.MemoryLine.At(float64(out.Workers)))
 	}
-	out.compare(a, n)
+	out.compare(a, n, c.RateHeld)
 	out.Reasons = out.reasons(a, c, scaling)
 	out.Caveat = out.doubt(fmt.Sprintf("%s and %s requests per second are predicted. A database that fills up, or hyper-threads that share a core, don't show on fewer cores",
 		quantity(out.Workers, "worker"), figure(out.Throughput)))
@@ -355,8 +355,9 @@ func (out *Carried) interval(a Advice, c Carry) {
 	out.Low, out.High = min(max(low, c.Lowest, 1), out.Workers), max(high, out.Workers)
 }
 
-// compare sets the usual count of the cores asked for beside the carried one, by the networks.
-func (out *Carried) compare(a Advice, n networks) {
+// compare sets the usual count of the cores asked for beside the carried one, by the networks. Where fewer
+// workers on fewer cores hold the rate it does too.
+func (out *Carried) compare(a Advice, n networks, rateHeld bool) {
 	r := &out.RuleOfThumb
 	if r.Workers < 1 {
 		return
@@ -374,6 +375,9 @@ func (out *Carried) compare(a Advice, n networks) {
 		r.Ratio, r.RatioLow, r.RatioHigh = 1, 1, 1
 	}
 	r.Predicted = true
+	if holds := true; rateHeld && r.Workers >= out.Workers {
+		r.Holds = &holds
+	}
 	if a.MemoryLine != nil {
 		r.MemoryDifference = a.MemoryLine.Marginal * float64(out.Workers-r.Workers)
 	}

@@ -69,7 +69,7 @@ func stuck(rec *sweep.Record) []Stuck {
 // further compares the recommended count with the feasible ones next to it.
 func further(r *Result) []Further {
 	list := []Further{}
-	if r.Recommendation == nil || r.Recommendation.LowerBound {
+	if r.Recommendation == nil || r.Recommendation.LowerBound || r.Measured != nil { // what fewer cores do decides nothing
 		return list
 	}
 	points := slices.DeleteFunc(slices.Clone(r.Points), func(p Point) bool { return !p.Feasible || p.ThroughputRPS == nil })
@@ -186,7 +186,7 @@ const fewWorkers = 2
 // takes away.
 func furtherWords(r *Result) []string {
 	rec, ordinary := r.Recommendation, hasOrdinary(r)
-	if rec == nil || rec.Workers > fewWorkers && len(r.Stuck) == 0 && !ordinary {
+	if rec == nil || r.Measured != nil || rec.Workers > fewWorkers && len(r.Stuck) == 0 && !ordinary {
 		return nil // what the table has says as much
 	}
 	var lines []string

@@ -28,7 +28,11 @@ func headline(r *Result) string {
 		}
 	}
 	if r.Measured != nil {
-		text = fmt.Sprintf("for %s, predicted from %s: %s", cores(r.Budget.Cores), short(r.Measured.Cores), text)
+		how := "predicted from"
+		if r.Goal == model.GoalRate { // what holds it on fewer cores
+			how = "measured on"
+		}
+		text = fmt.Sprintf("for %s, %s %s: %s", cores(r.Budget.Cores), how, short(r.Measured.Cores), text)
 	}
 	return text
 }

@@ -51,7 +51,7 @@ func (r *Result) answer(adv model.Advice, variant *sweep.Variant, config []Confi
 func (r *Result) carry(c *model.Carried) {
 	on := r.Recommendation
 	r.Recommendation = nil
-	r.RuleOfThumb = RuleOfThumb{Workers: c.RuleOfThumb.Workers, Predicted: c.RuleOfThumb.Predicted, Why: c.RuleOfThumb.Why}
+	r.RuleOfThumb = RuleOfThumb{Workers: c.RuleOfThumb.Workers, Predicted: c.RuleOfThumb.Predicted, HoldsObjective: c.RuleOfThumb.Holds, Why: c.RuleOfThumb.Why}
 	if !c.Made || on == nil || finite(c.Throughput) == nil {
 		return
 	}

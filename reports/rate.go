@@ -64,7 +64,7 @@ func usualAtTheRate(r *Result) string {
 		return ""
 	case rule.Workers == r.Recommendation.Workers:
 		return "the usual count is right here"
-	case rule.HoldsObjective == nil || !works(r, rule.Workers):
+	case rule.HoldsObjective == nil || !rule.Predicted && !works(r, rule.Workers):
 		return usual + " " + whyNotCompared(r)
 	case !*rule.HoldsObjective:
 		return usual + " would not"
@@ -112,21 +112,24 @@ func allTheCores(r *Result) string {
 	if c == nil {
 		return ""
 	}
-	most := Number(c.ThroughputRPS) + "/s"
+	most, what := Number(c.ThroughputRPS)+"/s", "all the cores can"
+	if r.Measured != nil {
+		what = "all that " + cores(r.Measured.Cores) + " can"
+	}
 	if c.AtLeast {
 		most += " or more"
 	}
 	if c.Workers == r.Recommendation.Workers {
-		return "that is all the cores can do too, " + most
+		return "that is " + what + " do too, " + most
 	}
-	text := fmt.Sprintf("%d do all the cores can, %s", c.Workers, most)
+	text := fmt.Sprintf("%d do %s, %s", c.Workers, what, most)
 	switch {
 	case c.LimitedBy == model.LimitedBySearchRange:
 		text = fmt.Sprintf("throughput still grows at %d, %s/s", c.Workers, Number(c.ThroughputRPS))
 	case c.LimitedBy == model.LimitedByMemory:
 		text = fmt.Sprintf("%d, as many as fit in memory, do %s", c.Workers, most)
 	case c.Workers == 1:
-		text = "1 does all the cores can, " + most
+		text = "1 does " + what + ", " + most
 	}
 	if d := c.MemoryDifferenceBytes; d != nil {
 		text += costs(*d)
