@@ -43,6 +43,8 @@ type Observation struct {
 	// Margin is by how much the objective was held at the rate: the logarithm of the limit over what was seen,
 	// the least over its parts, and below zero where it was missed. nil is unknown.
 	Margin *float64
+	// Hopeless marks a rate that was not tried, as far less was answered at full load: a sure miss.
+	Hopeless bool
 }
 
 // A Question is what the advice has to answer.

@@ -32,17 +32,21 @@ const (
 // the rate, whatever they were for: an objective is a promise. The spread between the restarts of one count is
 // pooled over the counts whose margins are not at their bounds.
 type margins struct {
-	of      map[int][]float64
-	spread  float64 // that is to be expected of the next restart
-	settled float64 // the distance to zero, in standard errors, past which a side is sure
+	of map[int][]float64
+	// hopeless are counts of which every restart answered far less than the rate at full load: how much less
+	// varies as throughput does, and not as an objective's margin.
+	hopeless map[int]bool
+	spread   float64 // that is to be expected of the next restart
+	settled  float64 // the distance to zero, in standard errors, past which a side is sure
 }
 
 func marginsOf(observations []Observation, confidence float64) margins {
-	m := margins{of: map[int][]float64{}, settled: settledAt(confidence)}
+	m := margins{of: map[int][]float64{}, hopeless: map[int]bool{}, settled: settledAt(confidence)}
 	for _, o := range observations {
 		if o.Failed || o.Margin == nil || math.IsNaN(*o.Margin) {
 			continue
 		}
+		m.hopeless[o.Workers] = o.Hopeless && (len(m.of[o.Workers]) == 0 || m.hopeless[o.Workers])
 		m.of[o.Workers] = append(m.of[o.Workers], math.Max(-mostMargin, math.Min(*o.Margin, mostMargin)))
 	}
 	m.spread = m.spreadBut(0)
@@ -98,7 +102,7 @@ func (m margins) surelyHolds(workers int) bool {
 
 func (m margins) surelyMisses(workers int) bool {
 	mean, err, n := m.at(workers)
-	return n > 0 && mean < -m.settled*err
+	return n > 0 && (m.hopeless[workers] || mean < -m.settled*err)
 }
 
 // judge replaces each count's word on the objective by that of its margins.

@@ -237,6 +237,25 @@ func TestAdviseAtARate(t *testing.T) {
 	}
 }
 
+// One worker that does 84.5 % of the rate at full load surely misses, by a single restart: what an objective's margin
+// of the same size would leave open.
+func TestHopelessIsASureMiss(t *testing.T) {
+	of := map[int][]float64{1: {math.Log(0.845)}, 2: {0.3, 0.5}, 4: {0.8}}
+	list := heldAt(of, alikeServer)
+	if a := Advise(list, forRate()); a.Workers != 2 || a.Low != 1 {
+		t.Errorf("near the limit: %d (%d-%d), want 2 (1-2)", a.Workers, a.Low, a.High)
+	}
+	list[0].Hopeless = true
+	if a := Advise(list, forRate()); a.Workers != 2 || a.Low != 2 {
+		t.Errorf("hopeless: %d (%d-%d), want 2 (2-2)", a.Workers, a.Low, a.High)
+	}
+	tried := Observation{Workers: 1, Throughput: 90, Margin: new(float64), Memory: 36 * mb}
+	*tried.Margin = -0.02
+	if a := Advise(append(list, tried), forRate()); a.Workers != 2 || a.Low != 1 {
+		t.Errorf("another restart was near it: %d (%d-%d), want 2 (1-2)", a.Workers, a.Low, a.High)
+	}
+}
+
 // For all the cores can do the same restarts give another count, as they did before there was a goal.
 func TestGoalsOfTheSameRestarts(t *testing.T) {
 	observations := heldAt(map[int][]float64{1: {-1, -1}, 2: {-0.5, -0.5}, 3: {0.3, 0.3}, 4: {0.5, 0.5}, 5: {0.6, 0.6}, 8: {0.6, 0.6}}, alikeServer)

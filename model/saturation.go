@@ -125,7 +125,8 @@ func (f Filling) queues(l Level) float64 {
 // the server is full: empty where it has not.
 //
 // Connections are doubled until the server is full. As some servers answer less to more connections, the top
-// is then looked for on both sides of First, by quarters below until fewer don't answer more, and between where
+// is then looked for on both sides of First, by quarters below until fewer don't answer more (halves where a
+// quarter surely does not), and between where
 // it was passed by.
 func (f Filling) Next() (connections int, found Saturation) {
 	if len(f.Levels) == 0 {
@@ -162,7 +163,7 @@ func (f Filling) towardsTop(sound []Level, found Saturation) int {
 	top, next := topOf(sound), 0
 	switch {
 	case len(sound) == 1, top == 0 && rises(sound[1], sound[0]):
-		next = f.mayAnswerMore(sound[0].Connections/stepDown, sound[0])
+		next = cmp.Or(f.mayAnswerMore(sound[0].Connections/stepDown, sound[0]), f.mayAnswerMore(sound[0].Connections/2, sound[0]))
 	case top > 0 && wide(sound[top-1], sound[top]) && rises(sound[0], sound[top]):
 		next = f.mayAnswerMore(middle(sound[top-1], sound[top]), sound[top])
 	}
@@ -253,6 +254,11 @@ func (f Filling) sound() (sound []Level, refused int) {
 	return sound, refused
 }
 
+// errorOf is the standard error of the ratio of two levels.
+func errorOf(a, b Level) float64 {
+	return math.Hypot(cmp.Or(a.Error, usualError), cmp.Or(b.Error, usualError))
+}
+
 // isLevel is true when throughput surely no longer rises, or did not in two steps.
 func isLevel(sound []Level) bool {
 	n := len(sound)
@@ -261,8 +267,7 @@ func isLevel(sound []Level) bool {
 	}
 	rise := func(i int) (share, err float64) {
 		a, b := sound[i-1], sound[i]
-		known := func(l Level) float64 { return cmp.Or(l.Error, usualError) }
-		return b.Throughput/a.Throughput - 1, math.Hypot(known(a), known(b))
+		return b.Throughput/a.Throughput - 1, errorOf(a, b)
 	}
 	share, err := rise(n - 1)
 	if share+2*err <= 2*levelRise {
@@ -284,13 +289,13 @@ func (f Filling) doublings(l Level) int {
 	return min(max(int(math.Log2(fullCores/l.CPUShare)), 1), mostDoublings)
 }
 
-// Best is the number of connections that does as well as any: the smallest that shows by itself that the server
-// is full, or else the largest. It is 0 where none was answered.
+// Best is the number of connections that does as well as any, as far as the noise lets it be told: the smallest
+// that shows by itself that the server is full, or else the largest. It is 0 where none was answered.
 func (f Filling) Best() int {
 	sound, _ := f.sound()
 	best := 0
 	for _, l := range sound {
-		if rises(l, sound[topOf(sound)]) {
+		if top := sound[topOf(sound)]; top.Throughput > (1+max(nearBest, errorOf(l, top)))*l.Throughput {
 			continue
 		}
 		if best = l.Connections; f.Shown(l) != "" {

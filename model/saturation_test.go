@@ -122,6 +122,31 @@ func TestFillingFindsTheTop(t *testing.T) {
 	}
 }
 
+// What one Node worker answered whose page waits 20 ms, where the search began at 256: a quarter of them surely gets
+// less, half of them does not, and the noise of 512 is larger than what they seem to get more.
+func TestFillingFromOverTheTop(t *testing.T) {
+	levels := map[int]Level{
+		128: {Throughput: 4508, Error: 0.12, CPUShare: 1}, 256: {Throughput: 3616, Error: 0.12, CPUShare: 1}, 512: {Throughput: 4381, Error: 0.25, CPUShare: 1},
+	}
+	f, found := fillWith(Filling{First: 256, Most: 8192, Unloaded: 0.0284}, func(n int) Level {
+		if levels[n].Throughput == 0 {
+			t.Errorf("tried %d connections", n)
+		}
+		return levels[n]
+	})
+	if best := f.Best(); found != SaturatedCores || best != 128 {
+		t.Errorf("%q with %d connections: %+v", found, best, f.Levels)
+	}
+	f.Levels = []Level{{256, 3616, 0.12, 1, 0, false}, {512, 4381, 0.25, 1, 0, false}}
+	if best := f.Best(); best != 256 {
+		t.Errorf("21 %% more at 28 %% of noise: %d connections", best)
+	}
+	f.Levels[0].Error, f.Levels[1].Error = 0.02, 0.02
+	if best := f.Best(); best != 512 {
+		t.Errorf("21 %% more at 3 %% of noise: %d connections", best)
+	}
+}
+
 // 64 more connections took 16 MB more: 128 further ones fit in 100 MB, and 256 don't.
 func TestFillingFitsMemory(t *testing.T) {
 	f := Filling{Memory: 100e6, Levels: []Level{{Connections: 64, Throughput: 100, Memory: 40e6}, {Connections: 128, Throughput: 200, Memory: 56e6}}}

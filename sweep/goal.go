@@ -147,11 +147,11 @@ func (s *Sweep) onServer(ctx, abort context.Context, shape Shape, do func(instan
 	return err
 }
 
-// margin is by how much a trial held the objective at the rate, as model.Observation has it. nil: it was not
-// loaded at the rate, or the generator was at its limit when it missed.
-func (s *Scenario) margin(t Trial) *float64 {
+// margin is by how much a trial held the objective at the rate, and whether that was hopeless, as
+// model.Observation has them. nil: it was not loaded at the rate, or the generator was at its limit when it missed.
+func (s *Scenario) margin(t Trial) (margin *float64, none bool) {
 	if s.RateRPS == 0 {
-		return nil
+		return nil, false
 	}
 	for _, p := range t.Phases {
 		if p.Kind != PhaseRate {
@@ -159,15 +159,15 @@ func (s *Scenario) margin(t Trial) *float64 {
 		}
 		m := s.marginOf(p)
 		if m < 0 && p.GeneratorVerdict == GeneratorBound {
-			return nil
+			return nil, false
 		}
-		return &m
+		return &m, false
 	}
-	if full := t.saturation(); full != nil && full.GeneratorVerdict != GeneratorBound { // the rate was hopeless
+	if full := t.hopelessAt(s.RateRPS); full != nil {
 		m := math.Log(full.ThroughputRPS / s.RateRPS)
-		return &m
+		return &m, true
 	}
-	return nil
+	return nil, false
 }
 
 // leastMiss is the margin of a rate that was not sustained though as much was answered as came: a queue that

@@ -107,6 +107,7 @@ func TestMargin(t *testing.T) {
 	bound := held(0.2)
 	bound.GeneratorVerdict = GeneratorBound
 	full := Phase{Kind: PhaseSaturation, ThroughputRPS: 50}
+	nearly := Phase{Kind: PhaseSaturation, ThroughputRPS: 90}
 	p95 := func(limit float64) map[string]float64 { return map[string]float64{"p95": limit} }
 	for name, c := range map[string]struct {
 		objective *Objective
@@ -120,13 +121,17 @@ func TestMargin(t *testing.T) {
 		"any error":            {&Objective{ErrorShare: &none}, []Phase{failing}, math.Inf(-1)},
 		"not sustained":        {&Objective{LatencySeconds: p95(0.1)}, []Phase{behind}, math.Log(0.8)},
 		"hopeless":             {&Objective{LatencySeconds: p95(0.1)}, []Phase{full}, -math.Log(2)},
+		"no time for it":       {&Objective{LatencySeconds: p95(0.1)}, []Phase{nearly}, math.NaN()},
 		"no latency asked":     {&Objective{ErrorShare: &none}, []Phase{held(0.05)}, math.Inf(1)},
 		"the generator's own":  {&Objective{LatencySeconds: p95(0.1)}, []Phase{bound}, math.NaN()},
 		"not loaded at it":     {&Objective{LatencySeconds: p95(0.1)}, []Phase{{Kind: PhaseShare}}, math.NaN()},
 	} {
 		s := Scenario{RateRPS: 100, Objective: c.objective}
 		trial := Trial{Outcome: OK, Phases: c.phases}
-		got := s.margin(trial)
+		got, hopeless := s.margin(trial)
+		if want := name == "hopeless"; hopeless != want {
+			t.Errorf("%s: hopeless %t", name, hopeless)
+		}
 		if got == nil != math.IsNaN(c.want) || got != nil && *got != c.want && math.Abs(*got-c.want) > 1e-9 {
 			t.Errorf("%s: %v, want %g", name, got, c.want)
 			continue

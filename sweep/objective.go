@@ -92,7 +92,7 @@ func (s *Scenario) meets(t Trial) (ok *bool, why string) {
 			return &met, why
 		}
 	}
-	if full := t.saturation(); full != nil { // the rate was hopeless
+	if full := t.hopelessAt(s.RateRPS); full != nil {
 		met := false
 		return &met, fmt.Sprintf("rate not sustained: %.4g requests/s at full load, of %.4g", full.ThroughputRPS, s.RateRPS)
 	}

@@ -105,7 +105,7 @@ func observations(p Plan, trials []Trial) []model.Observation {
 		}
 		o.StartPeak = float64(t.Server.MemoryStartPeakBytes)
 		o.MeetsObjective, o.ObjectiveWhy = p.Scenario.meets(t)
-		o.Margin = p.Scenario.margin(t)
+		o.Margin, o.Hopeless = p.Scenario.margin(t)
 		obs = append(obs, o)
 	}
 	return obs

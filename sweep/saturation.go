@@ -85,7 +85,7 @@ const (
 	// warmupRounds are as many before it.
 	warmupRounds = 2
 	// unloadedAnswers of each kind of request tell what one takes, if they come in time.
-	unloadedAnswers = 5
+	unloadedAnswers = 10
 	unloadedLimit   = 3 * time.Second
 	// justUnloaded is no time for a level.
 	justUnloaded = time.Nanosecond

@@ -221,11 +221,20 @@ func (s *Sweep) loads(step model.Step) []load {
 // noise. To measure it would take as long as the queue that piles up takes to be answered.
 func hopeless(rate, capacity float64) bool { return capacity < 0.85*rate }
 
+// hopelessAt is the full load by which a rate is hopeless, nil where it is not known to be.
+func (t *Trial) hopelessAt(rate float64) *Phase {
+	full := t.saturation()
+	if full == nil || full.GeneratorVerdict == GeneratorBound || !hopeless(rate, full.ThroughputRPS) {
+		return nil
+	}
+	return full
+}
+
 // load drives a server that is ready through its phases, and fills the trial in.
 func (s *Sweep) load(ctx context.Context, t *Trial, server instance, loads []load, e Event, tell func(Event)) error {
 	t.Outcome = OK
 	for _, l := range loads {
-		if full := t.saturation(); l.kind == PhaseRate && full != nil && full.GeneratorVerdict != GeneratorBound && hopeless(l.rate, full.ThroughputRPS) {
+		if l.kind == PhaseRate && t.hopelessAt(l.rate) != nil {
 			continue
 		}
 		if !s.hasTimeFor(l, t, e) {
