@@ -82,7 +82,7 @@ func driven(p sweep.Plan) string {
 	if p.Settings.ConnectionsAtFirst > 0 && p.Saturation == nil && p.Scenario.Connections == 0 {
 		more = ", or as many more as fill the server"
 	}
-	return fmt.Sprintf("driven by %d connections%s: generator on cpu %s", p.Settings.Connections, more, reports.CPUList(p.Environment.CPUsGenerator))
+	return fmt.Sprintf("driven by %s%s: generator on cpu %s", number(float64(p.Settings.Connections), "connection"), more, reports.CPUList(p.Environment.CPUsGenerator))
 }
 
 func number(n float64, thing string) string {

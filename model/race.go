@@ -429,6 +429,9 @@ func (x Standing) against(chosen Advice) string {
 	case x.Room == 0 && x.Advice.Memory > 0 && chosen.Memory > 0:
 		text += ", and the same memory holds none that was measured"
 	}
+	if x.Advice.LimitedBy == LimitedBySearchRange {
+		text += ", and more of them than were looked at may answer more"
+	}
 	return text + "."
 }
 

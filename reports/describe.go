@@ -255,8 +255,12 @@ func foreseen(r *Result) string {
 	if at == nil || at.PredictedMeanSeconds == nil || !at.Sustained {
 		return ""
 	}
-	return fmt.Sprintf("%s take %s on average at %s requests/s; the throughput curve foresees %s",
-		count(at.Workers, "worker"), duration(at.Latency.Mean), Number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
+	take := "take"
+	if at.Workers == 1 {
+		take = "takes"
+	}
+	return fmt.Sprintf("%s %s %s on average at %s requests/s; the throughput curve foresees %s",
+		count(at.Workers, "worker"), take, duration(at.Latency.Mean), Number(at.RatePlannedRPS), duration(*at.PredictedMeanSeconds))
 }
 
 // probed says how the cheap path was answered, and what a liveness check has to wait for.

@@ -438,7 +438,7 @@ func latencies(rec *sweep.Record, adv model.Advice) []LatencyAt {
 			if p.Kind == sweep.PhaseRate && adv.Throughput > 0 { // the scenario's own
 				l.CapacityShare = p.RatePlannedRPS / adv.Throughput
 			}
-			if flow, err := adv.FlowServer(t.Shape.Workers, t.Shape.Threads); err == nil {
+			if flow, err := adv.FlowServer(t.Shape.Workers, t.Shape.Threads); err == nil && !rec.Plan.Saturation.Searched(t.Shape.Variant()) {
 				if mean, err := flow.LatencyAt(p.RatePlannedRPS); err == nil {
 					l.PredictedMeanSeconds = known(mean)
 				}

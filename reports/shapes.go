@@ -24,6 +24,8 @@ type ShapeResult struct {
 	Workers       *int     `json:"workers"`
 	ThroughputRPS *float64 `json:"throughput_rps"`
 	MemoryBytes   *float64 `json:"memory_bytes"`
+	// StillRising is true where more workers than the search goes to may answer more.
+	StillRising bool `json:"still_rising,omitempty"`
 	// Ratios are of its throughput over that of the recommended shape.
 	ThroughputRatio     *float64 `json:"throughput_ratio"`
 	ThroughputRatioLow  *float64 `json:"throughput_ratio_low"`
@@ -49,6 +51,7 @@ func shapes(rec *sweep.Record) []ShapeResult {
 		}
 		if x.Advice.Made {
 			s.Workers, s.ThroughputRPS, s.MemoryBytes = &x.Advice.Workers, finite(x.Advice.Throughput), known(x.Advice.Memory)
+			s.StillRising = x.Advice.LimitedBy == model.LimitedBySearchRange
 			s.ThroughputRatio, s.ThroughputRatioLow, s.ThroughputRatioHigh = known(x.Ratio), known(x.RatioLow), known(x.RatioHigh)
 		} else {
 			s.Why = inSentence(x.WhyNot())
@@ -119,6 +122,8 @@ func shapeRows(r *Result) []shapeRow {
 			} else if i >= 0 {
 				row.By = whatHappened(r.Points[i])
 			}
+		case !s.Enough && s.StillRising:
+			row.By = "too slow, still rising"
 		case !s.Enough:
 			row.By = "too slow"
 		default:

@@ -17,7 +17,10 @@ func TestShapeRows(t *testing.T) {
 	}
 	broken := ShapeResult{Variant: sweep.Variant{Class: "gevent", Threads: 1}, Name: "gevent", Why: "nothing was measured"}
 	r := &Result{Shapes: []ShapeResult{shape("sync", true, true), shape("gthread", false, true), shape("tornado", false, false), broken}}
-	want := []string{"recommended", "more memory", "too slow", "nothing was measured"}
+	rising := shape("gevent", false, false)
+	rising.StillRising = true
+	r.Shapes = append(r.Shapes, rising)
+	want := []string{"recommended", "more memory", "too slow", "nothing was measured", "too slow, still rising"}
 	for i, row := range shapeRows(r) {
 		if row.By != want[i] {
 			t.Errorf("%s: %q, want %q", row.Name, row.By, want[i])

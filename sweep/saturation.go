@@ -78,12 +78,15 @@ const (
 	mostConnections = 8192
 	// mostForSaturation is the share of the time that all searches may take.
 	mostForSaturation = 0.25
-	// firstSearch is the part of it for the first of two.
-	firstSearch = 0.6
+	// forTheTop is the part of a search's time in which the best number is looked for: the rest is for a server that
+	// was not filled yet, or for the next search.
+	forTheTop = 0.3
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
 	// warmupRounds are as many before it.
 	warmupRounds = 2
+	// firstWarmup is before the first level: a server that compiles what it runs answers less until then.
+	firstWarmup = time.Second
 	// unloadedAnswers of each kind of request tell what one takes, if they come in time.
 	unloadedAnswers = 10
 	unloadedLimit   = 3 * time.Second
@@ -169,9 +172,6 @@ func (s *Sweep) connect(ctx, abort context.Context, r *Record) error {
 				break // it would end before it tells anything; the trials do
 			}
 			left := s.saturationLeft()
-			if n != slices.Min(counts) {
-				left = time.Duration(firstSearch * float64(left))
-			}
 			if s.plan.Scenario.Connections > 0 {
 				left = justUnloaded
 			}
@@ -321,8 +321,7 @@ func (s *Sweep) searchConnections(ctx, abort context.Context, shape Shape, left 
 	return nil
 }
 
-// double drives a started server over more and more connections. Half of the time is for these, however long the
-// server took to start.
+// double drives a started server over more and more connections.
 func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began time.Time, left time.Duration) (*ConnectionSearch, error) {
 	k := s.concurrency(shape)
 	search := &ConnectionSearch{Shape: shape, Tried: []Level{}, Limit: k.Connections}
@@ -337,9 +336,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began 
 		search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
 	}
 	until := began.Add(left)
-	if half := time.Now().Add(left / 2); half.After(until) {
-		until = half
-	}
+	top := time.Now().Add(time.Duration(forTheTop * float64(left)))
 	most, bound := s.mostConnections()
 	filling := model.Filling{First: max(s.plan.needed(), 1), Most: most, Slots: k.Slots, Limit: k.Connections, Unloaded: search.UnloadedSeconds, Memory: float64(s.limits.Memory)}
 	if n := len(s.plan.Saturation.Searches); n > 0 {
@@ -353,7 +350,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began 
 			}
 			break
 		}
-		if !s.timeFor(next, filling, until) {
+		if !s.timeFor(next, filling, until) || search.Shown != "" && !s.timeFor(next, filling, top) {
 			if search.Shown = cmp.Or(search.Shown, filling.BestShown()); search.Shown == "" {
 				search.Bound = BoundTime
 			}
@@ -454,7 +451,9 @@ func (s *Sweep) tryLevel(ctx context.Context, server instance, shape Shape, conn
 		URL: server.URL(), Seed: s.plan.Settings.Seed, Requests: s.requests(), Connections: connections, CPUs: s.split.generator,
 		Timeout: s.timing.timeout, CeilingRPS: s.ceiling,
 	}
-	a.Warmup, a.Window = s.levelTiming(s.round(connections, f))
+	if a.Warmup, a.Window = s.levelTiming(s.round(connections, f)); len(f.Levels) == 0 {
+		a.Warmup = max(a.Warmup, firstWarmup)
+	}
 	var used cpuMeter
 	summary, err := s.attackUntilEnd(ctx, server, a, func(p generator.Progress) { used.see(server, p) })
 	if err != nil || summary == nil {
@@ -550,6 +549,11 @@ func (s *Saturation) unloaded(v Variant) (shortest, longest float64) {
 		}
 	}
 	return shortest, longest
+}
+
+// Searched is true for a variant whose slots are not known, so that the connections that fill it were looked for.
+func (s *Saturation) Searched(v Variant) bool {
+	return s != nil && slices.ContainsFunc(s.Searches, func(c ConnectionSearch) bool { return c.Variant() == v })
 }
 
 // shows says how a search showed that so many connections fill a shape.
