@@ -77,10 +77,10 @@ const (
 	// mostConnections are tried: beyond that it is no longer the server that is measured.
 	mostConnections = 8192
 	// mostForSaturation is the share of the time that all searches may take.
-	mostForSaturation = 0.25
+	mostForSaturation = 0.35
 	// forTheTop is the part of a search's time in which the best number is looked for: the rest is for a server that
 	// was not filled yet, or for the next search.
-	forTheTop = 0.3
+	forTheTop = 0.25
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
 	// warmupRounds are as many before it.
@@ -88,7 +88,7 @@ const (
 	// firstWarmup is before the first level: a server that compiles what it runs answers less until then.
 	firstWarmup = time.Second
 	// unloadedAnswers of each kind of request tell what one takes, if they come in time.
-	unloadedAnswers = 10
+	unloadedAnswers = 5
 	unloadedLimit   = 3 * time.Second
 	// justUnloaded is no time for a level.
 	justUnloaded = time.Nanosecond
@@ -328,13 +328,7 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began 
 	if k.Connections > 0 {
 		search.LimitSetting = k.Setting
 	}
-	kept, err := s.unloaded(ctx, server, false)
-	search.UnloadedSeconds, search.UnloadedPauseSeconds = kept.Took, kept.Pause
-	if err == nil && model.MayStall(kept.Took) {
-		var fresh model.Answer
-		fresh, err = s.unloaded(ctx, server, true)
-		search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
-	}
+	err := s.withoutLoad(ctx, server, search)
 	until := began.Add(left)
 	top := time.Now().Add(time.Duration(forTheTop * float64(left)))
 	most, bound := s.mostConnections()
@@ -385,6 +379,23 @@ func (s *Sweep) double(ctx context.Context, server instance, shape Shape, began 
 		search.Limit = search.Connections
 	}
 	return search, nil
+}
+
+// withoutLoad fills in how an answer comes without load, which an earlier search at the shape may have seen.
+func (s *Sweep) withoutLoad(ctx context.Context, server instance, search *ConnectionSearch) error {
+	if before := s.plan.Saturation.at(search.Shape); before != nil && before.UnloadedSeconds > 0 {
+		search.UnloadedSeconds, search.UnloadedPauseSeconds = before.UnloadedSeconds, before.UnloadedPauseSeconds
+		search.FreshSeconds, search.FreshPauseSeconds = before.FreshSeconds, before.FreshPauseSeconds
+		return nil
+	}
+	kept, err := s.unloaded(ctx, server, false)
+	search.UnloadedSeconds, search.UnloadedPauseSeconds = kept.Took, kept.Pause
+	if err != nil || !model.MayStall(kept.Took) {
+		return err
+	}
+	fresh, err := s.unloaded(ctx, server, true)
+	search.FreshSeconds, search.FreshPauseSeconds = fresh.Took, fresh.Pause
+	return err
 }
 
 // timeFor is true where a level will end in time; the first one may take longer.
