@@ -141,7 +141,7 @@ func (f Filling) Next() (connections int, found Saturation) {
 		found = SaturatedLimit
 	}
 	if found != "" {
-		return f.untried(f.towardsTop(sound, found)), found
+		return cmp.Or(f.untried(f.towardsTop(sound, found)), f.again(sound)), found
 	}
 	doublings := f.doublings(last)
 	for doublings > 1 && !f.Fits(last.Connections<<doublings) {
@@ -175,6 +175,29 @@ func (f Filling) towardsTop(sound []Level, found Saturation) int {
 		return middle(sound[top], sound[top+1])
 	case found != SaturatedLimit && last.Connections <= f.First && over <= f.Most:
 		return over
+	}
+	return 0
+}
+
+// again is the next smaller number that fills the server too, if it was tried before the best one and not again: a
+// server that compiles what it runs answers more and more in its first seconds.
+func (f Filling) again(sound []Level) int {
+	best := f.Best()
+	smaller := 0
+	for _, l := range sound {
+		if l.Connections < best && f.Shown(l) != "" {
+			smaller = l.Connections
+		}
+	}
+	at := slices.IndexFunc(f.Levels, func(l Level) bool { return l.Connections == best })
+	times, before := 0, false
+	for i, l := range f.Levels {
+		if l.Connections == smaller {
+			times, before = times+1, i < at
+		}
+	}
+	if times == 1 && before {
+		return smaller
 	}
 	return 0
 }
@@ -240,11 +263,13 @@ func (f Filling) conclusive(sound []Level) Saturation {
 	return SaturatedConnections
 }
 
-// sound are the levels that were not refused by their connections, and the fewest that were; 0 without.
+// sound are the levels that were not refused by their connections, each as it was seen last, and the fewest that
+// were refused; 0 without.
 func (f Filling) sound() (sound []Level, refused int) {
 	for _, l := range f.Levels {
 		switch {
 		case !l.Refused && l.Throughput > 0:
+			sound = slices.DeleteFunc(sound, func(before Level) bool { return before.Connections == l.Connections })
 			sound = append(sound, l)
 		case refused == 0 || l.Connections < refused:
 			refused = l.Connections
@@ -307,12 +332,13 @@ func (f Filling) Best() int {
 
 // BestShown says how the best number of connections shows by itself that the server is full.
 func (f Filling) BestShown() Saturation {
+	sound, _ := f.sound()
 	best := f.Best()
-	i := slices.IndexFunc(f.Levels, func(l Level) bool { return l.Connections == best })
+	i := slices.IndexFunc(sound, func(l Level) bool { return l.Connections == best })
 	if i < 0 {
 		return ""
 	}
-	return f.Shown(f.Levels[i])
+	return f.Shown(sound[i])
 }
 
 // The stall that Nagle's algorithm and a delayed acknowledgement make of an answer in two parts: the

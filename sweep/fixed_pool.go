@@ -73,11 +73,12 @@ func (s *Saturation) at(shape Shape) *ConnectionSearch {
 
 // level is what was answered over so many connections; the zero Level where that was not tried.
 func (c *ConnectionSearch) level(connections int) Level {
-	i := slices.IndexFunc(c.Tried, func(l Level) bool { return l.Connections == connections })
-	if i < 0 {
-		return Level{}
+	for _, l := range slices.Backward(c.Tried) { // the later one of two
+		if l.Connections == connections {
+			return l
+		}
 	}
-	return c.Tried[i]
+	return Level{}
 }
 
 // unfilledPool is the recommended shape where the connections were given and may not be all that it can do.

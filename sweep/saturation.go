@@ -234,7 +234,7 @@ func (p *Plan) connectionsAt(shape Shape) int {
 func (c *ConnectionSearch) losesWith(connections int) bool {
 	var most Level
 	for _, l := range c.Tried {
-		if l.Failure == "" && l.Connections <= connections && l.Connections > most.Connections {
+		if l.Failure == "" && l.Connections <= connections && l.Connections >= most.Connections { // the later one of two
 			most = l
 		}
 	}
