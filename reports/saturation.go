@@ -110,7 +110,7 @@ var shownWords = map[model.Saturation]string{
 func Levels(search sweep.ConnectionSearch) string {
 	var parts []string
 	byConnections := func(a, b sweep.Level) int { return cmp.Compare(a.Connections, b.Connections) }
-	for _, l := range slices.SortedFunc(slices.Values(search.Tried), byConnections) {
+	for _, l := range slices.SortedStableFunc(slices.Values(search.Tried), byConnections) {
 		text := fmt.Sprintf("%d: %s/s", l.Connections, Number(l.ThroughputRPS))
 		if l.Failure != "" {
 			text += fmt.Sprintf(" and %s of the answers failed (%s)", percent(l.FailedShare), l.Failure)
