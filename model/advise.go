@@ -338,7 +338,7 @@ func compare(observations []Observation, chosen group, t table, m memoryCap, q Q
 		_, c.Why = m.feasible(rule)
 		return c
 	case rule.bound:
-		c.Why = "the load generator was the bottleneck"
+		c.Why = "the load was the bottleneck"
 		return c
 	case rule.workers == chosen.workers:
 		c.Measured, c.Ratio, c.RatioLow, c.RatioHigh = true, 1, 1, 1
@@ -435,7 +435,7 @@ func (a *Advice) doubts(observations []Observation, c choice, p plateau, t table
 	}
 	if i := slices.IndexFunc(p.groups, func(g group) bool { return g.bound }); i >= 0 {
 		bound := p.groups[i]
-		a.caveat(CaveatGeneratorBound, fmt.Sprintf("The load generator was the bottleneck at %s, so %s requests per second and %s are a lower bound.",
+		a.caveat(CaveatGeneratorBound, fmt.Sprintf("The load was the bottleneck at %s, not the server, so %s requests per second and %s are a lower bound.",
 			quantity(bound.workers, "worker"), figure(bound.mean), quantity(c.group.workers, "worker")),
 			map[string]float64{"workers": float64(bound.workers), "throughput_rps": bound.mean})
 		a.HighResolved = false

@@ -15,7 +15,7 @@ const (
 	// CaveatSearchRange: throughput was still rising at the largest count that was measured.
 	// Figures: workers, throughput_rps.
 	CaveatSearchRange = "search_range"
-	// CaveatGeneratorBound: the load generator, not the server, decided every throughput of some
+	// CaveatGeneratorBound: the load generator or its connections, not the server, decided every throughput of some
 	// count, so figures are a lower bound. Figures: workers (the smallest), throughput_rps.
 	CaveatGeneratorBound = "generator_bound"
 	// CaveatKilledForMemory: a count ran out of memory. Figures: workers (the smallest).
