@@ -80,7 +80,7 @@ const (
 	mostForSaturation = 0.35
 	// forTheTop is the part of a search's time in which the best number is looked for: the rest is for a server that
 	// was not filled yet, or for the next search.
-	forTheTop = 0.25
+	forTheTop = 0.4
 	// levelRounds are as many answers one after the other as a level's window has at the least.
 	levelRounds = 3
 	// warmupRounds are as many before it.
