@@ -118,8 +118,11 @@ func (f Filling) queues(l Level) float64 {
 	if !(f.Unloaded > 0) || !(l.Throughput > 0) {
 		return 0
 	}
-	return float64(l.Connections) / l.Throughput / f.Unloaded
+	return l.answer() / f.Unloaded
 }
+
+// answer is how long an answer takes on average, in seconds, by Little's law; infinite where none came.
+func (l Level) answer() float64 { return float64(l.Connections) / l.Throughput }
 
 // Next is the number of connections to try next; 0 when there is none. Found is how the search has shown that
 // the server is full: empty where it has not.
@@ -305,10 +308,14 @@ func isLevel(sound []Level) bool {
 	return before <= levelRise
 }
 
-// doublings are one, or as many as the idle cores have room for where nothing queues. Before it is known what
-// memory a connection takes, it is one.
+// doublings are one, or as many as the idle cores have room for where nothing queues: answers take no longer than
+// without load, or than at the first level, which is a mean of many more. Before it is known what memory a
+// connection takes, it is one.
 func (f Filling) doublings(l Level) int {
-	if f.Memory > 0 && len(f.Levels) < 2 || !(l.CPUShare > 0) || f.queues(l) == 0 || f.queues(l) > queueing/math.Sqrt2 {
+	if f.Memory > 0 && len(f.Levels) < 2 || !(l.CPUShare > 0) || f.Unloaded == 0 {
+		return 1
+	}
+	if first := f.Levels[0]; l.answer() > queueing/math.Sqrt2*max(f.Unloaded, first.answer()) {
 		return 1
 	}
 	return min(max(int(math.Log2(fullCores/l.CPUShare)), 1), mostDoublings)
