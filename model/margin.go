@@ -33,6 +33,8 @@ const (
 // pooled over the counts whose margins are not at their bounds.
 type margins struct {
 	of map[int][]float64
+	// best is the largest of each count before it was bounded.
+	best map[int]float64
 	// hopeless are counts of which every restart answered far less than the rate at full load: how much less
 	// varies as throughput does, and not as an objective's margin.
 	hopeless map[int]bool
@@ -41,10 +43,13 @@ type margins struct {
 }
 
 func marginsOf(observations []Observation, confidence float64) margins {
-	m := margins{of: map[int][]float64{}, hopeless: map[int]bool{}, settled: settledAt(confidence)}
+	m := margins{of: map[int][]float64{}, best: map[int]float64{}, hopeless: map[int]bool{}, settled: settledAt(confidence)}
 	for _, o := range observations {
 		if o.Failed || o.Margin == nil || math.IsNaN(*o.Margin) {
 			continue
+		}
+		if best, seen := m.best[o.Workers]; !seen || *o.Margin > best {
+			m.best[o.Workers] = *o.Margin
 		}
 		m.hopeless[o.Workers] = o.Hopeless && (len(m.of[o.Workers]) == 0 || m.hopeless[o.Workers])
 		m.of[o.Workers] = append(m.of[o.Workers], math.Max(-mostMargin, math.Min(*o.Margin, mostMargin)))
@@ -152,8 +157,8 @@ func (a *Advice) fewestHolding(c choice, fitting []group, p plateau, m memoryCap
 func noneHolds(fitting, all []group, h margins) string {
 	nearest, best := fitting[0], math.Inf(-1)
 	for _, g := range fitting {
-		if mean, _, n := h.at(g.workers); n > 0 && mean > best {
-			nearest, best = g, mean
+		if margin, seen := h.best[g.workers]; seen && margin > best {
+			nearest, best = g, margin
 		}
 	}
 	message := fmt.Sprintf("No measured count holds the objective at the rate; %s nearest", comes(nearest.workers))

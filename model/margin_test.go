@@ -256,6 +256,15 @@ func TestHopelessIsASureMiss(t *testing.T) {
 	}
 }
 
+// All are far from the rate, and one of them is nearest.
+func TestNearestOfThoseFarOff(t *testing.T) {
+	a := Advise(heldAt(map[int][]float64{1: {-3}, 2: {-2.4}, 4: {-1.4}, 8: {-1.5}}, alikeServer), forRate())
+	i := slices.IndexFunc(a.Caveats, func(c Caveat) bool { return c.Code == CaveatObjectiveNotMet })
+	if a.Made || i < 0 || !strings.Contains(a.Caveats[i].Message, "; 4 workers come nearest: 4 is too slow") {
+		t.Errorf("made %t: %+v", a.Made, a.Caveats)
+	}
+}
+
 // For all the cores can do the same restarts give another count, as they did before there was a goal.
 func TestGoalsOfTheSameRestarts(t *testing.T) {
 	observations := heldAt(map[int][]float64{1: {-1, -1}, 2: {-0.5, -0.5}, 3: {0.3, 0.3}, 4: {0.5, 0.5}, 5: {0.6, 0.6}, 8: {0.6, 0.6}}, alikeServer)

@@ -107,9 +107,14 @@ func (s *Sweep) levelTiming(round float64) (warmup, window time.Duration) {
 }
 
 // round is how long it takes to answer each of so many connections once, by Little's law: by the most that a full
-// server answered, or as long as it took before where it was not full yet.
+// server answered, or as long as it took before where it was not full yet. The first level is a mean of many more
+// answers than what is known without load.
 func (s *Sweep) round(connections int, f model.Filling) float64 {
 	full, took := 0.0, f.Unloaded
+	if len(f.Levels) > 0 && f.Levels[0].Throughput > 0 {
+		took = float64(f.Levels[0].Connections) / f.Levels[0].Throughput
+	}
+	alone := took
 	for _, search := range s.plan.Saturation.Searches {
 		if search.Shown != "" {
 			full = max(full, search.level(search.Connections).ThroughputRPS)
@@ -126,7 +131,7 @@ func (s *Sweep) round(connections int, f model.Filling) float64 {
 	if full == 0 {
 		return took
 	}
-	return max(f.Unloaded, float64(connections)/full)
+	return max(alone, float64(connections)/full)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -211,6 +211,13 @@ func timingFor(budget time.Duration) timing {
 	return t
 }
 
+// warmingUp is the timing for a server that takes so long under load to be as fast as it gets.
+func (t timing) warmingUp(least time.Duration) timing {
+	more := max(least-t.warmup, 0)
+	t.warmup, t.warmupLimit, t.guess, t.timeout = t.warmup+more, t.warmupLimit+more, t.guess+more, t.timeout+more
+	return t
+}
+
 // usualAtRate requests do for a 95th percentile.
 const usualAtRate = 100
 
@@ -265,6 +272,7 @@ func New(o Options) (*Sweep, error) {
 	rule := RuleOfThumb(parts.measured)
 	shape := o.Target.Shape()
 	s := &Sweep{options: o, split: parts, limits: limits, timing: timingFor(o.Time / time.Duration(max(len(o.Variants), 1)))}
+	s.timing = s.timing.warmingUp(o.Target.Adapter.About().WarmsUp)
 	s.timing.requests = max(usualAtRate, leastAtRate(s.options.describe().Objective))
 	s.launcher = s.launcherWith(limits)
 	s.fewer = s.partOf(cores)

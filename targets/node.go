@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"advise/targets/hold"
 	"advise/targets/mask"
@@ -26,6 +27,7 @@ func (node) About() About {
 		Knob:       "`WEB_CONCURRENCY` read by its master, or `{workers}`; of the cluster around it: its forks",
 		Reports:    "children of its master",
 		Tested:     []string{"18.", "20."},
+		WarmsUp:    time.Second,
 		Traps: []string{
 			"`os.cpus()` counts the host's processors, not the container's quota; `os.availableParallelism()` knows the affinity alone: write a number.",
 			"PM2's `instances` alone is not the cluster mode: it needs `exec_mode: \"cluster\"`.",

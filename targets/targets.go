@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"advise/targets/hold"
 )
@@ -98,6 +99,9 @@ type About struct {
 	Reports    string   `json:"reports"`          // how its workers are seen
 	Tested     []string `json:"tested,omitempty"` // the versions tests have run: as much of them as all updates share
 	Traps      []string `json:"traps"`            // each a sentence or two
+	// WarmsUp is how long under load it takes at the least, on a core of its own, to have compiled what it runs
+	// most; 0: it compiles nothing while it runs.
+	WarmsUp time.Duration `json:"-"`
 }
 
 // A Known is a kind of server that can be run.
