@@ -193,6 +193,9 @@ type Settings struct {
 	// MostSlots bounds a variant's counts by its threads where the range was left to advise; 0: Highest
 	// bounds all.
 	MostSlots int `json:"most_slots,omitempty"`
+	// MostThreads bounds those of a variant of several threads instead, by all threads of its workers: 0 in a
+	// record of before it was kept, where MostSlots does.
+	MostThreads int `json:"most_threads,omitempty"`
 }
 
 // Compared are the values of each property that were named, of which the variants are made.

@@ -164,6 +164,9 @@ func countsOf(p Plan) string {
 	if s.MostSlots > 0 {
 		text += fmt.Sprintf(" with at most %d slots", s.MostSlots)
 	}
+	if s.MostThreads > 0 {
+		text += fmt.Sprintf(", of threads %d", s.MostThreads)
+	}
 	return text
 }
 

@@ -224,9 +224,12 @@ func (p *Plan) needed() int {
 }
 
 // connectionsAt is the number of connections that drive a shape: the same in the whole sweep, unless what
-// another count needs is too much for this one.
+// another count needs is too much for this one, or it has more threads than the others have slots.
 func (p *Plan) connectionsAt(shape Shape) int {
 	n := p.Settings.Connections
+	if slots := shape.Workers * shape.Threads; p.Settings.MostThreads > 0 && shape.Threads > 1 && p.Scenario.Connections == 0 && p.Settings.ConnectionLimitSetting == "" {
+		n = max(n, 2*slots)
+	}
 	search := p.Saturation.at(shape)
 	if search == nil || p.Scenario.Connections > 0 || search.Connections == 0 || search.Connections >= n || !search.losesWith(n) {
 		return n

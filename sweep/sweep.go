@@ -327,7 +327,7 @@ func New(o Options) (*Sweep, error) {
 			WarmupSeconds: s.timing.warmup.Seconds(), ReadySeconds: s.timing.ready.Seconds(),
 			TimeoutSeconds: s.timing.timeout.Seconds(), RuleOfThumb: rule,
 			ErrorShareAllowed: errorShareAllowed(o.Scenario),
-			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, Compared: o.Compared, MostSlots: slots,
+			Threads:           own.Threads, Class: own.Class, Variants: o.Variants, Compared: o.Compared, MostSlots: slots, MostThreads: threadsForSlot * slots,
 		},
 	}
 	s.plan.Target.Program, s.plan.Target.Variables = o.Target.Kept()
@@ -335,7 +335,7 @@ func New(o Options) (*Sweep, error) {
 	if err := s.planLeast(); err != nil {
 		return nil, err
 	}
-	if err := checkOpenFiles(s.plan.Settings.Connections, len(cores)); err != nil {
+	if err := checkOpenFiles(s.plan.mostAtOnce(), len(cores)); err != nil {
 		return nil, err
 	}
 	if s.plan.Scenario.RateRPS > 0 {

@@ -115,25 +115,52 @@ func (r *Record) Of(v Variant) *Record {
 	return &part
 }
 
-// leastHighest is how far a variant of many threads is searched at the least.
-const leastHighest = 4
+const (
+	// leastHighest is how far a variant of many threads is searched at the least.
+	leastHighest = 4
+	// threadsForSlot is how many threads a variant of several may have for each slot of one without: they take
+	// little memory, and where requests wait each of them answers more.
+	threadsForSlot = 4
+)
 
-// highest bounds the counts of a variant: all are searched to the same number of slots where the user
-// gave no range.
+// highest bounds the counts of a variant where the user gave no range: by slots, and never beyond that of a single
+// thread.
 func (p *Plan) highest(v Variant) int {
-	if p.Settings.MostSlots == 0 {
+	slots := p.Settings.MostSlots
+	if slots == 0 {
 		return p.Settings.Highest
 	}
-	return max(int(math.Ceil(float64(p.Settings.MostSlots)/float64(max(v.Threads, 1)))), leastHighest, p.Settings.Lowest)
+	if v.Threads > 1 {
+		slots = max(slots, p.Settings.MostThreads)
+	}
+	return max(min(forSlots(slots, v), p.Settings.Highest), leastHighest, p.Settings.Lowest)
+}
+
+// forSlots is how many workers of a variant have so many slots.
+func forSlots(slots int, v Variant) int {
+	return int(math.Ceil(float64(slots) / float64(max(v.Threads, 1))))
 }
 
 // connections are those of full load, the same for all shapes: twice as many as the most slots.
 func (p *Plan) connections() int {
 	slots := 0
 	for _, v := range p.Variants() {
-		slots = max(slots, max(p.highest(v), p.Settings.RuleOfThumb)*v.Threads)
+		highest := p.highest(v)
+		if most := p.Settings.MostSlots; most > 0 { // beyond that, a shape has connections of its own
+			highest = max(forSlots(most, v), leastHighest, p.Settings.Lowest)
+		}
+		slots = max(slots, max(highest, p.Settings.RuleOfThumb)*v.Threads)
 	}
 	return max(2*slots, 16)
+}
+
+// mostAtOnce are those of the shape with the most.
+func (p *Plan) mostAtOnce() int {
+	most := p.Settings.Connections
+	for _, v := range p.Variants() {
+		most = max(most, p.connectionsAt(v.At(p.highest(v))))
+	}
+	return most
 }
 
 // race decides by what the plan says, so that a record can be asked later how its search ended.

@@ -46,9 +46,14 @@ func TestVariantsAreComparedInOneSweep(t *testing.T) {
 	if len(own.Trials) == 0 || len(own.Trials) == len(r.Trials) || slices.ContainsFunc(own.Trials, func(t Trial) bool { return t.Shape.Threads != 4 }) {
 		t.Errorf("%d of %d trials are of the recommended variant", len(own.Trials), len(r.Trials))
 	}
-	// 32 processes of one core's search have as many slots as 8 of four threads.
-	if r.Plan.Settings.Connections != 64 || r.Plan.highest(r.Plan.Variants()[1]) != 8 {
-		t.Errorf("%d connections, %d workers of four threads at most", r.Plan.Settings.Connections, r.Plan.highest(r.Plan.Variants()[1]))
+	// 32 processes of one core's search have as many slots as 8 of four threads; these go on to four times as many.
+	four := r.Plan.Variants()[1]
+	if n := r.Plan.Settings.Connections; n != 64 || r.Plan.highest(four) != 32 || r.Plan.connectionsAt(four.At(8)) != 64 || r.Plan.connectionsAt(four.At(16)) != 128 {
+		t.Errorf("%d connections, %d workers of four threads at most, 16 of them over %d", n, r.Plan.highest(four), r.Plan.connectionsAt(four.At(16)))
+	}
+	yesterday := r.Plan
+	if yesterday.Settings.MostThreads = 0; yesterday.highest(four) != 8 {
+		t.Errorf("a record of before: %d workers of four threads at most", yesterday.highest(four))
 	}
 }
 
