@@ -430,7 +430,7 @@ func (x Standing) against(chosen Advice) string {
 		text += ", and the same memory holds none that was measured"
 	}
 	if x.Advice.LimitedBy == LimitedBySearchRange {
-		text += ", and more of them than were looked at may answer more"
+		text += fmt.Sprintf("; more than %d may answer more", x.Advice.Workers)
 	}
 	return text + "."
 }

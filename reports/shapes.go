@@ -123,7 +123,7 @@ func shapeRows(r *Result) []shapeRow {
 				row.By = whatHappened(r.Points[i])
 			}
 		case !s.Enough && s.StillRising:
-			row.By = "too slow, still rising"
+			row.By = "still rising"
 		case !s.Enough:
 			row.By = "too slow"
 		default:

@@ -20,7 +20,7 @@ func TestShapeRows(t *testing.T) {
 	rising := shape("gevent", false, false)
 	rising.StillRising = true
 	r.Shapes = append(r.Shapes, rising)
-	want := []string{"recommended", "more memory", "too slow", "nothing was measured", "too slow, still rising"}
+	want := []string{"recommended", "more memory", "too slow", "nothing was measured", "still rising"}
 	for i, row := range shapeRows(r) {
 		if row.By != want[i] {
 			t.Errorf("%s: %q, want %q", row.Name, row.By, want[i])
