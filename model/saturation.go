@@ -128,8 +128,8 @@ func (l Level) answer() float64 { return float64(l.Connections) / l.Throughput }
 // the server is full: empty where it has not.
 //
 // Connections are doubled until the server is full. As some servers answer less to more connections, the top
-// is then looked for on both sides of First, by quarters below until fewer don't answer more (halves where a
-// quarter surely does not), and between where
+// is then looked for on both sides of First, by quarters below until fewer don't answer more, or by the half where
+// a quarter surely does not, and between where
 // it was passed by.
 func (f Filling) Next() (connections int, found Saturation) {
 	if len(f.Levels) == 0 {

@@ -147,6 +147,15 @@ func TestFillingFromOverTheTop(t *testing.T) {
 	}
 }
 
+// Five answers without load were twice as quick as the page is on average: by the first level nothing queues, and the
+// idle cores have room for eight times as many.
+func TestDoublingGoesByTheFirstLevel(t *testing.T) {
+	f := Filling{First: 16, Most: 8192, Unloaded: 0.1, Levels: []Level{{Connections: 16, Throughput: 80, CPUShare: 0.02}, {Connections: 32, Throughput: 160, CPUShare: 0.04}}}
+	if next, found := f.Next(); next != 256 || found != "" {
+		t.Errorf("%d connections next, %q", next, found)
+	}
+}
+
 // Three Node workers on a core got faster with every second: the number below the best one is tried again.
 func TestFillingOfAColdServer(t *testing.T) {
 	times := map[int]int{}

@@ -149,7 +149,7 @@ func (s *Sweep) onServer(ctx, abort context.Context, shape Shape, do func(instan
 
 // margin is by how much a trial held the objective at the rate, and whether that was hopeless, as
 // model.Observation has them. nil: it was not loaded at the rate, or the generator was at its limit when it missed.
-func (s *Scenario) margin(t Trial) (margin *float64, none bool) {
+func (s *Scenario) margin(t Trial) (margin *float64, isHopeless bool) {
 	if s.RateRPS == 0 {
 		return nil, false
 	}

@@ -165,7 +165,7 @@ func countsOf(p Plan) string {
 		text += fmt.Sprintf(" with at most %d slots", s.MostSlots)
 	}
 	if s.MostThreads > 0 {
-		text += fmt.Sprintf(", of threads %d", s.MostThreads)
+		text += fmt.Sprintf(" or %d threads", s.MostThreads)
 	}
 	return text
 }

@@ -441,9 +441,22 @@ func TestRound(t *testing.T) {
 	if got := s.round(128, f); math.Abs(got-0.32) > 1e-9 {
 		t.Errorf("not full: %g s", got)
 	}
+	f.Unloaded = 0.6 // five answers of a page that waits by chance
+	if got := s.round(128, f); math.Abs(got-0.32) > 1e-9 {
+		t.Errorf("the wait without load was seen too long: %g s", got)
+	}
 	f = model.Filling{Unloaded: 0.02, Levels: []model.Level{{Connections: 64, Throughput: 1000, CPUShare: 1}}}
 	if got := s.round(640, f); math.Abs(got-0.64) > 1e-9 {
 		t.Errorf("full: %g s", got)
+	}
+}
+
+// A variant whose connections were looked for has slots that nobody knows, and no latency that a curve foresees.
+func TestSearched(t *testing.T) {
+	async, sync := Variant{Class: "eventlet", Threads: 1}, Variant{Class: "sync", Threads: 1}
+	s := &Saturation{Searches: []ConnectionSearch{{Shape: async.At(8)}}}
+	if !s.Searched(async) || s.Searched(sync) || (*Saturation)(nil).Searched(async) {
+		t.Errorf("eventlet %t, sync %t", s.Searched(async), s.Searched(sync))
 	}
 }
 

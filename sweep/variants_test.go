@@ -190,6 +190,19 @@ func TestLaunchedShape(t *testing.T) {
 	}
 }
 
+// A server that compiles what it runs has the time for it before each window, and the restarts are planned longer by
+// that; one that has enough of a warm-up is left as it is.
+func TestWarmingUp(t *testing.T) {
+	short, long := timingFor(time.Minute), timingFor(10*time.Minute)
+	if got, more := short.warmingUp(time.Second), time.Second-short.warmup; more <= 0 || got.warmup != time.Second ||
+		got.guess != short.guess+more || got.warmupLimit != short.warmupLimit+more || got.window != short.window {
+		t.Errorf("%+v", got)
+	}
+	if got := long.warmingUp(time.Second); got != long {
+		t.Errorf("%+v, want %+v", got, long)
+	}
+}
+
 // Three variants in three minutes have the windows of one in one.
 func TestWindowsAreSharedOut(t *testing.T) {
 	s := newTest(t, &closedServer{}, func(o *Options) {
